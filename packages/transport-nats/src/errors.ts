@@ -20,7 +20,7 @@ const JETSTREAM_OFF = new Set([10_039, 10_076]);
 /** `value` as a BusbarError. The text of the server is left out: it may contain a secret. */
 export function toNatsError(value: unknown, options: BusbarErrorOptions = {}): BusbarError {
   if (isBusbarError(value)) return value;
-  if (isDenied(value)) return denied(options);
+  if (isDenied(value)) return denied(options, violationOf(value));
   if (value instanceof Error && value.name === 'JetStreamNotEnabled') return noJetStream();
   if (value instanceof JetStreamApiError)
     return toJetStreamError(value.code, value.apiError()?.description ?? '', options);
@@ -68,11 +68,27 @@ export function toPublishError(error: unknown): BusbarError {
   return toNatsError(error);
 }
 
-export function denied(options: BusbarErrorOptions = {}): BusbarError {
-  return new BusbarError('PERMISSION_DENIED', 'the server refuses these credentials, or what they ask for', {
-    hint: 'Look at user, password, token or seed; the README lists the permissions that a user of Busbar needs.',
+/** What the server does not permit a user. */
+export type Violation = Pick<PermissionViolationError, 'operation' | 'subject'>;
+
+/** `violation`: what the server denied, where it said so. */
+export function denied(options: BusbarErrorOptions = {}, violation?: Violation): BusbarError {
+  if (violation === undefined) {
+    return new BusbarError('PERMISSION_DENIED', 'the server refuses these credentials, or what they ask for', {
+      hint: 'Look at user, password, token or seed; the README lists the permissions that a user of Busbar needs.',
+      ...options,
+    });
+  }
+  const list = violation.operation === 'publish' ? 'publish' : 'subscribe';
+  return new BusbarError('PERMISSION_DENIED', `the server does not permit this user to ${list} ${violation.subject}`, {
+    hint: `Add the subject to the ${list} permissions of the user; the README has complete lists.`,
     ...options,
   });
+}
+
+function violationOf(value: unknown): Violation | undefined {
+  if (value instanceof PermissionViolationError) return value;
+  return value instanceof Error ? violationOf(value.cause) : undefined;
 }
 
 export function noJetStream(): BusbarError {
@@ -90,6 +106,7 @@ export function unavailable(message: string, options: BusbarErrorOptions = {}): 
 
 export function isDenied(value: unknown): boolean {
   return (
+    (isBusbarError(value) && value.code === 'PERMISSION_DENIED') ||
     value instanceof AuthorizationError ||
     value instanceof PermissionViolationError ||
     value instanceof UserAuthenticationExpiredError ||

@@ -17,6 +17,7 @@ import { openCalls } from './calls/calls.ts';
 import { capabilitiesOf, HEADER_ROOM } from './capabilities.ts';
 import { Connection } from './connection/connection.ts';
 import { Names } from './connection/names.ts';
+import { Permissions } from './connection/permissions.ts';
 import { Puller } from './connection/puller.ts';
 import { ServerClock } from './connection/server-clock.ts';
 import { ServerRequests, toDriverError } from './connection/server-requests.ts';
@@ -61,29 +62,33 @@ export class NatsDriver implements Driver {
   readonly #watches: KvWatches;
   readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
 
-  private constructor({ requests, names, clock, settings, facts, headers }: Opened) {
+  private constructor({ requests, names, clock, settings, facts, headers, permissions }: Opened) {
     const { connection } = requests;
     this.#headers = headers;
     this.#connection = connection;
     this.#requests = requests;
     this.capabilities = capabilitiesOf(facts, connection.client.info?.max_payload ?? 0);
-    this.warnings = warningsOf(facts);
+    this.warnings = [...warningsOf(facts), ...permissions.lacks(names)];
     const records = new QueueRecords(requests, names, clock);
     const base = { requests, names, clock, records, used: new Set<string>(), expiring: new Set<string>() };
-    const shared: QueueContext = {
-      ...{ ...base, ledgers: new Ledgers(requests, names), held: new HeldDeliveries() },
-      consumers: new Consumers(base, settings.consumerReplicas),
-    };
     const puller = new Puller(connection, names.queues);
+    const shared: QueueContext = {
+      ...{ ...base, puller, ledgers: new Ledgers(requests, names), held: new HeldDeliveries() },
+      consumers: new Consumers(base, settings.consumerReplicas, permissions),
+    };
     const notices = new Notices(requests, names, records);
     const bindings = new Bindings(shared);
     const views = new QueueViews(shared, bindings);
     const sender = new Sender(shared, bindings, (queue) => views.lengthOf(queue));
     const store = new KvStore(requests, names, clock, new Puller(connection, names.kv));
     const cursors = new Cursors(shared, headers);
-    const context = { ...shared, views, notices, bindings, cursors, kv: store, headers };
+    const context = { ...shared, views, notices, bindings, cursors, kv: store, headers, permissions };
     const operations = new Operations(context);
-    this.#scheduler = new Scheduler(shared, views, operations, settings.onError);
+    const { onError } = settings;
+    this.#scheduler = new Scheduler(shared, views, operations, {
+      onError,
+      isPermitted: permissions.mayMaintain(names),
+    });
     const queues = new Queues(shared, puller, sender, { delayed: new Delayed(shared, puller), bindings }, notices);
     this.queues = queues;
     const publisher = new Publisher(shared, facts, bindings, headers);
@@ -117,7 +122,8 @@ export class NatsDriver implements Driver {
       await streamInfo(requests, clock, names.ledger);
       const restore = () => restoreStreams(requests, names, clock, { settings, facts });
       const headers = await StoreHeaders.open({ requests, names, clock, restore, onError: settings.onError });
-      return new NatsDriver({ requests, names, clock, settings, facts, headers });
+      const permissions = await Permissions.read(requests);
+      return new NatsDriver({ requests, names, clock, settings, facts, headers, permissions });
     } catch (error) {
       await connection.close();
       throw toDriverError(error);
@@ -163,6 +169,7 @@ interface Opened {
   readonly settings: Settings;
   readonly facts: StreamFacts;
   readonly headers: StoreHeaders;
+  readonly permissions: Permissions;
 }
 
 /** Forgets what this process knows of the queues of a store that has lost data. */

@@ -29,6 +29,8 @@ export interface NatsOptions {
   readonly tls?: TlsOptions | undefined;
   /** Name of this client in the server's list of connections. Default `busbar`. */
   readonly clientName?: string | undefined;
+  /** The first tokens of the subjects for replies, which the server must permit. Default `_INBOX`. */
+  readonly inboxPrefix?: string | undefined;
   /** Isolates whole buses on one server. 1 to 64 characters `A-Z a-z 0-9 _ - @ / : + ~ .`. Default: the unnamed one. */
   readonly ns?: string | undefined;
   /** Replicas of the streams in a cluster, 1 to 5. Default: those of existing streams, 1 for new ones. */
@@ -87,6 +89,12 @@ export const OPTIONS: OptionTable<NatsOptions, Complete> = defineOptions({
     creds: option.file('a file with a JWT and a seed; not tested'),
     tls: option.tls('PEM files; without it the server decides whether TLS is used'),
     clientName: option.clientName("the server's list of connections"),
+    inboxPrefix: option.pattern({
+      meaning: 'the first tokens of the subjects for replies: a user can have one of its own',
+      default: '_INBOX',
+      pattern: /^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$/,
+      legal: '1 to 8 tokens A-Z a-z 0-9 _ - with dots between them',
+    }),
     ns: option.ns('on one server'),
     replicas: option.count<number | undefined>({
       meaning: 'replicas of the streams in a cluster, 1 to 5',

@@ -2,6 +2,7 @@
 
 import { Connection } from '../src/connection/connection.ts';
 import { Names } from '../src/connection/names.ts';
+import { Puller } from '../src/connection/puller.ts';
 import { ServerClock } from '../src/connection/server-clock.ts';
 import { ServerRequests } from '../src/connection/server-requests.ts';
 import { streamInfo } from '../src/connection/streams.ts';
@@ -25,7 +26,7 @@ export async function compactorOf(
   const records = new QueueRecords(requests, names, clock);
   const base = { requests, names, clock, records, used: new Set<string>(), expiring: new Set<string>() };
   const compactor = new Compactor({
-    ...{ ...base, ledgers: makeLedgers(requests, names) },
+    ...{ ...base, ledgers: makeLedgers(requests, names), puller: new Puller(connection, names.queues) },
     ...{ consumers: new Consumers(base, undefined), held: new HeldDeliveries() },
   });
   return {

@@ -9,25 +9,6 @@ import { openNats, parseNatsUrl } from '../src/index.ts';
 
 beforeEach(({ skip }) => needServer('nats-server', skip));
 
-/** What the README lists: it needs no other permission. */
-const PERMISSIONS = {
-  publish: [
-    'busbar.team.>',
-    '$KV.BUSBAR_team.>',
-    '_INBOX.>',
-    ...['BUSBAR_team_QUEUES', 'BUSBAR_team_LEDGER', 'BUSBAR_team_TOPICS', 'KV_BUSBAR_team'].flatMap((stream) => [
-      `$JS.API.STREAM.*.${stream}`,
-      `$JS.API.STREAM.MSG.DELETE.${stream}`,
-      `$JS.API.DIRECT.GET.${stream}`,
-      `$JS.API.DIRECT.GET.${stream}.>`,
-      `$JS.API.CONSUMER.*.${stream}.>`,
-      `$JS.API.CONSUMER.MSG.NEXT.${stream}.>`,
-      `$JS.ACK.${stream}.>`,
-    ]),
-  ],
-  subscribe: ['busbar.team.>', '_INBOX.>'],
-};
-
 test.each([
   ['file', 'process'],
   ['memory', 'none'],
@@ -92,14 +73,6 @@ test('a full store refuses sends with BACKPRESSURE, and what is there stays', as
   expect(refusals).not.toHaveLength(0);
   for (const error of refusals) expect(error).toMatchObject({ code: 'BACKPRESSURE', hint: expect.any(String) });
   expect((await transport.admin.queues())[0]?.ready).toBe(20 - refusals.length);
-});
-
-test('a user with the permissions of the README can do everything in its namespace', async () => {
-  await using server = await startNats({ users: [{ user: 'agent', password: 'right', permissions: PERMISSIONS }] });
-  const options = parseNatsUrl(server.urlAs('agent:right'));
-  await using transport = await openNats({ ...options, ns: 'team' });
-  await doEverything(transport);
-  await expect(openNats({ ...options, ns: 'other' })).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
 });
 
 test.each([

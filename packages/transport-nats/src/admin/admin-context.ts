@@ -1,5 +1,6 @@
 /** The parts that the operator's commands read and change: those of queues and topics, and more. */
 
+import type { Permissions } from '../connection/permissions.ts';
 import type { StoreHeaders } from '../connection/store-header.ts';
 import type { KvStore } from '../kv/kv-store.ts';
 import type { Notices } from '../queues/notices.ts';
@@ -15,4 +16,5 @@ export interface AdminContext extends QueueContext {
   readonly cursors: Cursors;
   readonly kv: KvStore;
   readonly headers: StoreHeaders;
+  readonly permissions: Permissions;
 }

@@ -63,6 +63,7 @@ export class Operations {
   }
 
   async deleteQueue(name: string): Promise<boolean> {
+    this.#context.permissions.assertMayDelete(this.#context.names);
     const queue = await this.#context.records.read(name);
     if (queue === undefined) return false;
     await this.#deleteAll([queue]);
@@ -70,6 +71,7 @@ export class Operations {
   }
 
   async clear(): Promise<void> {
+    this.#context.permissions.assertMayDelete(this.#context.names);
     const { requests, names, records } = this.#context;
     const bounds = await this.#bounds();
     const gone = await this.#end(await records.list(), bounds);

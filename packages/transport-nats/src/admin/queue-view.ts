@@ -1,13 +1,16 @@
 /** A queue at one moment: its messages, read beside its ledger. */
 
 import type { BrowsedMessage, MessageState, QueueInfo } from '@busbar/api/transport';
+import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
+import { isDenied } from '../errors.ts';
 import { endMessage, leftOf } from '../queues/claim.ts';
 import { attemptsOf, dueAtOf, historyOf, laneOf } from '../queues/dead-letters.ts';
 import type { Entry, Ledger } from '../queues/ledger.ts';
+import { pullStored } from '../queues/pull-stored.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
-import { readDirect, type StoredMessage } from '../queues/stored-message.ts';
+import { readDirect, readPulled, type StoredMessage } from '../queues/stored-message.ts';
 import type { Bindings } from '../topics/bindings.ts';
 
 /** A message of a queue with its state. */
@@ -110,17 +113,37 @@ export class QueueViews {
       const status = statusOf(queue, ledger, each, now);
       if (status !== undefined) all.push(status);
     }
+    // Its workers may be unable to delete what is settled, or gone.
+    if (all.length < stored.length) this.#shared.used.add(queue.name);
     return { queue, ledger, all: all.sort(compare), sent, stored };
   }
 
   async #messages(queue: KnownQueue): Promise<{ stored: StoredMessage; lane: Lane }[]> {
     const { requests, names } = this.#shared;
+    const filter = names.lane(queue.name, '*');
+    try {
+      return await this.#collect(queue, requests.scan(names.queues, filter), readDirect);
+    } catch (error) {
+      if (!isDenied(error)) throw error;
+      return this.#collect(queue, pullStored(this.#shared, filter, 1), (message) => ({
+        ...readPulled(message),
+        subject: message.subject,
+      }));
+    }
+  }
+
+  async #collect(
+    queue: KnownQueue,
+    pages: AsyncIterable<readonly Msg[]>,
+    read: (message: Msg) => StoredMessage & { readonly subject: string },
+  ): Promise<{ stored: StoredMessage; lane: Lane }[]> {
     const all: { stored: StoredMessage; lane: Lane }[] = [];
-    for await (const page of requests.scan(names.queues, names.lane(queue.name, '*'))) {
+    for await (const page of pages) {
       for (const message of page) {
-        const { subject, ...stored } = readDirect(message);
+        const { subject, ...stored } = read(message);
         const { inc } = stored.envelope;
-        if (inc === undefined || inc === queue.record.inc) all.push({ stored, lane: laneOf(subject, names) });
+        if (inc === undefined || inc === queue.record.inc)
+          all.push({ stored, lane: laneOf(subject, this.#shared.names) });
       }
     }
     return all;

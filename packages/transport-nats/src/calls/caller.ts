@@ -2,7 +2,7 @@
 
 import { type CallContext, CallReplies, type PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type Message } from '@busbar/api/transport';
-import { createInbox, type Msg } from '@nats-io/transport-node';
+import type { Msg } from '@nats-io/transport-node';
 import type { Connection } from '../connection/connection.ts';
 import { unavailable } from '../errors.ts';
 import { type Control, decodeAnswer, encodeRequest, WINDOW } from './frames.ts';
@@ -10,12 +10,13 @@ import { type Control, decodeAnswer, encodeRequest, WINDOW } from './frames.ts';
 /** All calls of one transport, behind one subscription. */
 export class Caller {
   readonly #connection: Connection;
-  readonly #inbox = createInbox();
+  readonly #inbox: string;
   readonly #calls = new Map<string, Call>();
   #count = 0;
 
   constructor(connection: Connection) {
     this.#connection = connection;
+    this.#inbox = connection.newInbox();
     connection.client.subscribe(`${this.#inbox}.*`, {
       callback: (_error, message) => this.#take(message),
     });

@@ -2,9 +2,10 @@
 
 import { completeMessage, Deadline, DeadlineQueue, Limiter, toHandlerError } from '@busbar/api/driver';
 import { BusbarError, type Message, type MessageInput, type Service } from '@busbar/api/transport';
-import { createInbox, type Msg } from '@nats-io/transport-node';
+import type { Msg } from '@nats-io/transport-node';
 import type { Connection } from '../connection/connection.ts';
 import { drain } from '../connection/puller.ts';
+import { toNatsError } from '../errors.ts';
 import { type Control, decodeRequest, encodeAnswer, WINDOW } from './frames.ts';
 
 type Handler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
@@ -18,12 +19,13 @@ export class Responder {
   readonly connection: Connection;
   readonly deadlines: DeadlineQueue = new DeadlineQueue();
   readonly maxBodyBytes: number;
-  readonly #inbox = createInbox();
+  readonly #inbox: string;
   readonly #tasks = new Map<string, Task>();
   #count = 0;
 
   constructor(connection: Connection, maxBodyBytes: number) {
     this.connection = connection;
+    this.#inbox = connection.newInbox();
     this.maxBodyBytes = maxBodyBytes;
     connection.client.subscribe(`${this.#inbox}.*`, {
       callback: (_error, message) => {
@@ -35,13 +37,16 @@ export class Responder {
   /** Answers calls on `subject`, up to `max` at a time. */
   async serve(subject: string, max: number, handler: Handler): Promise<Service> {
     const turns = new Limiter(max);
+    let refusal: Error | undefined;
     const subscription = this.connection.client.subscribe(subject, {
       queue: GROUP,
       callback: (error, message) => {
-        if (error === null && message.reply) void this.#answer(turns, handler, message);
+        if (error !== null) refusal = error;
+        else if (message.reply) void this.#answer(turns, handler, message);
       },
     });
     await this.connection.flush();
+    if (refusal !== undefined) throw toNatsError(refusal);
     const close = async (): Promise<void> => {
       await drain(subscription);
       await turns.whenIdle();

@@ -6,6 +6,7 @@ import { type BusbarError, invalid, type StateChange } from '@busbar/api/transpo
 import {
   type Authenticator,
   connect,
+  createInbox,
   credsAuthenticator,
   type NatsConnection,
   type NodeConnectionOptions,
@@ -17,7 +18,7 @@ import {
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
-import { toNatsError, toPublishError, unavailable } from '../errors.ts';
+import { toNatsError, toPublishError, unavailable, type Violation } from '../errors.ts';
 import type { Settings } from '../options.ts';
 
 /** A server that leaves a ping unanswered for this long counts as lost. Pings of many idle members would keep it busy. */
@@ -39,18 +40,20 @@ export class Connection {
   isUp = true;
   readonly #listeners = new Set<(change: StateChange) => void>();
   readonly #back = new Set<() => void>();
-  readonly #denied = new Set<(subject: string) => void>();
+  readonly #denied = new Set<(violation: Violation) => void>();
+  readonly #inboxPrefix: string;
   #outgoing: Outgoing[] = [];
 
-  private constructor(connection: NatsConnection) {
+  private constructor(connection: NatsConnection, inboxPrefix: string) {
     this.client = connection;
+    this.#inboxPrefix = inboxPrefix;
     void this.#watch();
   }
 
   /** Connects, or rejects with the error as a BusbarError. */
   static async open(settings: Settings): Promise<Connection> {
     try {
-      return new Connection(await connect(toConnectOptions(settings)));
+      return new Connection(await connect(toConnectOptions(settings)), settings.inboxPrefix);
     } catch (error) {
       throw toNatsError(error);
     }
@@ -75,8 +78,13 @@ export class Connection {
     this.#back.delete(act);
   }
 
-  /** Calls `act` with each subject that the server denies to this client. */
-  onDenied(act: (subject: string) => void): void {
+  /** A subject of its own for replies. */
+  newInbox(): string {
+    return createInbox(this.#inboxPrefix);
+  }
+
+  /** Calls `act` with each thing that the server does not permit this client. */
+  onDenied(act: (violation: Violation) => void): void {
     this.#denied.add(act);
   }
 
@@ -147,7 +155,7 @@ export class Connection {
         for (const act of this.#back) act();
         if (wasAway) this.#announce({ state: 'open' });
       } else if (type === 'error' && error instanceof PermissionViolationError) {
-        for (const act of this.#denied) act(error.subject);
+        for (const act of this.#denied) act(error);
       }
     }
   }

@@ -1,6 +1,6 @@
 /** Pulls from consumers: stored messages in bulk, or new ones with a wait. */
 
-import { createInbox, type Msg, type Subscription } from '@nats-io/transport-node';
+import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { Connection } from './connection.ts';
 
 /** The messages of a pull. `lost`: the consumer does not exist, or the server went away. */
@@ -91,7 +91,7 @@ function statusOf(message: Msg): number {
 /** An inbox for one pull after the other. */
 class Inbox {
   readonly #connection: Connection;
-  readonly #subject = createInbox();
+  readonly #subject: string;
   readonly #subscription: Subscription;
   #messages: Msg[] = [];
   #wanted = 0;
@@ -100,6 +100,7 @@ class Inbox {
 
   constructor(connection: Connection) {
     this.#connection = connection;
+    this.#subject = connection.newInbox();
     this.#subscription = connection.client.subscribe(this.#subject, { callback: (_, message) => this.#take(message) });
   }
 
@@ -143,7 +144,7 @@ class Waiting implements WaitingPull {
   readonly #subject: string;
   readonly #onMessage: (message: Msg) => void;
   readonly #until: number;
-  readonly #inbox = createInbox();
+  readonly #inbox: string;
   readonly #subscription: Subscription;
   #left: number;
   #end: (lost: boolean) => void = () => undefined;
@@ -156,6 +157,7 @@ class Waiting implements WaitingPull {
     { batch, until, onMessage }: { batch: number; until: number; onMessage: (message: Msg) => void },
   ) {
     this.#connection = connection;
+    this.#inbox = connection.newInbox();
     this.#subject = subject;
     this.#left = batch;
     this.#onMessage = onMessage;

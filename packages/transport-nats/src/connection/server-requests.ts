@@ -2,8 +2,8 @@
 
 import type { CallContext } from '@busbar/api/driver';
 import { BusbarError, type BusbarErrorOptions } from '@busbar/api/transport';
-import { createInbox, type Msg, type MsgHdrs } from '@nats-io/transport-node';
-import { denied, isFull, toJetStreamError, toNatsError, unavailable } from '../errors.ts';
+import type { Msg, MsgHdrs } from '@nats-io/transport-node';
+import { denied, isDenied, isFull, toJetStreamError, toNatsError, unavailable } from '../errors.ts';
 import type { Connection } from './connection.ts';
 import type { Names } from './names.ts';
 
@@ -64,6 +64,7 @@ const SILENCE_MS = 5_000;
 const SWEEP_MS = 500;
 const RETRY_MS = 50;
 const DEFAULT_MS = 30_000;
+const ASK_MS = 2_000;
 /** How long between two looks at a replica that is behind. */
 const LAG_MS = 5;
 
@@ -72,7 +73,7 @@ export class ServerRequests {
   readonly connection: Connection;
   /** The last sequence of each stream that the server has confirmed to this process since the last reconnect. */
   readonly confirmed: Map<string, number> = new Map();
-  readonly #inbox = createInbox();
+  readonly #inbox: string;
   readonly #pending = new Map<string, Pending>();
   #checkStore: ((isFull: boolean) => Promise<void>) | undefined;
   /** Requests wait for the check of the store. */
@@ -87,6 +88,7 @@ export class ServerRequests {
 
   constructor(connection: Connection, names: Names) {
     this.connection = connection;
+    this.#inbox = connection.newInbox();
     this.#anchors = new Map([
       [names.ledger, names.header],
       [names.kv, names.revisions],
@@ -104,8 +106,11 @@ export class ServerRequests {
       this.#sendAll();
       void this.#hold();
     });
-    connection.onDenied((subject) => {
-      for (const [token, pending] of this.#pending) if (pending.subject === subject) this.#fail(token, denied());
+    connection.onDenied((violation) => {
+      const isInbox = violation.subject === `${this.#inbox}.*`;
+      for (const [token, { subject }] of [...this.#pending]) {
+        if (isInbox || subject === violation.subject) this.#fail(token, denied({}, violation));
+      }
     });
   }
 
@@ -197,13 +202,13 @@ export class ServerRequests {
     return { messages: found, pending: count('Nats-Num-Pending'), upTo: count('Nats-UpTo-Sequence') };
   }
 
-  /** Pages of all messages of a subject, with all that was acknowledged before. */
-  async *scan(stream: string, subject: string): AsyncGenerator<readonly Msg[], void> {
+  /** Pages of all messages of a subject, from sequence `from` on, with all that was acknowledged before. */
+  async *scan(stream: string, subject: string, from = 1): AsyncGenerator<readonly Msg[], void> {
     await this.catchUp(stream);
-    yield* this.scanReplica(stream, subject, 1);
+    yield* this.scanReplica(stream, subject, from);
   }
 
-  /** Pages of all messages of a subject, from sequence `from` on. In a cluster the replica that replies may be behind. */
+  /** The same. In a cluster the replica that replies may be behind. */
   async *scanReplica(stream: string, subject: string, from: number): AsyncGenerator<readonly Msg[], void> {
     for (let seq = from; ; ) {
       const request = { seq, next_by_subj: subject, batch: PAGE };
@@ -272,7 +277,8 @@ export class ServerRequests {
         await this.#pauseForReplica(until);
       }
     } catch (error) {
-      ignoreRefusal(error);
+      // A user who may read only some queues cannot tell.
+      if (!isDenied(error)) ignoreRefusal(error);
       return false;
     }
   }
@@ -345,6 +351,17 @@ export class ServerRequests {
     await this.#request(subject, ackBody, undefined, { deadline: performance.now() + SILENCE_MS }).answer;
   }
 
+  /** The reply to an empty request; undefined without one, or where this client may not ask. */
+  async ask<T>(subject: string): Promise<T | undefined> {
+    try {
+      const bounds = { deadline: performance.now() + ASK_MS };
+      const [answer] = await this.#request(subject, '', undefined, bounds, false, true).answer;
+      return answer === undefined || (answer.headers?.code ?? 0) >= 300 ? undefined : answer.json<T>();
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Whether a client replies on `subject`. */
   async isServed(subject: string): Promise<boolean> {
     const [answer] = await this.#request(subject, '', undefined, undefined, false, true).answer;
@@ -369,7 +386,18 @@ export class ServerRequests {
   ): { readonly answer: Promise<Msg[]>; readonly request: Pending } {
     const { promise, resolve, reject } = Promise.withResolvers<Msg[]>();
     const deadline = context === undefined ? performance.now() + DEFAULT_MS : context.deadline;
-    const request = { subject, data, headers, deadline, isMany, isProbe, messages: [], resolve, reject, sentAt: 0 };
+    const request = {
+      subject,
+      data,
+      headers,
+      deadline,
+      isMany,
+      isProbe,
+      messages: [],
+      resolve,
+      reject,
+      sentAt: 0,
+    };
     const pending = Object.assign(request, { repeated: false, bounds: context });
     this.#count += 1;
     const token = this.#count.toString(36);

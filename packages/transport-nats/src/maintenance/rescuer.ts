@@ -17,14 +17,14 @@ export async function rescue(
   ledger: Ledger,
   floors: Floors,
 ): Promise<boolean> {
-  const { clock, ledgers, requests, names } = shared;
+  const { clock, ledgers } = shared;
   const dropped = [...ledger.entries].filter(([seq, { lane }]) => seq <= (floors[lane] ?? 0));
   const now = clock.now;
   const over = dropped.filter(([, { lease, dueAt }]) => Math.max(lease?.end ?? 0, dueAt) <= now);
   const other: LedgerOutcome[] = [];
   for (const [seq, entry] of over) {
-    const stored = await readAt(requests, names, seq);
     const { lane, lease } = entry;
+    const stored = await readAt(shared, { queue: queue.name, lane, seq });
     if (stored !== undefined) await place(shared, queue, stored, entry, { dueAt: undefined, readyAt: now, lane });
     other.push({ did: stored === undefined ? 'hide' : 'move', lane, seq, r: lease?.r });
   }

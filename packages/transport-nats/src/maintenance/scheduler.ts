@@ -21,15 +21,23 @@ export class Scheduler {
   /** Used queues, each with the time of its last compaction. */
   readonly #later = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
+  readonly #isPermitted: boolean;
   #isBusy = false;
   #isClosed = false;
 
-  constructor(shared: QueueContext, views: QueueViews, operations: Operations, onError: Settings['onError']) {
+  /** `isPermitted`: this client may delete messages and look into queues. Other clients do it for one that may not. */
+  constructor(
+    shared: QueueContext,
+    views: QueueViews,
+    operations: Operations,
+    { onError, isPermitted }: { readonly onError: Settings['onError']; readonly isPermitted: boolean },
+  ) {
     this.#operations = operations;
     this.#shared = shared;
     this.#views = views;
     this.#compactor = new Compactor(shared);
     this.#onError = onError;
+    this.#isPermitted = isPermitted;
     // The random part spreads the rounds of many processes.
     this.#timer = setInterval(() => void this.#round(), EVERY_MS * (1 + Math.random()));
     this.#timer.unref();
@@ -42,6 +50,10 @@ export class Scheduler {
 
   async #round(): Promise<void> {
     const { used, expiring, requests } = this.#shared;
+    if (!this.#isPermitted) {
+      for (const each of [used, expiring]) each.clear();
+      return;
+    }
     if (this.#isBusy || !requests.connection.isUp) return;
     this.#isBusy = true;
     const now = performance.now();

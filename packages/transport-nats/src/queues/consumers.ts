@@ -2,6 +2,7 @@
 
 import { isBusbarError } from '@busbar/api/transport';
 import { digest, type Lane, type Names } from '../connection/names.ts';
+import { Permissions } from '../connection/permissions.ts';
 import { ignoreRefusal, pause, ServerRefusal, type ServerRequests } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
 import type { LedgerRecord } from './ledger.ts';
@@ -45,12 +46,18 @@ export class Consumers {
   readonly #records: QueueRecords;
   readonly #replicas: number | undefined;
   readonly #used: Set<string>;
+  readonly #permissions: Permissions;
   readonly #made = new Map<string, Promise<Consumer | undefined>>();
   /** Consumers that do not answer, each with the time since then. */
   readonly #away = new Map<string, number>();
 
   /** `replicas`: replicas of the consumers' state; undefined for as many as the messages. */
-  constructor({ requests, names, records, used }: Surroundings, replicas: number | undefined) {
+  constructor(
+    { requests, names, records, used }: Surroundings,
+    replicas: number | undefined,
+    permissions: Permissions = new Permissions(),
+  ) {
+    this.#permissions = permissions;
     this.#used = used;
     this.#requests = requests;
     this.#names = names;
@@ -118,6 +125,8 @@ export class Consumers {
   }
 
   async #make(queue: KnownQueue, lane: Lane, name: string): Promise<Consumer | undefined> {
+    // The server permits pulls by the name of the consumer only. A user who may not create it uses it by mistake.
+    this.#permissions.assertMayPublish(`$JS.API.${this.#createPath(queue, lane, name)}`);
     for (let attempt = 1; ; attempt += 1) {
       try {
         const there = await this.#find(name);
@@ -190,8 +199,12 @@ export class Consumers {
       max_ack_pending: lane.startsWith('k') ? 1 : -1,
       metadata: { queue: queue.name, lane },
     };
-    const path = `CONSUMER.CREATE.${stream}.${name}.${filter}`;
+    const path = this.#createPath(queue, lane, name);
     return this.#requests.api<ConsumerInfo>(path, { stream_name: stream, config, action: 'create' });
+  }
+
+  #createPath(queue: KnownQueue, lane: Lane, name: string): string {
+    return `CONSUMER.CREATE.${this.#names.queues}.${name}.${this.#names.lane(queue.name, lane)}`;
   }
 
   /**

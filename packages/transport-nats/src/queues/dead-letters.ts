@@ -3,12 +3,21 @@
 import type { AttemptRecord } from '@busbar/api/transport';
 import type { Lane, Names } from '../connection/names.ts';
 import type { ServerRequests } from '../connection/server-requests.ts';
+import { isDenied } from '../errors.ts';
 import type { Entry } from './ledger.ts';
+import { pullStored } from './pull-stored.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
-import { encode, readDirect, type StoredMessage } from './stored-message.ts';
+import { encode, readDirect, readPulled, type StoredMessage } from './stored-message.ts';
 
 const MAX_HISTORY = 20;
+
+/** Where a message is. */
+interface Place {
+  readonly queue: string;
+  readonly lane: Lane;
+  readonly seq: number;
+}
 
 /** The attempts of a message, those before it came to this queue included. */
 export function attemptsOf({ envelope }: Pick<StoredMessage, 'envelope'>, entry: Entry | undefined): number {
@@ -63,8 +72,22 @@ export function ttlHeader(ms: number): { 'Nats-TTL': string } {
   return { 'Nats-TTL': `${Math.ceil(ms / 1000) + 1}s` };
 }
 
-/** The message of a queue at a sequence. Undefined if it was deleted. */
-export async function readAt(requests: ServerRequests, names: Names, seq: number): Promise<StoredMessage | undefined> {
+/** The message of a lane at a sequence. Undefined if it was deleted. */
+export async function readAt(shared: QueueContext, { queue, lane, seq }: Place): Promise<StoredMessage | undefined> {
+  const { requests, names } = shared;
+  try {
+    return await getAt(requests, names, seq);
+  } catch (error) {
+    if (!isDenied(error)) throw error;
+  }
+  for await (const [message] of pullStored(shared, names.lane(queue, lane), seq)) {
+    const stored = message && readPulled(message);
+    return stored?.seq === seq ? stored : undefined;
+  }
+  return undefined;
+}
+
+async function getAt(requests: ServerRequests, names: Names, seq: number): Promise<StoredMessage | undefined> {
   let found = await requests.one(names.queues, { seq });
   if (found === undefined && requests.connection.isClustered) {
     await requests.catchUp(names.queues);

@@ -4,6 +4,7 @@ import type { ReceiveRequest } from '@busbar/api/driver';
 import type { Delivery } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import { LEVELS } from '../connection/names.ts';
+import { isDenied } from '../errors.ts';
 import type { Claimer, PulledMessage } from './claim.ts';
 import { laneOf } from './dead-letters.ts';
 import type { Ledger } from './ledger.ts';
@@ -137,7 +138,11 @@ export class DirectClaims {
     request: ReceiveRequest,
     { heard, signal }: Receiver,
   ): Promise<Delivery[] | undefined> {
-    const { ready, ledger, isHard } = await this.#find(queue, state, heard);
+    const { ready, ledger, isHard } = await this.#find(queue, state, heard).catch((error: unknown): Found => {
+      if (!isDenied(error)) throw error;
+      // A user who may read only some queues reads them through consumers.
+      return { ready: [], isHard: true };
+    });
     const isBusy =
       ready.length > MAX_READY || state.claims > MAX_CLAIMS || this.#isBusy(state, Math.min(ready.length, request.max));
     if (isHard || isBusy) {

@@ -1,6 +1,7 @@
 /** Shared parts of queues and topics. */
 
 import type { Names } from '../connection/names.ts';
+import type { Puller } from '../connection/puller.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
 import type { ServerRequests } from '../connection/server-requests.ts';
 import type { Consumers } from './consumers.ts';
@@ -12,6 +13,8 @@ export interface QueueContext {
   readonly requests: ServerRequests;
   readonly names: Names;
   readonly clock: ServerClock;
+  /** Pulls from consumers of queues. */
+  readonly puller: Puller;
   readonly records: QueueRecords;
   readonly ledgers: Ledgers;
   readonly consumers: Consumers;

@@ -130,7 +130,7 @@ export class Settler {
   }
 
   async #find(known: KnownQueue, receipt: Receipt): Promise<HeldDelivery | undefined> {
-    const stored = await readAt(this.#shared.requests, this.#shared.names, receipt.seq);
+    const stored = await readAt(this.#shared, receipt);
     if (stored === undefined) return undefined;
     const { consumers } = this.#shared;
     const { lane } = receipt;
@@ -195,8 +195,8 @@ export class Settler {
   }
 
   async #bury(known: KnownQueue, held: HeldDelivery, ledgerOutcome: LedgerOutcome, reason: string): Promise<void> {
-    const { requests, names, clock, ledgers } = this.#shared;
-    const stored = await readAt(requests, names, held.seq);
+    const { clock, ledgers } = this.#shared;
+    const stored = await readAt(this.#shared, held);
     if (stored === undefined) return;
     const entry =
       held.attempt > 1 ? (await ledgers.read(known.name, known.record.inc, held.r)).entries.get(held.seq) : undefined;

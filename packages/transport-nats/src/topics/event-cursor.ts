@@ -7,6 +7,7 @@ import type { Names } from '../connection/names.ts';
 import type { Puller, WaitingPull } from '../connection/puller.ts';
 import { ignoreRefusal, type ServerRequests } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
+import { toNatsError } from '../errors.ts';
 import { readDelivery, readStored } from '../queues/stored-message.ts';
 import { toPosition } from './position.ts';
 
@@ -79,9 +80,18 @@ export class EventCursor implements Cursor {
     this.#isAtStart = isAtStart;
     const prefix = shared.names.ephemeral('');
     this.#subscription = shared.requests.connection.client.subscribe(shared.names.ephemeral(pattern), {
-      callback: (_, message) => this.#pass(message, message.subject.slice(prefix.length)),
+      callback: (error, message) => {
+        if (error === null) this.#pass(message, message.subject.slice(prefix.length));
+        else this.#refused(error);
+      },
     });
     shared.requests.connection.onBack(this.#onBack);
+  }
+
+  /** The server does not permit the subscription. */
+  #refused(error: Error): void {
+    this.#error = toNatsError(error);
+    this.#changed.notify();
   }
 
   get dropped(): number {

@@ -77,6 +77,7 @@ export async function checkRoundTrip({ queues, admin }: Transport, { call }: Ses
   await queues.configure(queue, { expireIdleMs: 60_000 }, call);
   try {
     const receiving = queues.receive(queue, { waitMs: PROBE_MS });
+    receiving.catch(() => undefined); // It may fail before it is awaited.
     const began = performance.now();
     await queues.send(queue, [{ body: new TextEncoder().encode('"probe"'), contentType: 'application/json' }], call);
     const sent = performance.now();
