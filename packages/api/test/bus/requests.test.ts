@@ -288,3 +288,15 @@ describe.each(requestBackends)('requests over %s', (backend) => {
     }
   });
 });
+
+it('an error does not wait long for its hint', async () => {
+  await using lab = await Lab.open('memory');
+  const bus = await lab.bus();
+  const { kv } = bus.transport;
+  const never = (_: unknown, options?: { readonly timeoutMs?: number | undefined }): Promise<never> =>
+    new Promise((_, reject) => setTimeout(reject, options?.timeoutMs ?? 30_000, new Error('late')).unref());
+  for (const name of ['get', 'list']) Object.defineProperty(kv, name, { value: never });
+  const startedAt = performance.now();
+  await expect(bus.request('@missing', 'x')).rejects.toMatchObject({ code: 'NO_RESPONDER' });
+  expect(performance.now() - startedAt).toBeLessThan(10_000);
+});

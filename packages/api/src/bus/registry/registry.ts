@@ -26,6 +26,9 @@ import {
 } from './agent-names.ts';
 import type { AgentSettings } from './agent-options.ts';
 
+/** How long an error waits for what its hint needs: the store may be away. */
+export const HINT_MS = 1_000;
+
 /** Which agents to list, and how long that may take. */
 export interface AgentFilter extends CallOptions {
   /** Only agents with this capability. */
@@ -89,13 +92,13 @@ export class Registry {
     return byName;
   }
 
-  async isRegistered(name: string): Promise<boolean> {
-    return (await this.#runtime.transport.kv.get(identityKey(name))) !== undefined;
+  async isRegistered(name: string, call?: CallOptions): Promise<boolean> {
+    return (await this.#runtime.transport.kv.get(identityKey(name), call)) !== undefined;
   }
 
   /** The registered name that is nearest to `name`, for hints. Never rejects. */
   async nearest(name: string): Promise<string | undefined> {
-    const identities = await this.#identities().catch(() => new Map<string, AgentIdentity>());
+    const identities = await this.#identities({ timeoutMs: HINT_MS }).catch(() => new Map<string, AgentIdentity>());
     return nearestName(name, identities.keys());
   }
 

@@ -12,7 +12,7 @@ import { checkRecipient, type Recipient } from '../messages/recipient.ts';
 import { validate, validateSent } from '../messages/schema.ts';
 import { addressOf } from '../registry/agent-names.ts';
 import { type LeastLoadedSelector, tryInOrder } from '../registry/least-loaded.ts';
-import type { Registry } from '../registry/registry.ts';
+import { HINT_MS, type Registry } from '../registry/registry.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { requestDurably } from './durable.ts';
 import { checkRequestOptions, type ReplyStream, type RequestOptions } from './options.ts';
@@ -162,7 +162,7 @@ export class Requests {
   async #explain(error: unknown, to: string): Promise<unknown> {
     if (!isBusbarError(error) || (error.code !== 'NO_RESPONDER' && error.code !== 'NOT_FOUND')) return error;
     const { code, outcome } = error;
-    const isThere = await this.#registry.isRegistered(to).catch(() => false);
+    const isThere = await this.#registry.isRegistered(to, { timeoutMs: HINT_MS }).catch(() => false);
     const nearest = isThere ? undefined : await this.#registry.nearest(to);
     const reason = code === 'NO_RESPONDER' ? `There is no agent ${to}.` : 'bus.agent(name) creates its inbox.';
     const missing = nearest === undefined ? `${reason} bus.agents() lists all agents.` : `Did you mean ${nearest}?`;
