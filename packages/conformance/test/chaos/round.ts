@@ -43,6 +43,7 @@ const READY_MS = 120_000;
 /** How long it takes at most, after the last fault, until all is delivered. */
 const DRAINED_MS = 90_000;
 const ONLINE_MS = 30_000;
+const RECOVERED_MS = 30_000;
 
 /** Runs a round. Rejects only if it could not begin. */
 export async function runRound(setting: RoundSetting, say: (text: string) => void = () => undefined): Promise<Verdict> {
@@ -100,6 +101,7 @@ async function play(scene: FaultScene, bus: Bus, facts: Fact[], faults: () => Pr
   await Promise.all(hosts.map((host) => untilReady(host, facts, READY_MS)));
   await faults();
   await Promise.all(hosts.map((host) => untilReady(host, facts, READY_MS)));
+  await untilRecovered(hosts, facts);
   for (const host of hosts) host.order({ kind: 'stop' });
   await waitFor(() => hosts.every((host) => hasStopped(host, facts)), { what: 'senders to stop', timeoutMs: READY_MS });
   const alive = hosts.map(({ name, life }) => ({ client: name, life }));
@@ -118,6 +120,19 @@ async function play(scene: FaultScene, bus: Bus, facts: Fact[], faults: () => Pr
   await Promise.all(hosts.map((host) => host.close()));
   if (store.server !== undefined) store.server.network.heal();
   return last;
+}
+
+/** Each client sends and receives again after the last fault. */
+async function untilRecovered(hosts: readonly ClientHost[], facts: readonly Fact[]): Promise<void> {
+  const began = now();
+  for (const { name } of hosts) {
+    const isSend = (fact: Fact): boolean => fact.kind === 'sent' && fact.outcome === 'stored' && fact.calledAt > began;
+    const isReceipt = (fact: Fact): boolean => fact.kind === 'got' && fact.at > began;
+    for (const [what, matches] of [['send', isSend] as const, ['receive', isReceipt] as const]) {
+      const isDone = (): boolean => facts.some((fact) => fact.client === name && matches(fact));
+      await waitFor(isDone, { what: `${name} to ${what} after the last fault`, timeoutMs: RECOVERED_MS });
+    }
+  }
 }
 
 function hasStopped({ name, life }: ClientHost, facts: readonly Fact[]): boolean {
