@@ -73,7 +73,8 @@ export class ChaosClient {
       await this.#bus.subscribe('news.*', take, { ...durable, durableName });
     }
     const live = `live:${name}/${this.#setting.life}`;
-    await this.#bus.subscribe<Body>('news.*', ({ body }) => this.#got(live, body, 1));
+    const subscription = await this.#bus.subscribe<Body>('news.*', ({ body }) => this.#got(live, body, 1));
+    void subscription.ended.then((error) => error && this.#wrong(`a live subscription ended: ${describe(error)}`));
     await this.#bus.process<Body>(
       JOBS,
       async ({ body, attempt }, context) => {
