@@ -46,6 +46,13 @@ export function isFull(code: number): boolean {
   return FULL.has(code);
 }
 
+/** The error of a connection that was not made. Another service may listen at the address, and may say anything or nothing. */
+export function toConnectError(value: unknown): BusbarError {
+  const error = toNatsError(value);
+  if (error.code !== 'INTERNAL' && !(value instanceof TimeoutError)) return error;
+  return unavailable('no NATS server answers at this address', { cause: value });
+}
+
 /** The error for a JetStream error code. */
 export function toJetStreamError(code: number, description: string, options: BusbarErrorOptions = {}): BusbarError {
   if (JETSTREAM_OFF.has(code)) return noJetStream();

@@ -1,6 +1,7 @@
 /** What kinds of servers are met: how they are set, who is let in, and what follows from it. */
 
 import { writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { needServer, startNats, tempDir } from '@busbar/testbed';
 import { createUser } from '@nats-io/nkeys';
@@ -73,6 +74,26 @@ test('a full store refuses sends with BACKPRESSURE, and what is there stays', as
   expect(refusals).not.toHaveLength(0);
   for (const error of refusals) expect(error).toMatchObject({ code: 'BACKPRESSURE', hint: expect.any(String) });
   expect((await transport.admin.queues())[0]?.ready).toBe(20 - refusals.length);
+  const full = { code: 'BACKPRESSURE', hint: expect.any(String) };
+  await expect(transport.kv.put('key', Uint8Array.of(1))).rejects.toMatchObject(full);
+  await expect(transport.queues.configure('other', { leaseMs: 1_000 })).rejects.toMatchObject(full);
+});
+
+test.each([
+  ['another greeting', '220 mail.example ESMTP\r\n'],
+  ['nothing', ''],
+])('a server that says %s is UNAVAILABLE', { timeout: 30_000 }, async (_, greeting) => {
+  const sockets = new Set<Socket>();
+  const foreign = createServer((socket) => {
+    sockets.add(socket.on('error', () => undefined));
+    socket.write(greeting);
+  });
+  await new Promise<void>((resolve) => foreign.listen(0, '127.0.0.1', resolve));
+  const { port } = foreign.address() as AddressInfo;
+  const refused = { code: 'UNAVAILABLE', message: expect.stringContaining('no NATS server') };
+  await expect(openNats({ servers: [`127.0.0.1:${port}`] })).rejects.toMatchObject(refused);
+  for (const socket of sockets) socket.destroy();
+  foreign.close();
 });
 
 test.each([

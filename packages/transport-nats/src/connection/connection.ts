@@ -18,7 +18,7 @@ import {
   tokenAuthenticator,
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
-import { toNatsError, toPublishError, unavailable, type Violation } from '../errors.ts';
+import { toConnectError, toNatsError, toPublishError, unavailable, type Violation } from '../errors.ts';
 import type { Settings } from '../options.ts';
 
 /** A server that leaves a ping unanswered for this long counts as lost. Pings of many idle members would keep it busy. */
@@ -55,7 +55,7 @@ export class Connection {
     try {
       return new Connection(await connect(toConnectOptions(settings)), settings.inboxPrefix);
     } catch (error) {
-      throw toNatsError(error);
+      throw toConnectError(error);
     }
   }
 

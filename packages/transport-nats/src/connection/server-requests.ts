@@ -15,17 +15,21 @@ export interface PubAck {
 }
 
 /** An error that JetStream answered with. */
-export class ServerRefusal extends Error {
-  override readonly name = 'ServerRefusal';
-  readonly code: number;
+export class ServerRefusal extends BusbarError {
+  /** The code of JetStream. */
+  readonly refusal: number;
+  readonly #description: string;
 
-  constructor(code: number, description: string) {
-    super(description);
-    this.code = code;
+  constructor(refusal: number, description: string) {
+    const { code, message, hint } = toJetStreamError(refusal, description);
+    super(code, message, { hint });
+    this.refusal = refusal;
+    this.#description = description;
   }
 
-  toBusbarError(options: BusbarErrorOptions = {}): BusbarError {
-    return toJetStreamError(this.code, this.message, options);
+  /** The same error with other options. */
+  with(options: BusbarErrorOptions): BusbarError {
+    return toJetStreamError(this.refusal, this.#description, options);
   }
 }
 
@@ -168,7 +172,7 @@ export class ServerRequests {
       try {
         return await this.#api<T>(path, payload, context);
       } catch (error) {
-        const isMissing = error instanceof ServerRefusal && error.code === NO_STREAM;
+        const isMissing = error instanceof ServerRefusal && error.refusal === NO_STREAM;
         if (!isMissing || context?.isCheck || this.#checkStore === undefined) throw error;
         await this.#checkStore(true);
       }
@@ -496,7 +500,7 @@ const NO_STREAM = 10_059;
 
 /** `error` as one of Busbar; a refusal of JetStream by its code. */
 export function toDriverError(error: unknown, options: BusbarErrorOptions = {}): BusbarError {
-  return error instanceof ServerRefusal ? error.toBusbarError(options) : toNatsError(error, options);
+  return error instanceof ServerRefusal ? error.with(options) : toNatsError(error, options);
 }
 
 /** The sequence of a message that a direct get returned; 0 without a message. */
@@ -511,7 +515,7 @@ export function ignoreRefusal(error: unknown): void {
 
 /** Whether the server refused a write because another one was first. */
 export function isLostRace(error: unknown): boolean {
-  return error instanceof ServerRefusal && (error.code === 10_071 || error.code === 10_164);
+  return error instanceof ServerRefusal && (error.refusal === 10_071 || error.refusal === 10_164);
 }
 
 /** Headers that are encoded here: the client's own list looks for a name with a pass over all. */

@@ -126,7 +126,7 @@ async function findStream(requests: ServerRequests, clock: ServerClock, name: st
   try {
     return await streamInfo(requests, clock, name, undefined, checkBounds());
   } catch (error) {
-    if (!(error instanceof ServerRefusal) || error.code !== NOT_FOUND) throw error;
+    if (!(error instanceof ServerRefusal) || error.refusal !== NOT_FOUND) throw error;
     return undefined;
   }
 }
@@ -140,7 +140,7 @@ async function createStream(
     await requests.api<StreamInfo>(`STREAM.CREATE.${config.name}`, config, checkBounds());
   } catch (error) {
     // Another client made it meanwhile.
-    if (!(error instanceof ServerRefusal) || error.code !== NAME_IN_USE) throw error;
+    if (!(error instanceof ServerRefusal) || error.refusal !== NAME_IN_USE) throw error;
   }
   return streamInfo(requests, clock, config.name, undefined, checkBounds());
 }

@@ -181,7 +181,7 @@ export class Consumers {
     try {
       return await this.#requests.api<ConsumerInfo>(path, undefined, { deadline: performance.now() + ANSWER_MS });
     } catch (error) {
-      if (error instanceof ServerRefusal && error.code === NOT_FOUND) return undefined;
+      if (error instanceof ServerRefusal && error.refusal === NOT_FOUND) return undefined;
       ignoreUnavailable(error);
       return 'away';
     }
@@ -226,7 +226,7 @@ export class Consumers {
 const MAX_ATTEMPTS = 5;
 
 function ignoreUnavailable(error: unknown): void {
-  if (!isBusbarError(error) || error.code !== 'UNAVAILABLE') throw error;
+  if (!isBusbarError(error) || error instanceof ServerRefusal || error.code !== 'UNAVAILABLE') throw error;
 }
 
 function lanesOf({ record }: KnownQueue): Lane[] {

@@ -94,7 +94,7 @@ export async function sendWithId(
     await shared.requests.publish(subject, data, { ...headers, ...end }, context);
     return true;
   } catch (error) {
-    if (isLostRace(error) || (error instanceof ServerRefusal && error.code === DUPLICATE_IN_BATCH)) return false;
+    if (isLostRace(error) || (error instanceof ServerRefusal && error.refusal === DUPLICATE_IN_BATCH)) return false;
     throw error;
   }
 }

@@ -183,7 +183,7 @@ export class Bindings {
       await requests.api(`CONSUMER.CREATE.${names.topics}.${consumer}.${filter}`, request);
     } catch (error) {
       // Another client made it.
-      if (!(error instanceof ServerRefusal) || ![10_148, 10_105, 10_013].includes(error.code)) throw error;
+      if (!(error instanceof ServerRefusal) || ![10_148, 10_105, 10_013].includes(error.refusal)) throw error;
     }
   }
 }
