@@ -16,7 +16,7 @@ const RANGES = {
   TTL: ['T', 7, 9],
   Dedupe: ['U', 6, 11],
   'Replay/offset': ['Y', 8, 10],
-  Persistence: ['X', 11, 15],
+  Persistence: ['X', 11, 16],
   Reconnect: ['C', 11, 15],
   Backpressure: ['B', 7, 8],
   Concurrency: ['K', 7, 8],

@@ -47,7 +47,11 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   SQLITE_PERM: DENIED,
   SQLITE_AUTH: DENIED,
   SQLITE_CANTOPEN: ['PERMISSION_DENIED', 'the store cannot be opened', 'Check that its folder exists and is writable.'],
-  SQLITE_IOERR: ['UNAVAILABLE', 'the disk failed to read or write', 'Check the disk and the system log.'],
+  SQLITE_IOERR: [
+    'UNAVAILABLE',
+    'the disk failed to read or write',
+    'Check the disk, its quota and the limit for the size of a file (ulimit -f), and the system log.',
+  ],
   SQLITE_NOMEM: ['BACKPRESSURE', 'SQLite is out of memory', 'Send smaller batches, or fewer at once.'],
   SQLITE_TOOBIG: ['PAYLOAD_TOO_LARGE', 'the message is too large for SQLite', 'Store large data elsewhere.'],
   EACCES: DENIED,
@@ -56,6 +60,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   ENOSPC: FULL,
   EDQUOT: FULL,
   ENOENT: ['NOT_FOUND', 'the folder of the store does not exist', 'Create it, or name another file.'],
+  ENAMETOOLONG: ['INVALID_ARGUMENT', 'the path of the store is too long', 'Name a file with a shorter name.'],
+  ELOOP: ['INVALID_ARGUMENT', 'the path of the store has a loop of links', 'Name another file.'],
   ENOTDIR: NOT_A_FOLDER,
   EEXIST: NOT_A_FOLDER,
   EMFILE: ['UNAVAILABLE', 'this process has too many open files', 'Raise `ulimit -n`.'],
@@ -79,9 +85,10 @@ export function isBusy(value: unknown): boolean {
   return code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED' || code === 'SQLITE_PROTOCOL';
 }
 
-/** Whether `value` means that the disk is full. */
+/** Whether `value` means that the disk may be full. */
 export function isDiskFull(value: unknown): boolean {
-  return primary(nativeCode(value)) === 'SQLITE_FULL';
+  // A quota that is used up is an error of the write.
+  return primary(nativeCode(value)) === 'SQLITE_FULL' || nativeCode(value) === 'SQLITE_IOERR_WRITE';
 }
 
 function nativeCode(value: unknown): string {

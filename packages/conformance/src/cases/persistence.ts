@@ -113,6 +113,24 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Persisten
     },
   },
   {
+    id: 'X16',
+    title:
+      'where a file may not grow further, sends are refused, claims and acks go on, and what they free takes messages',
+    rules: ['RD1', 'RQ3', 'RQ10'],
+    harnessFeatures: ['files', 'processes'],
+    oneProcessAtATime: true,
+    async run(test) {
+      await test.closeAll();
+      const client = await test.process({ maxFileBytes: 8 * MEBIBYTE });
+      const { ids, refusals } = await fillDisk(client, test);
+      test.check.ok(ids.length > 10, `only ${ids.length} messages were stored before the limit`);
+      test.check.equal([...refusals], ['BACKPRESSURE'], 'codes of the refusals');
+      test.check.equal(await drainProcess(test, client), ids, 'messages at the limit');
+      const again = await client.send('work', [{ body: new Uint8Array(1_000) }]);
+      test.check.equal(again[0]?.status, 'stored', 'a send after messages are consumed');
+    },
+  },
+  {
     id: 'X8',
     title: 'a read-only store rejects with PERMISSION_DENIED and acknowledges nothing',
     rules: ['RD1', 'RA1'],

@@ -13,6 +13,8 @@ export interface Confinement {
   readonly readOnly?: string;
   /** Maximum number of open files and sockets. */
   readonly maxFiles?: number;
+  /** Maximum size of a file in bytes, a multiple of 512. */
+  readonly maxFileBytes?: number;
 }
 
 let reason: string | null | undefined;
@@ -24,7 +26,10 @@ export function diskLimitsMissing(): string | undefined {
 }
 
 /** Returns the command that runs `command` confined. Its mounts are private: it has its own namespace (Linux). */
-export function confinedCommand({ disk, readOnly, maxFiles }: Confinement, command: readonly string[]): string[] {
+export function confinedCommand(
+  { disk, readOnly, maxFiles, maxFileBytes }: Confinement,
+  command: readonly string[],
+): string[] {
   const steps: string[] = [];
   const values: string[] = [];
   const value = (given: string | number): string => `"\${${values.push(String(given))}}"`;
@@ -35,6 +40,7 @@ export function confinedCommand({ disk, readOnly, maxFiles }: Confinement, comma
     steps.push(`mount --bind ${folder} ${folder}`, `mount -o remount,bind,ro ${folder}`);
   }
   if (maxFiles !== undefined) steps.push(`ulimit -n ${value(maxFiles)}`);
+  if (maxFileBytes !== undefined) steps.push(`ulimit -f ${value(maxFileBytes / 512)}`);
   if (steps.length === 0) return [...command];
   const script = [...steps, `shift ${values.length}`, 'exec "$@"'].join(' && ');
   const shell = ['sh', '-c', script, 'sh', ...values, ...command];

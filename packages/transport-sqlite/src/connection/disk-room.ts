@@ -3,7 +3,17 @@
  * file keeps some of it, in case that others fill the rest.
  */
 
-import { closeSync, constants, lstatSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { BusbarError } from '@busbar/api/transport';
 import type { Store } from './store.ts';
@@ -20,6 +30,8 @@ const UNLIMITED = { free: Number.POSITIVE_INFINITY, reserve: 0 };
 
 export class DiskRoom {
   readonly #store: Store;
+  /** How large a file of this process may be (`ulimit -f`). */
+  readonly #maxFileBytes: number = readFileLimit();
   #lookAt = 0;
 
   constructor(store: Store) {
@@ -75,11 +87,20 @@ export class DiskRoom {
     try {
       const { bavail, bsize, blocks } = statfsSync(dirname(this.#store.path));
       // A file system in memory without a limit has no blocks.
-      if (blocks === 0) return UNLIMITED;
-      return { free: bavail * bsize, reserve: Math.min(MAX_RESERVE_BYTES, (blocks * bsize) / 8) };
+      const bytes = Math.min(blocks === 0 ? Number.POSITIVE_INFINITY : blocks * bsize, this.#maxFileBytes);
+      if (bytes === Number.POSITIVE_INFINITY) return UNLIMITED;
+      const growth = this.#maxFileBytes - this.#fileBytes();
+      return {
+        free: Math.min(blocks === 0 ? growth : bavail * bsize, growth),
+        reserve: Math.min(MAX_RESERVE_BYTES, bytes / 8),
+      };
     } catch {
       return UNLIMITED;
     }
+  }
+
+  #fileBytes(): number {
+    return statSync(this.#store.path, { throwIfNoEntry: false })?.size ?? 0;
   }
 
   #logBytes(): number {
@@ -106,8 +127,18 @@ export class DiskRoom {
   }
 }
 
+/** The limit of this process for the size of a file; infinite where the system does not show it. */
+function readFileLimit(): number {
+  try {
+    const [, soft] = /^Max file size +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
 function full(): BusbarError {
-  return new BusbarError('BACKPRESSURE', 'the disk of the store is almost full', {
+  return new BusbarError('BACKPRESSURE', 'the disk of the store, or its limit for a file (ulimit -f), is almost full', {
     hint: 'Consume or purge messages, which still works and makes room, or free space on the disk. This call stored nothing.',
   });
 }

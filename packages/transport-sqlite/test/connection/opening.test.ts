@@ -49,6 +49,12 @@ test.each<[string, string, (folder: TempDir, file: string) => void]>([
   if (before !== undefined) expect(readFileSync(file).equals(before)).toBe(true);
 });
 
+test('a name that is too long is refused', async () => {
+  await using folder = tempDir();
+  const file = folder.join(`${'x'.repeat(300)}.db`);
+  await expect(openSqlite({ file })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', hint: expect.any(String) });
+});
+
 test('a path through a file is refused', async () => {
   await using folder = tempDir();
   writeFileSync(folder.join('file'), '');
