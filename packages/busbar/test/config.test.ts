@@ -297,6 +297,17 @@ describe.runIf(process.geteuid?.() === 0)('files of other users', () => {
     expect([code, stderr]).toEqual([7, expect.stringMatching(/^busbar: tokens belongs to another user/)]);
   });
 
+  test.each([undefined, 'sqlite'])('a folder that this user may not enter is denied (%s)', async (named) => {
+    await using dir = tempDir();
+    chmodSync(dir.path, 0o700);
+    process.seteuid!(OTHER);
+    try {
+      expect(() => locateIn(dir.path, named)).toThrow(`this user cannot read ${dir.path}`);
+    } finally {
+      process.seteuid!(0);
+    }
+  });
+
   test('another user trusts its own files and those of root', async () => {
     await using dir = tempDir();
     const path = dir.join('busbar.config.json');

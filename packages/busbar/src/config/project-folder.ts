@@ -64,9 +64,26 @@ export function* upwards(from: string): Generator<string> {
 
 /** Whether it is a folder. Throws PERMISSION_DENIED for a folder of another user, such as one in a shared /tmp. */
 function isFolder(path: string): boolean {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return false;
+  if (readStats(path)?.isDirectory() !== true) return false;
   for (const stats of [lstatSync(path), statSync(path)]) checkOwner(path, stats, OWNER_HINT);
   return true;
+}
+
+/** Throws PERMISSION_DENIED if this user may not look into a folder of the path. */
+function readStats(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, cause: unknown): BusbarError {
+  const { code } = cause as NodeJS.ErrnoException;
+  return new BusbarError('PERMISSION_DENIED', `this user cannot read ${path}: ${code}`, {
+    hint: 'Change to a folder that this user can read, or name the bus with --url or MESSAGE_BUS.',
+    cause,
+  });
 }
 
 function cannotMake(path: string, error: NodeJS.ErrnoException): BusbarError {
@@ -108,6 +125,7 @@ export function readOwnedFile(path: string, hint: string): string | undefined {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     if (error instanceof BusbarError) throw error;
+    if (code === 'EACCES' || code === 'EPERM') throw unreadable(path, error);
     throw invalid(`cannot read ${path}: ${code}`, 'Make it readable, or move it away.');
   }
 }
