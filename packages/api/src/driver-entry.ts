@@ -3,6 +3,7 @@
 export type * from './contract/driver.ts';
 export type { StorePast } from './contract/transport.ts';
 export { type BatchLimit, BatchSize } from './driver-kit/batch-size.ts';
+export { BriefConnections } from './driver-kit/brief-connections.ts';
 export { CallReplies, type CallRepliesOptions } from './driver-kit/call-replies.ts';
 export { Condition } from './driver-kit/condition.ts';
 export { type Clock, Deadline, DeadlineQueue, type DeadlineQueueOptions } from './driver-kit/deadline-queue.ts';

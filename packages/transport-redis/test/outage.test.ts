@@ -33,6 +33,21 @@ test('a silent connection is replaced, and pending receives continue', async () 
   ]);
 });
 
+test('a server that drops each new connection is asked ever more rarely, and served again when it keeps one', async () => {
+  await using server = await startRedis({ proxy: true });
+  await using transport = await openRedis(parseRedisUrl(server.url));
+  const opened: number[] = [];
+  transport.onState(({ state }) => {
+    if (state !== 'open' || opened.push(performance.now()) === 11) return;
+    server.network.cut();
+  });
+  server.network.cut();
+  await waitFor(() => opened.length === 11, { what: 'eleven connections' });
+  // The pauses before the last five are 25, 50, 100, 200 and 400 ms, and up to half shorter.
+  expect((opened[10] ?? 0) - (opened[5] ?? 0)).toBeGreaterThan(380);
+  expect((await transport.queues.send('work', [{ body: Buffer.from('x') }]))[0]?.status).toBe('stored');
+});
+
 test('a call waits for the server until its deadline, then it is UNAVAILABLE', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));

@@ -1,6 +1,7 @@
 /** The connection of a transport to its server: runs scripts, and reconnects when the connection is lost. */
 
 import { setTimeout } from 'node:timers/promises';
+import { BriefConnections } from '@busbar/api/driver';
 import { BusbarError, type StateChange } from '@busbar/api/transport';
 import { firstWord, isElsewhere, isLoss, toRedisError } from '../errors.ts';
 import type { Script } from '../lua/script.ts';
@@ -51,6 +52,7 @@ export class ReconnectingClient {
   /** Why scripts are rejected though the server can be reached. */
   #refusal: BusbarError | undefined;
   readonly #closing = new AbortController();
+  readonly #brief = new BriefConnections();
   readonly #stateListeners = new Set<(change: StateChange) => void>();
   readonly #reconnectListeners: (() => void)[] = [];
 
@@ -125,6 +127,7 @@ export class ReconnectingClient {
 
   #use(connection: Connection): void {
     this.#connection = connection;
+    this.#brief.opened();
     this.#loaded = new Set();
     connection.onLost((error) => this.#lost(error));
   }
@@ -178,10 +181,11 @@ export class ReconnectingClient {
     connection.close();
     this.channels.drop();
     this.#publishState({ state: 'reconnecting', error: toRedisError(error) });
-    void this.#reconnect();
+    void this.#reconnect(this.#brief.ended());
   }
 
-  async #reconnect(): Promise<void> {
+  async #reconnect(pauseMs: number): Promise<void> {
+    if (pauseMs > 0) await this.#pause(pauseMs);
     for (let pause = FIRST_PAUSE_MS; !this.#closing.signal.aborted; pause = Math.min(LONGEST_PAUSE_MS, pause * 2)) {
       try {
         await this.#reconnectOnce();
@@ -191,9 +195,13 @@ export class ReconnectingClient {
       }
       this.#rejectOverdue();
       // The jitter keeps clients that lost the same server from returning at the same moment.
-      const { signal } = this.#closing;
-      await setTimeout(pause * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
+      await this.#pause(pause);
     }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { signal } = this.#closing;
+    await setTimeout(ms * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
   }
 
   async #reconnectOnce(): Promise<void> {

@@ -1,7 +1,7 @@
 /** A client of a hub: one connection at a time, which it restores after a loss, and the requests over it. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type CallContext, DeadlineQueue, decodeError, StoreWatch } from '@busbar/api/driver';
+import { BriefConnections, type CallContext, DeadlineQueue, decodeError, StoreWatch } from '@busbar/api/driver';
 import {
   BusbarError,
   isBusbarError,
@@ -47,6 +47,7 @@ export class HubClient {
   readonly #pending = new Map<number, PendingRequest>();
   readonly #deadlines = new DeadlineQueue({ keepsAlive: false });
   readonly #end = new AbortController();
+  readonly #brief = new BriefConnections();
   #connection: HubConnection | undefined;
   #welcome: Welcome | undefined;
   #lastId = 0;
@@ -108,7 +109,7 @@ export class HubClient {
   /** Connects for the first time. Rejects with the last error when the time is up. */
   async open(): Promise<void> {
     using timeout = new TimeoutSignal(this.#options.connectTimeoutMs, this.#end.signal);
-    await this.#connect(timeout.signal);
+    await this.#connect(timeout.signal, 0);
   }
 
   /** Sends a request and resolves with its response. Waits for a connection if there is none. */
@@ -194,10 +195,11 @@ export class HubClient {
     return this.#lastId;
   }
 
-  /** Retries until it is connected, an error shows that retrying is useless, or `signal` fires. */
-  async #connect(signal: AbortSignal): Promise<void> {
+  /** After `firstMs`, retries until it is connected, an error shows that retrying is useless, or `signal` fires. */
+  async #connect(signal: AbortSignal, firstMs: number): Promise<void> {
     let pauseMs = FIRST_PAUSE_MS;
     let lastError: unknown;
+    if (firstMs > 0) await pause(firstMs, signal);
     while (!signal.aborted) {
       try {
         await this.#attempt(signal);
@@ -207,7 +209,7 @@ export class HubClient {
         if (lastError === undefined || !signal.aborted) lastError = error;
         if (this.#isFatal(error)) throw error;
       }
-      await sleep(pauseMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
+      await pause(pauseMs, signal);
       pauseMs = Math.min(LAST_PAUSE_MS, pauseMs * 2);
     }
     throw this.#end.signal.aborted ? closed() : unreachable(this.#options.link.address, lastError);
@@ -247,6 +249,7 @@ export class HubClient {
     const known = this.#lastReset;
     if (welcome.past !== undefined) this.#storeWatch.observe(welcome.past);
     this.#connection = connection;
+    this.#brief.opened();
     this.epoch += 1;
     // The requests of the services go out at once. They must not go out again with those that waited.
     const waiting = [...this.#pending.values()];
@@ -310,7 +313,7 @@ export class HubClient {
     }
     this.#services.onConnectionLost();
     this.#onState({ state: 'reconnecting', error });
-    this.#connect(this.#end.signal).catch(() => undefined);
+    this.#connect(this.#end.signal, this.#brief.ended()).catch(() => undefined);
   };
 
   /** Drops a request past its deadline. The caller has already been rejected, so an unsent request must not go out. */
@@ -340,6 +343,10 @@ function findDowngrade(before: Welcome, { capabilities }: Welcome): BusbarError 
       hint: 'Start the hub with its previous store, or open a new transport.',
     })
   );
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
 }
 
 function unreachable(address: string, error: unknown): BusbarError {
