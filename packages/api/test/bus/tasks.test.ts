@@ -532,6 +532,9 @@ test('bad input is refused before any effect', async () => {
     7,
   ];
   for (const options of badOptions) await refuse(bus.enqueue('q', 1, options as object));
+  await expect(bus.enqueue('q', 1, { runAt: new Date('2300-01-01') })).rejects.toThrow(
+    'runAt is too far away: 2300-01-01T00:00:00.000Z',
+  );
   await refuse(bus.enqueue('q', 1n));
   await refuse(bus.enqueueAll('q', 'abc' as never));
   await refuse(bus.enqueueAll('q', [1], { dedupeKey: 'x' }));

@@ -3,9 +3,12 @@
 import type { StateRecord } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
+import { withWallClock } from '../context/wall-clock.ts';
 import { consume, texts } from '../steps/consuming.ts';
 import { deadLetters } from '../steps/queue-view.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
+
+const HOUR_MS = 3_600_000;
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }, [
   {
@@ -21,7 +24,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
         throw new Error(text);
       };
       outcomes.push(fail('the first failure'));
-      const first = await bus.enqueue('jobs', 1, { dedupeKey: 'daily' });
+      // Its sender has a clock that is ahead of those of the others.
+      const first = await withWallClock(HOUR_MS, () => bus.enqueue('jobs', 1, { dedupeKey: 'daily' }));
       await test.check.rejects(first.result(LONG_TIMEOUT), 'HANDLER_FAILED', 'the first task');
       await endWindow(test);
       worker.pause();
@@ -38,6 +42,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
       const third = await other.enqueue('jobs', 3, { dedupeKey: 'daily' });
       const error = await test.check.rejects(third.result(LONG_TIMEOUT), 'HANDLER_FAILED', 'the third task');
       test.check.ok(error.message.includes('the last failure'), `the text of the error: ${error.message}`);
+      const late = await test.check.rejects(bus.task('jobs', third.id).result(LONG_TIMEOUT), 'HANDLER_FAILED', 'again');
+      test.check.ok(late.message.includes('the last failure'), `the text by another handle: ${late.message}`);
       test.check.equal(await bus.task('jobs', third.id).status(), 'dead', 'status after the third');
       await deadLetters(test, transport, 'jobs', 2);
     },
@@ -67,6 +73,36 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
         const got = await consume(test, transport, queue, expected.length);
         test.check.equal(texts(test, got).sort(), expected, `messages of ${queue}`);
         await test.nothing(transport, queue, 100);
+      }
+    },
+  },
+  {
+    id: 'U12',
+    title: 'status and result of a task do not depend on the clocks of its sender and its readers',
+    rules: ['RQ7', 'RQ5'],
+    async run(test) {
+      const [bus, other] = [await test.bus(), await test.bus()];
+      const work = ({ body }: { readonly body: unknown }): unknown => {
+        if (body === 'fail') throw new Error('it failed');
+        return body;
+      };
+      await other.process('jobs', work, { maxAttempts: 1 });
+      for (const offsetMs of [HOUR_MS, -HOUR_MS]) {
+        for (const options of [{}, { dedupeKey: `key ${offsetMs}` }]) {
+          await withWallClock(offsetMs, async () => {
+            const failed = await bus.enqueue('jobs', 'fail', options);
+            const error = await test.check.rejects(failed.result(LONG_TIMEOUT), 'HANDLER_FAILED', 'a dead task');
+            test.check.ok(error.message.includes('it failed'), `its text: ${error.message}`);
+            test.check.equal(await failed.status(), 'dead', 'its status');
+            test.check.equal(await other.task('jobs', failed.id).status(), 'dead', 'its status by another handle');
+          });
+        }
+        const done = await withWallClock(offsetMs, () => bus.enqueue('jobs', 'fine'));
+        test.check.equal(
+          [await done.result(LONG_TIMEOUT), await done.status()],
+          ['fine', 'done'],
+          'a task that is done',
+        );
       }
     },
   },

@@ -9,8 +9,8 @@ import { ConflatedChannel } from './conflated-channel.ts';
 import { readParts } from './result-parts.ts';
 import { resultOf, TaskFollower } from './task-follower.ts';
 import { DEFAULT_RESULT_TTL_MS, decodeRecord, encodeRecord, taskKey } from './task-record.ts';
-import { isEnd, latestOf } from './task-state.ts';
-import type { TaskTracker } from './task-tracker.ts';
+import { deadOf, isEnd, pendingOf } from './task-state.ts';
+import type { TaskTracker, TrackedTask } from './task-tracker.ts';
 
 /**
  * The state of a task. `delayed`: also between two attempts. `dead`: a dead letter. `unknown`: there is no trace of it; it
@@ -78,7 +78,7 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
   readonly #dependencies: TaskHandleDependencies<R>;
   readonly #since: number | undefined;
 
-  /** `source`: when this call stored the task, by `Date.now()`; or it found it stored, or got only its id. */
+  /** `source`: when this call stored the task (see {@link TrackedTask.since}); or it found it stored, or got only its id. */
   constructor(dependencies: TaskHandleDependencies<R>, id: string, source: number | 'duplicate' | 'id') {
     this.#dependencies = dependencies;
     this.id = id;
@@ -91,13 +91,14 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
     checkOptions(options, BOUNDS, 'status options');
     const { admin, kv } = this.#dependencies.transport;
     const { messages } = await admin.browse(this.queue, { ...options, ids: [this.id] });
-    const place = latestOf(messages, this.#since);
-    if (place?.state === 'ready') return 'queued';
-    if (place !== undefined && place.state !== 'dead') return place.state === 'leased' ? 'running' : place.state;
+    const pending = pendingOf(messages);
+    if (pending?.state === 'ready') return 'queued';
+    if (pending !== undefined) return pending.state === 'leased' ? 'running' : 'delayed';
     const entry = await kv.get(taskKey(this.id), options);
     const record = entry && decodeRecord(entry.value);
-    if (record !== undefined && isEnd(record, place)) return record.state;
-    return place === undefined ? 'unknown' : 'dead';
+    const dead = deadOf(messages, record, this.#since);
+    if (record !== undefined && isEnd(record, dead)) return record.state;
+    return dead === undefined ? 'unknown' : 'dead';
   }
 
   async *progress(options?: { readonly signal?: AbortSignal | undefined }): AsyncGenerator<unknown, void, void> {
@@ -154,7 +155,8 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
   }
 
   #follow(onProgress: (body: EncodedBody) => void): TaskFollower {
-    return new TaskFollower(this.#dependencies.trackerOf(this.queue), { id: this.id, since: this.#since }, onProgress);
+    const task: TrackedTask = { id: this.id, since: this.#since };
+    return new TaskFollower(this.#dependencies.trackerOf(this.queue), task, onProgress);
   }
 
   #wait({ timeoutMs: waitMs = DEFAULT_TIMEOUT_MS, signal }: ResultOptions = {}): BoundedWait {
@@ -175,7 +177,11 @@ export function queueOfTask(id: unknown): string {
 
 /** The time until `when`. Throws INVALID_ARGUMENT unless it is a duration or a valid date. */
 export function delayOf(when: number | Date, name: string): number {
-  if (when instanceof Date && !Number.isNaN(when.getTime())) return Math.max(0, when.getTime() - Date.now());
+  if (when instanceof Date && !Number.isNaN(when.getTime())) {
+    const delayMs = Math.max(0, when.getTime() - Date.now());
+    if (delayMs <= MAX_DURATION_MS) return delayMs;
+    throw invalid(`${name} is too far away: ${when.toISOString()}`, 'A task can wait for ten years at most.');
+  }
   if (when instanceof Date || when === undefined)
     throw invalid(`${name} is not a time`, 'Pass milliseconds or a Date.');
   checkDuration(when, name, { min: 0, max: MAX_DURATION_MS });

@@ -13,19 +13,31 @@ export function hasExpired({ state, ttlLeftMs }: Pick<BrowsedMessage, 'state' | 
   return (state === 'ready' || state === 'delayed') && ttlLeftMs !== undefined && ttlLeftMs <= 0;
 }
 
-/** The latest of the messages with one id: a task that waits or runs, else the last dead letter since `since`. */
-export function latestOf(messages: readonly BrowsedMessage[], since = 0): BrowsedMessage | undefined {
-  let latest: BrowsedMessage | undefined;
-  for (const one of messages) {
-    if (hasExpired(one) || (one.dead !== undefined && one.message.sentAt < since)) continue;
-    if (one.state !== 'dead') return one;
-    if (latest === undefined || one.message.sentAt > latest.message.sentAt) latest = one;
-  }
-  return latest;
+/** Of the messages with one id the one that waits or runs. */
+export function pendingOf(messages: readonly BrowsedMessage[]): BrowsedMessage | undefined {
+  return messages.find((one) => one.state !== 'dead' && !hasExpired(one));
 }
 
-/** Whether a record is the end of a task: of a later one than the dead letter, if there is one. */
+/**
+ * Of the messages with one id the last dead letter, in the order of their deaths. One that was sent before `since` is of an
+ * earlier task, unless the record is of its last attempt: the clock of its sender can be behind.
+ */
+export function deadOf(
+  messages: readonly BrowsedMessage[],
+  record: TaskRecord | undefined,
+  since = 0,
+): BrowsedMessage | undefined {
+  const failedAt = record?.state === 'failed' ? record.sentAt : undefined;
+  return messages.findLast(
+    ({ dead, message: { sentAt } }) => dead !== undefined && (sentAt >= since || sentAt === failedAt),
+  );
+}
+
+/**
+ * Whether a record is the end of a task, and not of the task that became the dead letter. Then it is of a later one: sending a
+ * task deletes the record of the one before.
+ */
 export function isEnd(record: TaskRecord, dead: BrowsedMessage | undefined): record is EndRecord {
   const isOver = record.state === 'done' || record.state === 'cancelled';
-  return isOver && (dead === undefined || record.sentAt > dead.message.sentAt);
+  return isOver && record.sentAt !== dead?.message.sentAt;
 }

@@ -6,7 +6,7 @@ import { Deadline, DeadlineQueue } from '../../driver-kit/deadline-queue.ts';
 import type { FailureRecord } from '../consuming/failure.ts';
 import type { BusPart, Shutdown } from '../shutdown.ts';
 import { decodeRecord, type TaskRecord, taskKey, taskOfKey } from './task-record.ts';
-import { isEnd, latestOf } from './task-state.ts';
+import { deadOf, isEnd, pendingOf } from './task-state.ts';
 
 /** A change of one task. */
 export type TaskEvent =
@@ -25,8 +25,8 @@ export type TaskEvent =
 export interface TrackedTask {
   readonly id: string;
   /**
-   * When this bus stored it, by `Date.now()`. Then only its record matters, and it is not polled at first. An older dead letter
-   * is of another task with the same dedupe key.
+   * When this bus stored it, by `Date.now()`; 0 without a dedupe key; undefined if this bus did not store it. Then only its record
+   * matters, and it is not polled at first. An older dead letter is of another task with the same dedupe key.
    */
   readonly since: number | undefined;
 }
@@ -128,28 +128,29 @@ class TaskPoller {
   }
 
   async #pollPage(ids: readonly string[]): Promise<void> {
-    const { transport, queue, sinceOf } = this.#plan;
+    const { transport, queue } = this.#plan;
     const page = await transport.admin.browse(queue, { ids, limit: MAX_IDS * 2 });
     // A dead letter and a newer message can have the same id.
     const found = new Map<string, BrowsedMessage[]>(ids.map((id) => [id, []]));
     for (const browsed of page.messages) found.get(browsed.message.id)?.push(browsed);
-    await Promise.all([...found].map(([id, all]) => this.#emitState(id, latestOf(all, sinceOf(id)))));
+    await Promise.all([...found].map(([id, all]) => this.#emitState(id, all)));
   }
 
-  async #emitState(id: string, browsed: BrowsedMessage | undefined): Promise<void> {
-    const { emit, transport } = this.#plan;
-    if (browsed !== undefined && browsed.state !== 'dead') {
+  async #emitState(id: string, messages: readonly BrowsedMessage[]): Promise<void> {
+    const { emit, transport, sinceOf } = this.#plan;
+    if (pendingOf(messages) !== undefined) {
       emit(id, { kind: 'pending' });
       return;
     }
     const entry = await transport.kv.get(taskKey(id));
     const record = entry && readRecord(entry.value, (error) => emit(id, { kind: 'broken', error }));
-    if (record !== undefined && isEnd(record, browsed)) {
+    const letter = deadOf(messages, record, sinceOf(id));
+    if (record !== undefined && isEnd(record, letter)) {
       emit(id, { kind: 'record', record, revision: entry?.revision ?? 0 });
-    } else if (browsed !== undefined) {
-      const isItsOwn = record?.state === 'failed' && record.sentAt === browsed.message.sentAt;
+    } else if (letter !== undefined) {
+      const isItsOwn = record?.state === 'failed' && record.sentAt === letter.message.sentAt;
       const failure = isItsOwn ? record.failure : undefined;
-      emit(id, { kind: 'dead', reason: browsed.dead?.reason ?? 'unknown', failure });
+      emit(id, { kind: 'dead', reason: letter.dead?.reason ?? 'unknown', failure });
     } else emit(id, { kind: 'absent' });
   }
 }

@@ -106,7 +106,7 @@ export class Tasks {
     return this.#runtime.sendOut(origin, draft, async (input) => {
       const id = `${queue}#${options.dedupeKey ?? input.id ?? newId()}`;
       const clear = options.dedupeKey === undefined ? undefined : this.#clearLater(id);
-      const since = Date.now();
+      const since = options.dedupeKey === undefined ? 0 : Date.now();
       const { status } = await send({ ...input, id });
       if (status === 'stored') await clear?.();
       return this.#handle(id, definition, status === 'duplicate' ? 'duplicate' : since);
