@@ -4,8 +4,8 @@ import type { StateRecord } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { withWallClock } from '../context/wall-clock.ts';
-import { consume, texts } from '../steps/consuming.ts';
-import { deadLetters } from '../steps/queue-view.ts';
+import { consume, receiveOne, settle, texts } from '../steps/consuming.ts';
+import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
 
 const HOUR_MS = 3_600_000;
@@ -103,6 +103,42 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
           ['fine', 'done'],
           'a task that is done',
         );
+      }
+    },
+  },
+  {
+    id: 'U13',
+    title: 'an operator changes a message and an earlier dead letter with its id independently of each other',
+    rules: ['RQ7', 'RQ5', 'RQ6'],
+    needs: ['exportState', 'cancel'],
+    async run(test, transport) {
+      const operator = await test.open();
+      const [old, fresh] = [
+        test.messages(1, { id: 'x' }, 'old'),
+        test.messages(1, { id: 'x', delayMs: HOUR_MS }, 'new'),
+      ];
+      const queues = ['cancelled', 'rescheduled', 'purged', 'redriven'];
+      for (const queue of queues) {
+        await test.send(transport, queue, old);
+        await settle(test, transport, [await receiveOne(test, transport, queue)], { action: 'reject' });
+      }
+      await endWindow(test);
+      for (const queue of queues) await test.send(transport, queue, fresh);
+      const [cancelled] = await operator.admin.cancel('cancelled', ['x']);
+      test.check.equal(cancelled?.status, 'done', 'the message that is cancelled');
+      await assertCounts(test, transport, 'cancelled', { delayed: 0, dead: 1 });
+      const [rescheduled] = await operator.admin.reschedule('rescheduled', ['x'], 0);
+      test.check.equal(rescheduled?.status, 'done', 'the message that is rescheduled');
+      test.check.equal(texts(test, await consume(test, transport, 'rescheduled', 1)), ['new0'], 'what comes');
+      await assertCounts(test, transport, 'rescheduled', { dead: 1 });
+      test.check.equal(await operator.admin.purge('purged', { state: 'dead', ids: ['x'] }), 1, 'purged');
+      await assertCounts(test, transport, 'purged', { delayed: 1, dead: 0 });
+      test.check.equal(await operator.admin.redrive('redriven', { ids: ['x'] }), 1, 'redriven');
+      test.check.equal(texts(test, await consume(test, transport, 'redriven', 1)), ['old0'], 'what comes back');
+      await assertCounts(test, transport, 'redriven', { delayed: 1, dead: 0 });
+      for (const queue of queues) {
+        const [again] = await transport.queues.send(queue, test.messages(1, { id: 'x' }, 'again'));
+        test.check.equal(again?.status, 'duplicate', `the id in ${queue} stays known`);
       }
     },
   },

@@ -184,9 +184,11 @@ export class Operations {
   ): Promise<PendingResult[]> {
     await this.#check(name);
     const view = await this.#context.views.open(name);
-    const byId = new Map(view?.all.map((one) => [one.stored.message.id, one]));
-    const found = [...new Set(ids)].flatMap((id) => byId.get(id) ?? []);
-    const open = found.filter(({ state }) => state === 'ready' || state === 'delayed');
+    const isPending = ({ state }: MessageStatus): boolean => state === 'ready' || state === 'delayed';
+    // A dead letter can have the id of a message that waits.
+    const all = view === undefined ? [] : [...view.all.filter((one) => !isPending(one)), ...view.all.filter(isPending)];
+    const byId = new Map(all.map((one) => [one.stored.message.id, one]));
+    const open = [...new Set(ids)].flatMap((id) => byId.get(id) ?? []).filter(isPending);
     const done = view === undefined || open.length === 0 ? new Set<number>() : await act(view.queue, open);
     return ids.map((id) => {
       const one = byId.get(id);
