@@ -51,6 +51,16 @@ await step('has types that compile without its source', () => {
   run(process.execPath, [join(paths.modules, 'typescript/bin/tsc'), '-p', folder], { cwd: folder });
 });
 
+await step('has types for programs without the types of Node and of new libraries', () => {
+  writeFileSync(join(folder, 'web.ts'), "import { connect } from 'busbar';\nvoid connect;\n");
+  const options = { module: 'esnext', moduleResolution: 'bundler', target: 'es2022', lib: ['es2022', 'dom'] };
+  const compilerOptions = { ...options, strict: true, noEmit: true, types: [] };
+  writeFileSync(join(folder, 'tsconfig.web.json'), JSON.stringify({ compilerOptions, files: ['web.ts'] }));
+  run(process.execPath, [join(paths.modules, 'typescript/bin/tsc'), '-p', join(folder, 'tsconfig.web.json')], {
+    cwd: folder,
+  });
+});
+
 let help = '';
 await step('runs `busbar --help`', () => {
   help = run(node.path, [bin, '--help'], { cwd: folder }).stdout;

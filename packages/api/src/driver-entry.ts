@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Entry `@busbar/api/driver`: for authors of drivers. The contract itself is in `@busbar/api/transport`. */
 
 export type * from './contract/driver.ts';

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Entry `@busbar/api`: the bus. The contract below it is in `@busbar/api/transport`. */
 
 export type { Agent, HandlerResponse } from './bus/agent.ts';

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Entry `@busbar/api/transport`: the contract between the bus and a transport, for programs that work below the bus. */
 
 export type { Capabilities, Durability, Feature, Features } from './contract/capabilities.ts';
