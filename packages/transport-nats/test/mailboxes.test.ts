@@ -6,6 +6,7 @@ import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { beforeEach, expect, test } from 'vitest';
 import { openNats, parseNatsUrl } from '../src/index.ts';
+import { compactorOf } from './compactor.ts';
 
 const MAILBOX = '$inbox.agent';
 const BODY = Buffer.from('x');
@@ -139,6 +140,69 @@ test('a message that was claimed without a consumer returns through the consumer
   expect(info).toMatchObject({ ready: 0, leased: 0, totals: { sent: BURST + 1, done: BURST + 1, dead: 0 } });
 }, 60_000);
 
+test('consumers of an idle mailbox are retired, and it gets new ones when it is busy again', async () => {
+  await using fixture = await start(2);
+  const [sender, receiver] = fixture.transports;
+  await using maintenance = await compactorOf(fixture.server.url);
+  const burst = async (): Promise<void> => {
+    await sender.queues.send(
+      MAILBOX,
+      Array.from({ length: BURST }, () => ({ body: BODY })),
+    );
+    const got = await receiver.queues.receive(MAILBOX, { max: 100 });
+    expect(got).toHaveLength(BURST);
+    await ack(receiver, got);
+    expect(await fixture.consumers()).toBe(1);
+  };
+  await burst();
+  expect(await maintenance.retire(MAILBOX, 60_000)).toBe(false);
+  const [held, waiting] = [await hold(sender, receiver), receiver.queues.receive(MAILBOX, { waitMs: WAIT_MS })];
+  expect(await maintenance.retire(MAILBOX, 0)).toBe(false);
+  await ack(receiver, [held]);
+  await expect.poll(() => maintenance.retire(MAILBOX, 0), { timeout: WAIT_MS }).toBe(true);
+  expect(await fixture.consumers()).toBe(0);
+  await sender.queues.send(MAILBOX, [toMessage('after')]);
+  expect(await waiting).toMatchObject([{ id: 'after', attempt: 1 }]);
+  await ack(receiver, await waiting);
+  expect(await fixture.consumers()).toBe(0);
+  await burst();
+  const [info] = await sender.admin.queues();
+  expect(info).toMatchObject({ ready: 0, leased: 0, totals: { sent: 2 * BURST + 2, done: 2 * BURST + 2 } });
+}, 60_000);
+
+test('while consumers are retired and made again each message comes once, to those that wait and those that do not', async () => {
+  await using fixture = await start(4);
+  const [sender, ...receivers] = fixture.transports;
+  await using maintenance = await compactorOf(fixture.server.url);
+  const got: { id: string; attempt: number }[] = [];
+  const loops = receivers.map((receiver) => loop(receiver, got));
+  let sent = 0;
+  for (let round = 0; round < 3; round += 1) {
+    const burst = Array.from({ length: BURST }, () =>
+      sender.queues.send(MAILBOX, [toMessage(`m${sent++}`, sent % 10)]),
+    );
+    await Promise.all(burst);
+    await expect.poll(() => got.length, { timeout: WAIT_MS, interval: 1 }).toBe(sent);
+    const end = new AbortController();
+    const trickle = (async () => {
+      while (!end.signal.aborted) await sender.queues.send(MAILBOX, [toMessage(`m${sent++}`, sent % 10)]);
+    })();
+    // It meets a moment between two messages now and then.
+    for (let attempt = 0; attempt < 2; attempt += 1) await maintenance.retire(MAILBOX, 0);
+    end.abort();
+    await trickle;
+    await expect.poll(() => got.length, { timeout: WAIT_MS, interval: 1 }).toBe(sent);
+    const isRetired = async () => (await maintenance.retire(MAILBOX, 0)) || (await fixture.consumers()) === 0;
+    await expect.poll(isRetired, { timeout: WAIT_MS }).toBe(true);
+    expect(await sender.queues.receive(MAILBOX)).toEqual([]);
+  }
+  for (const each of loops) each.stop();
+  await Promise.all(loops.map(({ done }) => done));
+  expect(new Set(got.map(({ id }) => id)).size).toBe(sent);
+  expect(got).toHaveLength(sent);
+  expect(got.every(({ attempt }) => attempt === 1)).toBe(true);
+}, 120_000);
+
 test('a receive that hears nothing of a message looks for it', async () => {
   const users = [
     { user: 'all', password: 'all' },
@@ -205,6 +269,13 @@ async function ack({ queues }: Transport, deliveries: readonly ({ readonly recei
   expect(settled.map(({ status }) => status)).toEqual(deliveries.map(() => 'done'));
 }
 
+async function hold(sender: Transport, receiver: Transport) {
+  await sender.queues.send(MAILBOX, [toMessage('held')]);
+  const [delivery] = await receiver.queues.receive(MAILBOX);
+  expect(delivery?.id).toBe('held');
+  return delivery;
+}
+
 /** Receives and acks until it is stopped. */
 function loop(
   { queues }: Transport,
@@ -214,10 +285,14 @@ function loop(
   const end = new AbortController();
   const run = async (): Promise<void> => {
     while (!end.signal.aborted) {
-      const deliveries = await queues.receive(mailbox, { max: 4, waitMs: WAIT_MS, signal: end.signal }).catch(() => []);
+      const deliveries = await queues.receive(mailbox, { max: 4, waitMs: WAIT_MS, signal: end.signal });
       got.push(...deliveries.map(({ id, attempt }) => ({ id, attempt })));
       if (deliveries.length > 0) await queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' })));
     }
   };
-  return { stop: () => end.abort(), done: run() };
+  // An aborted receive rejects.
+  const done = run().catch((error: unknown) => {
+    if (!end.signal.aborted) throw error;
+  });
+  return { stop: () => end.abort(), done };
 }

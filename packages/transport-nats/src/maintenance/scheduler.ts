@@ -6,17 +6,20 @@ import { toDriverError } from '../connection/server-requests.ts';
 import type { Settings } from '../options.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import { Compactor } from './compactor.ts';
+import { Retirer } from './retirer.ts';
 
 const EVERY_MS = 10_000;
 /** The server remembers the ids of the last sends for this long. */
 const AFTER_MS = 130_000;
 const MAX_IDLE = 200;
+const RETIRE_AT_ONCE = 100;
 
 export class Scheduler {
   readonly #shared: QueueContext;
   readonly #views: QueueViews;
   readonly #operations: Operations;
   readonly #compactor: Compactor;
+  readonly #retirer: Retirer;
   readonly #onError: Settings['onError'];
   /** Used queues, each with the time of its last compaction. */
   readonly #later = new Map<string, number>();
@@ -36,6 +39,7 @@ export class Scheduler {
     this.#shared = shared;
     this.#views = views;
     this.#compactor = new Compactor(shared);
+    this.#retirer = new Retirer(shared);
     this.#onError = onError;
     this.#isPermitted = isPermitted;
     // The random part spreads the rounds of many processes.
@@ -65,6 +69,9 @@ export class Scheduler {
     try {
       for (const name of [...expiring]) await this.#endExpired(name);
       for (const name of names) if (await this.#compactor.compact(name)) this.#later.set(name, now + EVERY_MS);
+      for (let from = 0; from < due.length; from += RETIRE_AT_ONCE) {
+        await Promise.all(due.slice(from, from + RETIRE_AT_ONCE).map((name) => this.#retirer.retire(name)));
+      }
       await this.#deleteIdle();
     } catch (error) {
       for (const name of names) this.#later.set(name, now + EVERY_MS);

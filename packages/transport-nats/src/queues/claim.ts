@@ -124,6 +124,7 @@ export class Claimer {
     const uncertainUpTo = Math.max(record.uncertainUpTo, await this.#readUncertain());
     const mustAsk =
       record.checked ||
+      record.direct ||
       record.askUntil > this.#shared.clock.now ||
       pulled.some(({ stored: { deliveries, seq } }) => deliveries > 1 || seq <= uncertainUpTo);
     const read = (): Promise<Ledger> => this.#shared.ledgers.read(queue.name, queue.record.inc);

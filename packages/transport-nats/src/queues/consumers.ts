@@ -6,7 +6,7 @@ import { Permissions } from '../connection/permissions.ts';
 import { ignoreRefusal, pause, ServerRefusal, type ServerRequests } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
 import type { LedgerRecord } from './ledger.ts';
-import { isMailbox, type KnownQueue, type QueueRecords } from './queue-record.ts';
+import { isMailbox, type KnownQueue, type QueueRecord, type QueueRecords } from './queue-record.ts';
 
 /** A consumer as it is on the server. */
 export interface Consumer {
@@ -27,7 +27,8 @@ interface Surroundings {
 interface ConsumerInfo {
   readonly config: { readonly ack_wait: number };
   readonly ack_floor: { readonly stream_seq: number };
-  readonly delivered: { readonly stream_seq: number; readonly consumer_seq: number };
+  readonly created: string;
+  readonly delivered: { readonly stream_seq: number; readonly consumer_seq: number; readonly last_active?: string };
   readonly num_pending: number;
   readonly num_ack_pending: number;
 }
@@ -113,6 +114,15 @@ export class Consumers {
     return info?.delivered.consumer_seq ?? 0;
   }
 
+  /** When a consumer was active last, on the clock of the server. Infinity if it has messages, or does not exist. */
+  async idleSince(queue: KnownQueue, lane: Lane): Promise<number> {
+    const found = await this.#find(this.nameOf(queue, lane));
+    if (found === undefined || found === 'away' || found.num_pending + found.num_ack_pending > 0) {
+      return Number.POSITIVE_INFINITY;
+    }
+    return Date.parse(found.delivered.last_active ?? found.created);
+  }
+
   /** Deletes all consumers of a queue. */
   async remove(queue: KnownQueue): Promise<void> {
     await Promise.all(
@@ -137,14 +147,21 @@ export class Consumers {
         this.#away.delete(name);
         // Its last users may have left messages that need maintenance.
         if (there !== undefined && there.delivered.stream_seq > 0) this.#used.add(queue.name);
-        const info = there ?? (await this.#create(queue, lane, name, await this.#markUncertain(queue, lane)));
-        return { name, lane, ackWaitMs: info.config.ack_wait / NS };
+        const info = there ?? (await this.#makeNew(queue, lane, name));
+        return info && { name, lane, ackWaitMs: info.config.ack_wait / NS };
       } catch (error) {
         // Another client makes it at this moment, or the cluster has no leader for it yet.
         if (!(error instanceof ServerRefusal) || attempt === MAX_ATTEMPTS) throw error;
         await pause(50 * attempt);
       }
     }
+  }
+
+  async #makeNew(queue: KnownQueue, lane: Lane, name: string): Promise<ConsumerInfo | undefined> {
+    const floor = await this.#markUncertain(queue, lane);
+    if (floor !== undefined) return this.#create(queue, lane, name, floor);
+    this.#records.forget(queue.name);
+    return undefined;
   }
 
   /** Replaces a consumer that was away for long, unless the stream is away as well. */
@@ -209,15 +226,20 @@ export class Consumers {
 
   /**
    * A consumer missing after earlier receives was lost. All clients learn this before a new one is created.
-   * Resolves with the sequence up to which its lane is settled.
+   * Resolves with the sequence up to which its lane is settled; undefined if the queue has no such consumer any more.
    */
-  async #markUncertain({ name, record: { inc } }: KnownQueue, lane: Lane): Promise<number> {
+  async #markUncertain({ name, record: { inc, generation } }: KnownQueue, lane: Lane): Promise<number | undefined> {
     const request = { seq: 1, next_by_subj: this.#names.records(name), batch: 1 };
     await this.#requests.catchUp(this.#names.ledger);
     const [first] = (await this.#requests.get(this.#names.ledger, request)).messages;
     if (first === undefined) return 0;
     const last = await this.#requests.lastSequence(this.#names.queues);
-    await this.#records.change(name, (record) => record && { ...record, uncertainUpTo: last });
+    const isSame = (record: QueueRecord | undefined): record is QueueRecord =>
+      record?.inc === inc && record.generation === generation && !record.direct;
+    const changed = await this.#records.change(name, (record) =>
+      isSame(record) ? { ...record, uncertainUpTo: last } : undefined,
+    );
+    if (!isSame(changed?.record)) return undefined;
     const oldest = first.json<LedgerRecord>();
     return oldest.k === 'c' && oldest.inc === inc ? (oldest.state.floors[lane] ?? 0) : 0;
   }

@@ -9,7 +9,7 @@ import type { Claimer, PulledMessage } from './claim.ts';
 import { laneOf } from './dead-letters.ts';
 import type { Ledger } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
-import { FRESH_MS, type KnownQueue } from './queue-record.ts';
+import { FRESH_MS, isMailbox, type KnownQueue } from './queue-record.ts';
 import { NO_CONSUMER, parseReceipt } from './receipt.ts';
 import { MESSAGE_ID, readDirect, type StoredMessage } from './stored-message.ts';
 
@@ -118,14 +118,18 @@ export class DirectClaims {
     };
   }
 
-  /** Tells waiting receives that messages of these receipts are ready again, or have a delay. */
+  /** Tells waiting receives that messages of these receipts are ready again, or have a delay, where no consumer does. */
   async returned(receipts: readonly string[]): Promise<void> {
-    const direct = receipts.map(parseReceipt).filter((receipt) => receipt?.cseq === 0);
-    const incs = new Map(direct.flatMap((receipt) => (receipt ? [[receipt.queue, receipt.inc] as const] : [])));
+    const mailboxes = new Map<string, { inc: string; isDirect: boolean }>();
+    for (const receipt of receipts) {
+      const { queue = '', inc = '', cseq } = parseReceipt(receipt) ?? {};
+      const isDirect = cseq === 0 || mailboxes.get(queue)?.isDirect === true;
+      if (isMailbox(queue)) mailboxes.set(queue, { inc, isDirect });
+    }
     const { requests, names, records, consumers } = this.#shared;
-    for (const [name, inc] of incs) {
+    for (const [name, { inc, isDirect }] of mailboxes) {
       const queue = await records.fresh(name);
-      if (queue?.record.inc !== inc) continue;
+      if (queue?.record.inc !== inc || (!isDirect && !queue.record.direct)) continue;
       // Consumers that the mailbox has now keep the messages until the ends of the leases.
       if (!queue.record.direct) await consumers.replace(queue);
       requests.send(names.notice(name));

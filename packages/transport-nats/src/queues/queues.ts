@@ -17,7 +17,7 @@ import { BATCH, type Delayed } from './delayed.ts';
 import { DirectClaims } from './direct-claims.ts';
 import type { Notices } from './notices.ts';
 import type { QueueContext } from './queue-context.ts';
-import type { KnownQueue } from './queue-record.ts';
+import { isMailbox, type KnownQueue } from './queue-record.ts';
 import type { Sender } from './send.ts';
 import { Settler } from './settle.ts';
 import { readPulled } from './stored-message.ts';
@@ -164,6 +164,8 @@ export class Queues implements QueueDriver {
     pulled.sort((one, other) => rankOf(one) - rankOf(other));
     const wanted = bounds.signal.aborted ? 0 : request.max;
     this.#claimer.giveBack(pulled.slice(wanted));
+    // The consumers of a mailbox may have been retired during the wait.
+    if (isMailbox(queue.name)) await this.#shared.records.fresh(queue.name);
     return this.#claimer.accept(queue, pulled.slice(0, wanted), request.consumer);
   }
 
