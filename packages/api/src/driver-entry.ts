@@ -27,6 +27,19 @@ export {
   toExportedEvent,
   toExportedMessage,
 } from './driver-kit/exported-message.ts';
+export {
+  changeGate,
+  checkGate,
+  checkGateRevision,
+  type GateChange,
+  gateAt,
+  gateClosed,
+  illegalChange,
+  isClosed,
+  OPEN_GATE,
+  type StoredGate,
+  toGate,
+} from './driver-kit/gate.ts';
 export { Heap, type HeapItem } from './driver-kit/heap.ts';
 export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
 export { LazyAbortController } from './driver-kit/lazy-abort.ts';

@@ -14,6 +14,7 @@ export {
   type Outcome,
   toBusbarError,
 } from './contract/errors.ts';
+export type * from './contract/gate.ts';
 export { newId } from './contract/id.ts';
 export type * from './contract/message.ts';
 export {

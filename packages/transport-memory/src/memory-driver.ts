@@ -83,16 +83,20 @@ export class MemoryDriver implements Driver {
 function openQueues(namespace: Namespace, waiting: WaitingReceives): QueueDriver {
   return {
     async send(name, messages, create) {
+      namespace.gate.check();
       namespace.deadlines.runDue();
       if (!create && namespace.queues.get(name) === undefined) throw unknownQueue(name);
       return namespace.queue(name).send(messages);
     },
     async claim(name, request) {
+      namespace.gate.check();
       namespace.deadlines.runDue();
+      if (!namespace.gate.isClaimable) return nothing(request);
       return claim(namespace.queues.get(name), request);
     },
     waiting,
     async settle(settlements) {
+      namespace.gate.check();
       namespace.deadlines.runDue();
       return settlements.map((settlement) => {
         const queue = namespace.queues.get(settlement.receipt.slice(0, settlement.receipt.lastIndexOf('#')));
@@ -100,9 +104,16 @@ function openQueues(namespace: Namespace, waiting: WaitingReceives): QueueDriver
       });
     },
     async configure(name, settings) {
+      namespace.gate.check();
       namespace.queue(name).configure(settings);
     },
   };
+}
+
+/** The claim of a store that is draining. Its receives wait. */
+function nothing(request: ClaimRequest): ClaimResult {
+  request.receivers();
+  return { deliveries: [], hasMore: false };
 }
 
 function claim(queue: Queue | undefined, request: ClaimRequest): ClaimResult {
@@ -120,6 +131,7 @@ function claim(queue: Queue | undefined, request: ClaimRequest): ClaimResult {
 function openTopics(namespace: Namespace): TopicDriver {
   return {
     async publish(topic, messages, ephemeral) {
+      if (!ephemeral) namespace.gate.check();
       namespace.deadlines.runDue();
       return messages.map((message) =>
         ephemeral ? namespace.publishEphemeral(topic, message) : namespace.publish(topic, message),
@@ -129,24 +141,30 @@ function openTopics(namespace: Namespace): TopicDriver {
       return new EventCursor(namespace.log, pattern, namespace.log.resolve(from));
     },
     async bind(queue, pattern, from) {
+      namespace.gate.check();
       namespace.bind(queue, pattern, from);
     },
     async unbind(queue, pattern) {
+      namespace.gate.check();
       namespace.unbind(queue, pattern);
     },
   };
 }
 
-function openKv({ deadlines, kv }: Namespace): KvDriver {
-  const due = <T>(act: () => T): Promise<T> => {
+function openKv({ deadlines, kv, gate }: Namespace): KvDriver {
+  const due = async <T>(act: () => T): Promise<T> => {
     deadlines.runDue();
-    return Promise.resolve(act());
+    return act();
+  };
+  const change = async <T>(act: () => T): Promise<T> => {
+    gate.check();
+    return due(act);
   };
   return {
     get: (key) => due(() => kv.get(key)),
-    put: (key, value, condition) => due(() => kv.put(key, value, condition)),
-    touch: (touches) => due(() => touches.map((touch) => kv.touch(touch))),
-    delete: (key, ifRevision) => due(() => kv.delete(key, ifRevision)),
+    put: (key, value, condition) => change(() => kv.put(key, value, condition)),
+    touch: (touches) => change(() => touches.map((touch) => kv.touch(touch))),
+    delete: (key, ifRevision) => change(() => kv.delete(key, ifRevision)),
     list: (prefix, page) => due(() => kv.list(prefix, page)),
     watch: (prefix) => due(() => kv.watch(prefix)),
   };

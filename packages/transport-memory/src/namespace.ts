@@ -12,6 +12,7 @@ import {
   type StoreReset,
 } from '@busbar/api/transport';
 import { CallTable } from './call-table.ts';
+import { NamespaceGate } from './gate.ts';
 import { KvStore } from './kv.ts';
 import type { MemorySettings } from './options.ts';
 import { Queue, type QueueContext } from './queues/queue.ts';
@@ -28,6 +29,13 @@ export class Namespace {
   readonly kv: KvStore = new KvStore(this.deadlines);
   readonly calls: CallTable = new CallTable();
   readonly log: EventLog;
+  readonly gate: NamespaceGate = new NamespaceGate({
+    close: () => this.#close(),
+    open: () => this.deadlines.resume(),
+    wake: () => {
+      for (const waiting of this.#waiting) waiting.wakeAll();
+    },
+  });
   readonly #context: QueueContext;
   /** Begins with the time: receipts of a store that ended with its process mean nothing in the next one. */
   #counter = Date.now() * 1000;
@@ -126,6 +134,18 @@ export class Namespace {
     this.kv.clear();
     this.#incarnation = newId();
     for (const listener of this.resetListeners) listener({ cause: 'replaced' });
+  }
+
+  /** Frees the timers. */
+  end(): void {
+    this.deadlines.clear();
+    this.gate.clear();
+  }
+
+  #close(): void {
+    this.deadlines.runDue();
+    for (const queue of this.queues.values()) queue.endLeases();
+    this.deadlines.pause();
   }
 
   #fanOut(event: LogEvent): void {

@@ -48,6 +48,6 @@ export class Store {
     this.#users -= 1;
     if (this.#users > 0) return;
     if (this.#name !== undefined) named.delete(this.#name);
-    for (const { deadlines } of this.#namespaces.values()) deadlines.clear();
+    for (const namespace of this.#namespaces.values()) namespace.end();
   }
 }

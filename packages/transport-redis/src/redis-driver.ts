@@ -146,12 +146,12 @@ export class RedisDriver implements Driver {
       bindings: async ({ deadline }) =>
         (await this.#bindings.all(deadline)).map(({ queue, pattern }) => ({ queue, pattern })),
       browse: (queue, filter, { deadline }) => browse(this.#client, queue, filter, deadline),
-      clear: (context) => {
+      clear: (gateRevision, context) => {
         importer.forgetEvents();
-        return clear(context);
+        return clear(gateRevision, context);
       },
       exportState: ({ signal }) => exportState(this.#client, this.#bindings, this.#backfill, signal),
-      importState: (records, { deadline }) => importer.importAll(records, deadline),
+      importState: (records, _gateRevision, { deadline }) => importer.importAll(records, deadline),
     };
   }
 }

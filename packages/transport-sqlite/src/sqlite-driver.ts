@@ -8,12 +8,14 @@ import {
   type QueueDriver,
   type StorePast,
   type TopicDriver,
+  toGate,
   WaitingReceives,
 } from '@busbar/api/driver';
 import type { BrowsePage, Capabilities, StoreReset, Warning } from '@busbar/api/transport';
 import { browse } from './admin/browse.ts';
 import { beginClear, clearStep } from './admin/clear.ts';
 import { exportState } from './admin/export.ts';
+import { setGate } from './admin/gate.ts';
 import { ImportedEventIds, importRecord } from './admin/import.ts';
 import { listBindings, listQueues, listTopics } from './admin/inspect.ts';
 import { cancel, configure, deleteQueue, purge, redrive, reschedule } from './admin/operate.ts';
@@ -26,6 +28,7 @@ import { warnOfReaders } from './connection/write-ahead-log.ts';
 import { deleteEntry, getEntry, listEntries, putEntry, touchEntries } from './kv/kv.ts';
 import { KvWatches } from './kv/watch.ts';
 import { Maintenance } from './maintenance/maintenance.ts';
+import { rescueExpiredLeases } from './maintenance/rescuer.ts';
 import { Scheduler } from './maintenance/scheduler.ts';
 import { QueueClaims } from './queues/claim.ts';
 import type { QueueRow } from './queues/queue-row.ts';
@@ -113,11 +116,20 @@ interface Connection {
 function openQueues({ batcher, coalescer }: Connection, claims: QueueClaims, waiting: WaitingReceives): QueueDriver {
   return {
     send: (queue, items, create, context) =>
-      coalescer.run(SEND, { target: queue, items, refuse: (tx) => refuseSend(tx, queue, create) }, context),
+      coalescer.run(
+        SEND,
+        { target: queue, items, refuse: (tx) => tx.refuseClosed() ?? refuseSend(tx, queue, create) },
+        context,
+      ),
     claim: (queue, request, context) => claims.claim(queue, request, context),
     waiting,
-    settle: (items, context) => coalescer.run(SETTLE, { target: '', items }, context),
-    configure: (queue, settings, context) => batcher.write((tx) => configure(tx, queue, settings), context),
+    settle: (items, context) =>
+      coalescer.run(SETTLE, { target: '', items, refuse: (tx) => tx.refuseClosed() }, context),
+    configure: (queue, settings, context) =>
+      batcher.write(
+        gated((tx) => configure(tx, queue, settings)),
+        context,
+      ),
   };
 }
 
@@ -127,35 +139,44 @@ function openTopics({ batcher, coalescer }: Connection, cursors: EventCursors, b
     publish: (topic, items, ephemeral, context) =>
       ephemeral
         ? cursors.publishEphemeral(topic, items, context)
-        : coalescer.run(publish, { target: topic, items }, context),
+        : coalescer.run(publish, { target: topic, items, refuse: (tx) => tx.refuseClosed() }, context),
     open: (pattern, from, context) => cursors.subscribe(pattern, from, context),
     bind: async (queue, pattern, from, context) => {
-      await batcher.write((tx) => {
+      const work = gated((tx) => {
         const since = findStart(tx, pattern, from);
         bind(tx, tx.ensureQueue(queue), pattern, since);
-      }, context);
+      });
+      await batcher.write(work, context);
       // If it fails, claims and the scheduler continue the backfill.
       void backfill(batcher, queue).catch(() => undefined);
     },
     unbind: (name, pattern, context) =>
-      batcher.write(
-        onQueue(name, undefined, (tx, queue) => unbind(tx, queue, pattern)),
-        context,
-      ),
+      batcher.write(gated(onQueue(name, undefined, (tx, queue) => unbind(tx, queue, pattern))), context),
   };
 }
 
 async function backfill(batcher: Batcher, name: string): Promise<void> {
-  while (await batcher.write(onQueue(name, false, backfillStep))) {}
+  while (await batcher.write(gated(onQueue(name, false, backfillStep)))) {}
 }
 
 function openKv(batcher: Batcher, watches: KvWatches): KvDriver {
   return {
     get: (key, context) => batcher.read((tx) => getEntry(tx, key), context),
     put: (key, value, condition, context) =>
-      batcher[value.byteLength > SMALL_BYTES ? 'grow' : 'write']((tx) => putEntry(tx, key, value, condition), context),
-    touch: (touches, context) => batcher.write((tx) => touchEntries(tx, touches), context),
-    delete: (key, ifRevision, context) => batcher.write((tx) => deleteEntry(tx, key, ifRevision), context),
+      batcher[value.byteLength > SMALL_BYTES ? 'grow' : 'write'](
+        gated((tx) => putEntry(tx, key, value, condition)),
+        context,
+      ),
+    touch: (touches, context) =>
+      batcher.write(
+        gated((tx) => touchEntries(tx, touches)),
+        context,
+      ),
+    delete: (key, ifRevision, context) =>
+      batcher.write(
+        gated((tx) => deleteEntry(tx, key, ifRevision)),
+        context,
+      ),
     list: (prefix, page, context) => batcher.read((tx) => listEntries(tx, prefix, page), context),
     watch: (prefix, context) => watches.watch(prefix, context),
   };
@@ -176,26 +197,51 @@ function openAdmin(store: Store, batcher: Batcher, commits: CommitNotifier): Adm
       );
     },
     redrive: (name, ids, limit, context) => {
-      const step = (left: number) => onQueue(name, 0, (tx, queue) => redrive(tx, queue, ids, left));
+      const step = (left: number) => gated(onQueue(name, 0, (tx, queue) => redrive(tx, queue, ids, left)));
       // A dead letter with one of these ids that dies again meanwhile is not redriven twice.
       return ids === undefined ? repeat(batcher, step, limit, context) : batcher.write(step(limit), context);
     },
     purge: (name, state, ids, context) => {
-      const step = onQueue(name, 0, (tx, queue) => purge(tx, queue, state, ids));
+      const step = gated(onQueue(name, 0, (tx, queue) => purge(tx, queue, state, ids)));
       return repeat(batcher, () => step, Number.POSITIVE_INFINITY, context);
     },
-    cancel: (name, ids, context) => batcher.write((tx) => cancel(tx, tx.queue(name), ids), context),
+    cancel: (name, ids, context) =>
+      batcher.write(
+        gated((tx) => cancel(tx, tx.queue(name), ids)),
+        context,
+      ),
     reschedule: (name, ids, delayMs, context) =>
-      batcher.write((tx) => reschedule(tx, tx.queue(name), ids, delayMs), context),
-    deleteQueue: (name, context) => batcher.write(onQueue(name, false, deleteQueue), context),
-    clear: async (context) => {
-      const range = await batcher.write(beginClear, context);
+      batcher.write(
+        gated((tx) => reschedule(tx, tx.queue(name), ids, delayMs)),
+        context,
+      ),
+    deleteQueue: (name, context) => batcher.write(gated(onQueue(name, false, deleteQueue)), context),
+    clear: async (gateRevision, context) => {
+      const range = await batcher.write(gated(beginClear, gateRevision), context);
       batcher.observe();
-      while (await batcher.write((tx) => clearStep(tx, range), context)) {}
+      const step = gated((tx) => clearStep(tx, range), gateRevision);
+      while (await batcher.write(step, context)) {}
     },
     exportState: (context) => exportState(store, context.signal),
-    importState: (records, context) =>
-      batcher.grow((tx) => records.filter((record) => importRecord(tx, record, imported)).length, context),
+    importState: (records, gateRevision, context) =>
+      batcher.grow(
+        gated((tx) => records.filter((record) => importRecord(tx, record, imported)).length, gateRevision),
+        context,
+      ),
+    gate: (context) => batcher.read(({ gate, time }) => toGate(gate, time), context),
+    setGate: async (change, context) => {
+      await batcher.write((tx) => setGate(tx, change), context);
+      if (change.state === 'closed') while (await batcher.write(rescueExpiredLeases)) {}
+      return batcher.read(({ gate, time }) => toGate(gate, time), context);
+    },
+  };
+}
+
+/** Work that changes the namespace, unless its gate refuses that. */
+function gated<T>(work: (tx: Transaction) => T, gateRevision?: number): (tx: Transaction) => T {
+  return (tx) => {
+    tx.checkGate(gateRevision);
+    return work(tx);
   };
 }
 

@@ -34,6 +34,8 @@ export interface Features {
   readonly cancel: boolean;
   /** The whole state can be exported and imported (rule RA7). */
   readonly exportState: boolean;
+  /** The store has a gate, which a move between stores closes (rule RA8). */
+  readonly gate: boolean;
 }
 
 /** The name of one of the {@link Features}. */
@@ -78,6 +80,7 @@ const ALL_FEATURES: Features = {
   monotonicClock: true,
   cancel: true,
   exportState: true,
+  gate: true,
 };
 
 /** Declares all features except those that `reasons` names: each entry says in one sentence why the feature is missing. */

@@ -6,8 +6,10 @@
  * Every argument of a driver is therefore valid, complete and its own. The rules of `transport.ts` apply.
  */
 
+import type { GateChange } from '../driver-kit/gate.ts';
 import type { WaitingReceives } from '../driver-kit/waiting-receives.ts';
 import type { Capabilities } from './capabilities.ts';
+import type { Gate } from './gate.ts';
 import type { Delivery, Message, MessageInput, TopicEvent } from './message.ts';
 import type {
   Binding,
@@ -220,12 +222,20 @@ export interface AdminDriver {
   cancel?(queue: string, ids: readonly string[], context: CallContext): Promise<PendingResult[]>;
   reschedule?(queue: string, ids: readonly string[], delayMs: number, context: CallContext): Promise<PendingResult[]>;
   deleteQueue(queue: string, context: CallContext): Promise<boolean>;
-  /** Deletes everything in the namespace, except counters of revisions. */
-  clear(context: CallContext): Promise<void>;
+  /** Deletes everything in the namespace, except counters of revisions and the gate. Takes `gateRevision` like an import. */
+  clear(gateRevision: number | undefined, context: CallContext): Promise<void>;
   /** Required, like {@link AdminDriver.importState}, if the feature `exportState` is declared. */
   exportState?(context: CallContext): AsyncIterable<StateRecord>;
-  /** Imports one bounded batch, in the order of the export. */
-  importState?(records: readonly StateRecord[], context: CallContext): Promise<number>;
+  /** Imports one bounded batch, in the order of the export. With `gateRevision` only at that revision, see {@link checkGate}. */
+  importState?(
+    records: readonly StateRecord[],
+    gateRevision: number | undefined,
+    context: CallContext,
+  ): Promise<number>;
+  /** Required, like {@link AdminDriver.setGate}, if the feature `gate` is declared. */
+  gate?(context: CallContext): Promise<Gate>;
+  /** As {@link changeGate} decides, in one step. `closed` also ends all leases before it resolves. */
+  setGate?(change: GateChange, context: CallContext): Promise<Gate>;
 }
 
 export interface QueueFilter extends PageQuery {

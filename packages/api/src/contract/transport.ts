@@ -13,6 +13,7 @@
 
 import type { Capabilities } from './capabilities.ts';
 import type { BusbarError } from './errors.ts';
+import type { Gate, GateState } from './gate.ts';
 import type { AttemptRecord, Delivery, Message, MessageInput, TopicEvent } from './message.ts';
 
 /** Bounds of one call. */
@@ -418,13 +419,38 @@ export interface Admin {
   deleteQueue(queue: string, options?: CallOptions): Promise<boolean>;
   /**
    * Deletes everything in the namespace, for tests. Existing leases become stale, pending receives keep waiting, and watchers
-   * see a deletion for each key.
+   * see a deletion for each key. The gate stays as it is.
    */
-  clear(options?: CallOptions): Promise<void>;
+  clear(options?: GatedCallOptions): Promise<void>;
   /** Exports everything as records (rule RA7); as a consistent snapshot if the backend can make one. */
   exportState(options?: CallOptions): AsyncIterable<StateRecord>;
   /** Imports records. Idempotent: existing messages, keys and queues stay unchanged. Resolves with the number of new records. */
-  importState(records: AsyncIterable<StateRecord> | Iterable<StateRecord>, options?: CallOptions): Promise<number>;
+  importState(records: AsyncIterable<StateRecord> | Iterable<StateRecord>, options?: GatedCallOptions): Promise<number>;
+  /** The gate of the store, which says whether it accepts writes (rule RA8). Calls and ephemeral events store nothing and ignore it. */
+  gate(options?: CallOptions): Promise<Gate>;
+  /**
+   * Changes the gate by compare and set, and resolves with the new one. The same state again renews its time. After it
+   * resolves with `closed`, no call that was under way takes effect: each one checks the gate together with its effect.
+   * `open` leads to `draining` or `closed`, `draining` to `closed` or `open`, `closed` to `moved` or `open`, `moved` to
+   * `closed`. Without a renewal `draining` and `closed` fall back to `open`, after `moved` to `moved`.
+   */
+  setGate(state: GateState, options: SetGateOptions): Promise<Gate>;
+}
+
+/** A change of the gate. */
+export interface SetGateOptions extends CallOptions {
+  /** The present revision of the gate, from {@link Gate}. With another one the call rejects with CONFLICT. */
+  readonly ifRevision: number;
+  /** Required for `moved`: where the bus is, such as a URL without its password. 1 to 1,024 characters. */
+  readonly movedTo?: string | undefined;
+  /** Of `draining` and `closed`: how long the state lasts without a renewal, 100 to 60,000. Default 10,000. */
+  readonly ttlMs?: number | undefined;
+}
+
+/** Bounds of a call that a move makes in a store that is closed for all others. */
+export interface GatedCallOptions extends CallOptions {
+  /** The call is accepted in every state of the gate, but only at this revision. With another one it rejects with CONFLICT. */
+  readonly gateRevision?: number | undefined;
 }
 
 export interface QueuesOptions extends CallOptions {

@@ -38,6 +38,9 @@ export class DeadlineQueue {
   #timerAt = Number.POSITIVE_INFINITY;
   #keepsAlive: boolean;
   #order = 0;
+  /** How long the clock stood still so far, and when it stopped if it does now. */
+  #stoodMs = 0;
+  #stoppedAt: number | undefined;
 
   constructor({ clock = () => performance.now(), keepsAlive = true }: DeadlineQueueOptions = {}) {
     this.#clock = clock;
@@ -45,7 +48,7 @@ export class DeadlineQueue {
   }
 
   get now(): number {
-    return this.#clock();
+    return (this.#stoppedAt ?? this.#clock()) - this.#stoodMs;
   }
 
   get size(): number {
@@ -54,7 +57,7 @@ export class DeadlineQueue {
 
   /** Time left until `deadline`, at least 0. */
   msLeft(deadline: Deadline): number {
-    return Math.max(0, deadline.at - this.#clock());
+    return Math.max(0, deadline.at - this.now);
   }
 
   /** Sets `deadline` to fire at `at` and forgets its earlier time. Infinity means never. */
@@ -73,7 +76,7 @@ export class DeadlineQueue {
 
   /** Sets `deadline` to fire in `ms`. */
   setIn(deadline: Deadline, ms: number): void {
-    this.set(deadline, this.#clock() + ms);
+    this.set(deadline, this.now + ms);
   }
 
   cancel(deadline: Deadline): void {
@@ -82,7 +85,8 @@ export class DeadlineQueue {
 
   /** Fires what is due. A caller that decides by time calls it first, so that a late timer changes nothing. */
   runDue(): void {
-    for (let next = this.#heap.first; next !== undefined && next.at <= this.#clock(); next = this.#heap.first) {
+    if (this.#stoppedAt !== undefined) return;
+    for (let next = this.#heap.first; next !== undefined && next.at <= this.now; next = this.#heap.first) {
       this.#heap.remove(next);
       next.at = Number.POSITIVE_INFINITY;
       next.fire();
@@ -95,6 +99,20 @@ export class DeadlineQueue {
     this.#holdProcess();
   }
 
+  /** Stops the clock: nothing is due until {@link DeadlineQueue.resume}, and every deadline then has the time left that it has now. */
+  pause(): void {
+    this.#stoppedAt ??= this.#clock();
+    this.#disarm();
+  }
+
+  /** Starts the clock again. */
+  resume(): void {
+    if (this.#stoppedAt === undefined) return;
+    this.#stoodMs += this.#clock() - this.#stoppedAt;
+    this.#stoppedAt = undefined;
+    this.#arm();
+  }
+
   /** Forgets every deadline. */
   clear(): void {
     this.#heap.clear();
@@ -104,9 +122,9 @@ export class DeadlineQueue {
   #arm(): void {
     this.#disarm();
     const next = this.#heap.first;
-    if (next === undefined) return;
+    if (next === undefined || this.#stoppedAt !== undefined) return;
     this.#timerAt = next.at;
-    const ms = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(next.at - this.#clock())));
+    const ms = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(next.at - this.now)));
     this.#timer = setTimeout(() => this.#onTimer(), ms);
     this.#holdProcess();
   }

@@ -1,4 +1,4 @@
-/** The header that every store carries: its format, and room for what later versions need to know of a store. */
+/** The header that every store carries: its format and its incarnation. The gate stands beside it. */
 
 import { BusbarError } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
@@ -9,13 +9,11 @@ export interface StoreHeader {
   readonly format: number;
   /** A random id, made with the store and made again when the store is cleared or recreated. */
   readonly incarnation: string;
-  /** Reserved. */
-  readonly gate: 'open';
 }
 
 /** The header of a new store. */
 export function newStoreHeader(format: number): StoreHeader {
-  return { format, incarnation: newId(), gate: 'open' };
+  return { format, incarnation: newId() };
 }
 
 /**

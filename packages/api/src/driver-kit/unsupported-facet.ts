@@ -23,6 +23,8 @@ const METHODS: { readonly [Name in FacetName]: readonly (keyof Driver[Name])[] }
     'clear',
     'exportState',
     'importState',
+    'gate',
+    'setGate',
   ],
 };
 

@@ -15,6 +15,7 @@ import {
   describe,
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
+import { checkGateRevisionOption, openGate } from './gate.ts';
 import { assertNotAborted } from './inflight-calls.ts';
 import { checkId } from './prepare-message.ts';
 import { readStateRecord } from './state-record.ts';
@@ -28,7 +29,7 @@ const IMPORT_BATCH = 500;
 
 /** The admin facet without `exportState`, which returns an iterable instead of a promise. */
 export function openOperations(internals: TransportInternals): Omit<Admin, 'exportState'> {
-  return { ...openInspection(internals), ...openChanges(internals) };
+  return { ...openInspection(internals), ...openChanges(internals), ...openGate(internals) };
 }
 
 /** The export of the namespace's whole state. */
@@ -76,7 +77,9 @@ function openInspection(internals: TransportInternals): Inspection {
   };
 }
 
-function openChanges(internals: TransportInternals): Omit<Admin, keyof Inspection | 'exportState'> {
+function openChanges(
+  internals: TransportInternals,
+): Omit<Admin, keyof Inspection | 'exportState' | 'gate' | 'setGate'> {
   const { inflight, driver } = internals;
   const { capabilities } = driver;
   const admin = declaredAdmin(driver);
@@ -112,18 +115,20 @@ function openChanges(internals: TransportInternals): Omit<Admin, keyof Inspectio
       return inflight.write(options, (context) => admin.deleteQueue(queue, context));
     },
     async clear(options) {
-      checkOptions(options, CALL_KEYS, 'clear options');
-      return inflight.write(options, (context) => admin.clear(context));
+      checkOptions(options, ['gateRevision', ...CALL_KEYS], 'clear options');
+      checkGateRevisionOption(options?.gateRevision);
+      return inflight.write(options, (context) => admin.clear(options?.gateRevision, context));
     },
     async importState(records, options) {
-      checkOptions(options, CALL_KEYS, 'importState options');
+      checkOptions(options, ['gateRevision', ...CALL_KEYS], 'importState options');
+      checkGateRevisionOption(options?.gateRevision);
       checkSignal(options?.signal);
       assertNotAborted(options?.signal);
       internals.lifecycle.assertOpen();
       requireFeature(capabilities, 'exportState');
       let added = 0;
       for await (const batch of batches(records, capabilities)) {
-        added += await inflight.write(options, (context) => admin.importState(batch, context));
+        added += await inflight.write(options, (context) => admin.importState(batch, options?.gateRevision, context));
       }
       return added;
     },

@@ -7,6 +7,7 @@ import type { AdminDriver, Driver, QueueDriver } from '../contract/driver.ts';
 const METHODS = {
   cancel: ['cancel', 'reschedule'],
   exportState: ['exportState', 'importState'],
+  gate: ['gate', 'setGate'],
 } as const satisfies Partial<Record<Feature, readonly (keyof AdminDriver)[]>>;
 
 /** Throws a TypeError when a driver lacks a declared method, has calls that it does not declare, or cannot receive. */
@@ -18,7 +19,7 @@ export function validateCapabilities({ name, capabilities, queues, admin, calls 
     throw new TypeError(`the driver ${name} has queues.waiting, and its queues have no method claim`);
   }
   const { features } = capabilities;
-  for (const feature of ['cancel', 'exportState'] as const) {
+  for (const feature of ['cancel', 'exportState', 'gate'] as const) {
     const missing = METHODS[feature].find((method) => admin[method] === undefined);
     if (features[feature] && missing !== undefined) {
       throw new TypeError(`the driver ${name} declares ${feature}, and its admin has no method ${missing}`);

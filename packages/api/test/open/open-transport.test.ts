@@ -20,6 +20,7 @@ const capabilities: Capabilities = {
     monotonicClock: true,
     cancel: false,
     exportState: false,
+    gate: false,
   },
   reasons: { cancel: 'it is a stub' },
   lease: 'timed',

@@ -202,6 +202,15 @@ function plausible({ check }: TestContext, declared: Capabilities): void {
 }
 
 const FEATURES = [
-  ...['atomicMove', 'calls', 'cancel', 'comparablePositions', 'dedupeSurvivesRestart', 'exactLimit', 'exportState'],
+  ...[
+    'atomicMove',
+    'calls',
+    'cancel',
+    'comparablePositions',
+    'dedupeSurvivesRestart',
+    'exactLimit',
+    'exportState',
+    'gate',
+  ],
   ...['monotonicClock', 'orderingKeys', 'portableReceipts', 'retryKeepsPlace', 'staleSettleRefused'],
 ];

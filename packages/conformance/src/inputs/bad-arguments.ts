@@ -35,7 +35,7 @@ const NO_MESSAGES: readonly unknown[] = [
 ];
 
 /** Operations whose options are more than the bounds of a call. */
-const WITH_OWN_OPTIONS = ['queues.receive', 'topics.subscribe', 'admin.purge'];
+const WITH_OWN_OPTIONS = ['queues.receive', 'topics.subscribe', 'admin.purge', 'admin.setGate'];
 
 const NO_OPTIONS: readonly unknown[] = [null, 'text', 5, [], { unknownOption: 1 }, () => undefined];
 const NO_SIGNALS: readonly unknown[] = [null, 'text', {}, new AbortController()];
@@ -119,6 +119,9 @@ export const BAD_ARGUMENTS: readonly BadInput[] = [
     topics.subscribe(topic, options, () => undefined),
   ),
   ...tried('options of admin.purge', [undefined, ...NO_OPTIONS], ({ admin }, options) => admin.purge(queue, options)),
+  ...tried('options of admin.setGate', [undefined, ...NO_OPTIONS], ({ admin }, options) =>
+    admin.setGate('open', options),
+  ),
   ...tried('options of a close', NO_OPTIONS, (transport, options) => transport.close(options)),
 ];
 

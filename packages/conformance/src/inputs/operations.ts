@@ -67,6 +67,12 @@ export const OPERATIONS: readonly Operation[] = [
     call: ({ admin }, bounds) => collect(admin.exportState(bounds)),
   },
   { name: 'admin.importState', feature: 'exportState', call: ({ admin }, bounds) => admin.importState([], bounds) },
+  { name: 'admin.gate', feature: 'gate', call: ({ admin }, bounds) => admin.gate(bounds) },
+  {
+    name: 'admin.setGate',
+    feature: 'gate',
+    call: ({ admin }, bounds) => admin.setGate('open', { ...bounds, ifRevision: 0 }),
+  },
 ];
 
 /** The operations of `calls`, if the transport has it. */

@@ -26,6 +26,11 @@ export class RemoteLoad {
     return this.#sound(this.#sent);
   }
 
+  /** The same, also after a call of the load has failed. */
+  get sentBeforeFailure(): readonly string[] {
+    return this.#sent;
+  }
+
   /** Ids of acknowledged acks reported so far. */
   get acked(): readonly string[] {
     return this.#sound(this.#acked);

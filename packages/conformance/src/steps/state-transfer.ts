@@ -10,6 +10,11 @@ export async function exportAll(transport: Transport): Promise<StateRecord[]> {
   return records.map((record) => JSON.parse(JSON.stringify(record)) as StateRecord);
 }
 
+/** Exports all records but the highest revision: namespaces may share it, and a clear raises it. */
+export async function exportContent(transport: Transport): Promise<StateRecord[]> {
+  return (await exportAll(transport)).filter(({ kind }) => kind !== 'revision');
+}
+
 /** Exports everything, clears the store, and imports it again. Returns the records. */
 export async function moveState(test: TestContext, transport: Transport): Promise<StateRecord[]> {
   const records = await exportAll(transport);

@@ -14,6 +14,10 @@ export function openAdmin(namespace: Namespace): AdminDriver {
     namespace.deadlines.runDue();
     return namespace.queues.get(name);
   };
+  const changeable = (name: string): Queue | undefined => {
+    namespace.gate.check();
+    return existing(name);
+  };
   return {
     async queues({ names, prefix, ...page }) {
       namespace.deadlines.runDue();
@@ -30,19 +34,28 @@ export function openAdmin(namespace: Namespace): AdminDriver {
     },
     bindings: async () => [...namespace.listBindings()],
     browse: async (name, filter) => browse(existing(name), filter),
-    redrive: async (name, ids, limit) => redrive(existing(name), ids, limit),
-    purge: async (name, state, ids) => purge(existing(name), state, ids),
-    cancel: async (name, ids) => pending(existing(name), ids, (queue, item) => queue.remove(item)),
+    redrive: async (name, ids, limit) => redrive(changeable(name), ids, limit),
+    purge: async (name, state, ids) => purge(changeable(name), state, ids),
+    cancel: async (name, ids) => pending(changeable(name), ids, (queue, item) => queue.remove(item)),
     async reschedule(name, ids, delayMs) {
-      const queue = existing(name);
+      const queue = changeable(name);
       const results = pending(queue, ids, (queue, item) => queue.reschedule(item, delayMs));
       queue?.dispatch();
       return results;
     },
-    deleteQueue: async (name) => namespace.deleteQueue(name),
-    clear: async () => namespace.clear(),
+    async deleteQueue(name) {
+      namespace.gate.check();
+      return namespace.deleteQueue(name);
+    },
+    async clear(gateRevision) {
+      namespace.gate.check(gateRevision);
+      namespace.clear();
+    },
     exportState: () => exportNamespace(namespace),
-    async importState(records) {
+    gate: async () => namespace.gate.read(),
+    setGate: async (change) => namespace.gate.set(change),
+    async importState(records, gateRevision) {
+      namespace.gate.check(gateRevision);
       namespace.deadlines.runDue();
       return records.filter((record) => importRecord(namespace, record)).length;
     },

@@ -1,18 +1,25 @@
 /** Remembers ids of stored messages for a time. */
 
+import type { Clock } from '@busbar/api/driver';
+
 /** Ids with a value each, kept for a time. */
 export class DedupeWindow<T> {
   /** In order of insertion, which mostly is the order of expiry. */
   readonly #known = new Map<string, { readonly until: number; readonly value: T }>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** The value of `id`; undefined when it is unknown or expired. */
   get(id: string): T | undefined {
     const known = this.#known.get(id);
-    return known !== undefined && known.until > performance.now() ? known.value : undefined;
+    return known !== undefined && known.until > this.#clock() ? known.value : undefined;
   }
 
   remember(id: string, value: T, keepMs: number): void {
-    const at = performance.now();
+    const at = this.#clock();
     for (const [old, { until }] of this.#known) {
       if (until > at) break;
       this.#known.delete(old);
@@ -27,7 +34,7 @@ export class DedupeWindow<T> {
 
   /** The ids with the time left for each. */
   *entries(): Iterable<{ readonly id: string; readonly value: T; readonly leftMs: number }> {
-    const at = performance.now();
+    const at = this.#clock();
     for (const [id, { until, value }] of this.#known) if (until > at) yield { id, value, leftMs: until - at };
   }
 }

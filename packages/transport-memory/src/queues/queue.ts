@@ -26,7 +26,7 @@ export class Queue {
   readonly dead: Set<StoredMessage> = new Set();
   /** Messages that are not dead, in order of arrival. */
   readonly live: Set<StoredMessage> = new Set();
-  readonly dedupe: DedupeWindow<true> = new DedupeWindow();
+  readonly dedupe: DedupeWindow<true>;
   readonly totals: { sent: number; done: number; dead: number; expired: number } = {
     sent: 0,
     done: 0,
@@ -45,6 +45,7 @@ export class Queue {
     this.name = name;
     this.settings = context.defaults;
     this.#context = context;
+    this.dedupe = new DedupeWindow(() => context.deadlines.now);
     this.#idle = new Deadline(() => context.expire(this));
   }
 
@@ -132,6 +133,11 @@ export class Queue {
     }
     this.#end(item, settlement);
     return { receipt, status: 'done' };
+  }
+
+  /** Ends every lease, as if its time were over. */
+  endLeases(): void {
+    for (const item of [...this.#leases.values()]) this.#onLeaseEnd(item);
   }
 
   /** Removes a message that is not leased, whatever its state. */

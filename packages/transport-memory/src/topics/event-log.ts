@@ -33,7 +33,7 @@ export class EventLog {
   readonly #storeId: string;
   readonly #settings: MemorySettings;
   readonly #deadlines: DeadlineQueue;
-  readonly #dedupe = new DedupeWindow<string>();
+  readonly #dedupe: DedupeWindow<string>;
   readonly #ageing: Deadline = new Deadline(() => this.#trim());
   #events: LogEvent[] = [];
   /** Events before this index are removed; the array is cut in large steps. */
@@ -45,6 +45,7 @@ export class EventLog {
     this.#storeId = storeId;
     this.#settings = settings;
     this.#deadlines = deadlines;
+    this.#dedupe = new DedupeWindow(() => deadlines.now);
   }
 
   /** The number of the next event. */

@@ -43,7 +43,7 @@ export function openOperator(client: ReconnectingClient): Operator {
     cancel: (queue, ids, { deadline }) => cancelOrReschedule(queue, ids, '', deadline),
     reschedule: (queue, ids, delayMs, { deadline }) => cancelOrReschedule(queue, ids, delayMs, deadline),
     deleteQueue: async (queue, { deadline }) => (await change(DELETE_QUEUE, [queue], deadline)) === 1,
-    clear: async ({ deadline }) => {
+    clear: async (_gateRevision, { deadline }) => {
       const incarnation = newId();
       while ((await change(CLEAR, [incarnation], deadline)) === 1) {}
       isCleared = true;

@@ -67,8 +67,8 @@ export class StorePast {
 
   /** What `readPast` takes. */
   args(): readonly (string | number)[] {
-    const { format, incarnation, gate } = newHeader();
-    return [this.process, this.#maintainedAt, format, this.#storeId, this.#incarnation ?? '', gate, incarnation];
+    const { format, incarnation } = newHeader();
+    return [this.process, this.#maintainedAt, format, this.#storeId, this.#incarnation ?? '', 'open', incarnation];
   }
 
   /** A new connection: the store may be another one. */

@@ -5,6 +5,7 @@ import type {
   Binding,
   BrowsedMessage,
   BrowsePage,
+  Gate,
   PendingResult,
   QueueInfo,
   StateRecord,
@@ -40,17 +41,28 @@ export function remoteAdmin(client: HubClient): Required<AdminDriver> {
     reschedule: (queue, ids, delayMs, context) =>
       change<PendingResult[]>('admin.reschedule', { queue, ids, delayMs }, context),
     deleteQueue: (queue, context) => change<boolean>('admin.deleteQueue', { queue }, context),
-    clear: (context) => change<undefined>('admin.clear', {}, context) as unknown as Promise<void>,
+    clear: (gateRevision, context) =>
+      change<undefined>('admin.clear', { gateRevision }, context) as unknown as Promise<void>,
     exportState: (context) => exportState(client, context),
-    async importState(records, context) {
+    async importState(records, gateRevision, context) {
       let added = 0;
       for (const batch of splitBatches(records, (record) => Buffer.byteLength(JSON.stringify(record)))) {
-        const { header } = await client.repeat('admin.importState', { records: batch }, context);
+        const { header } = await client.repeat('admin.importState', { records: batch, gateRevision }, context);
         added += (header['result'] as number) ?? 0;
       }
       return added;
     },
+    gate: async (context) => decodeGate((await client.repeat('admin.gate', {}, context)).header['result'] as Gate),
+    setGate: async ({ state, ifRevision, movedTo, ttlMs }, context) => {
+      const timed = state === 'draining' || state === 'closed' ? { ttlMs } : {};
+      return decodeGate(await change<Gate>('admin.setGate', { state, ifRevision, movedTo, ...timed }, context));
+    },
   };
+}
+
+/** JSON leaves out what is undefined. */
+function decodeGate({ state, revision, movedTo, ttlLeftMs }: Gate): Gate {
+  return { state, revision, movedTo, ttlLeftMs };
 }
 
 /** The hub limits the size of each response. */

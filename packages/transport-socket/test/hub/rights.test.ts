@@ -240,6 +240,8 @@ const CELLS: readonly Cell[] = [
   cell('admin.deleteQueue', 'refused', { queue: 'jobs' }),
   cell('admin.exportState', 'refused'),
   cell('admin.importState', 'refused', { records: [] }),
+  cell('admin.gate', 'allowed'),
+  cell('admin.setGate', 'refused', { state: 'open', ifRevision: 0 }),
   cell('hub.status', 'allowed'),
   cell('hub.stop', 'refused'),
   // Last: it deletes what the cells above have stored.

@@ -20,7 +20,9 @@ export interface ClearRange {
  */
 export function beginClear(tx: Transaction): ClearRange {
   const counters = tx.counters();
-  tx.sql('INSERT OR REPLACE INTO namespace (ns, incarnation) VALUES (?,?)').run(tx.ns, newId());
+  tx.sql(
+    'INSERT INTO namespace (ns, incarnation) VALUES (?,?) ON CONFLICT (ns) DO UPDATE SET incarnation=excluded.incarnation',
+  ).run(tx.ns, newId());
   deleteQueues(tx);
   return { revision: counters.revision, event: counters.eventHead };
 }

@@ -125,8 +125,8 @@ function checkFormat(db: Database.Database, path: string): void {
 }
 
 function hasHeader(db: Database.Database): boolean {
-  const tables = "SELECT count(*) FROM sqlite_schema WHERE type='table' AND name IN ('store', 'namespace')";
-  return db.prepare(tables).pluck().get() === 2;
+  const columns = "SELECT count(*) FROM pragma_table_info('namespace') WHERE name='gate'";
+  return db.prepare(columns).pluck().get() === 1;
 }
 
 function isEmpty(db: Database.Database): boolean {
@@ -177,10 +177,10 @@ function migrate(db: Database.Database, path: string): void {
 }
 
 function insertHeader(db: Database.Database, path: string): void {
-  const { format, incarnation, gate } = newStoreHeader(FORMAT);
+  const { format, incarnation } = newStoreHeader(FORMAT);
   db.prepare(
-    'INSERT INTO store (one, format, incarnation, gate, store_id, last_time, copy, file_id) VALUES (1, ?, ?, ?, ?, 0, ?, ?)',
-  ).run(format, incarnation, gate, randomBytes(8).toString('hex'), newId(), fileIdOf(path));
+    'INSERT INTO store (one, format, incarnation, store_id, last_time, copy, file_id) VALUES (1, ?, ?, ?, 0, ?, ?)',
+  ).run(format, incarnation, randomBytes(8).toString('hex'), newId(), fileIdOf(path));
   db.exec('INSERT INTO counter VALUES (1, 0, 0, 0, 0, 0, 0, 0)');
 }
 

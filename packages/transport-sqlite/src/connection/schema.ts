@@ -25,6 +25,11 @@ export function columnsOf(fields: readonly string[]): string[] {
 export const IS_LEASED =
   'coalesce((SELECT held.last >= message.seq FROM leased AS held WHERE held.seq <= message.seq ORDER BY held.seq DESC LIMIT 1), 0)';
 
+/** The namespaces whose clock stands still: nothing in them is due. */
+export const CLOSED_NAMESPACES = "SELECT ns FROM namespace WHERE gate IN ('closed', 'moved')";
+/** Their queues. */
+export const CLOSED_QUEUES: string = `SELECT id FROM queue WHERE ns IN (${CLOSED_NAMESPACES})`;
+
 const MESSAGE_COLUMN_TYPES = `
   id TEXT NOT NULL,
   content_type TEXT NOT NULL,
@@ -58,7 +63,6 @@ CREATE TABLE store (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   format INTEGER NOT NULL,         -- as PRAGMA user_version
   incarnation TEXT NOT NULL,       -- a random id
-  gate TEXT NOT NULL,              -- reserved: 'open'
   store_id TEXT NOT NULL,          -- part of every position
   boot TEXT,                       -- boot of the machine that clock_offset belongs to
   clock_offset REAL,               -- store time minus CLOCK_MONOTONIC
@@ -67,10 +71,15 @@ CREATE TABLE store (
   file_id TEXT NOT NULL            -- the file that "copy" belongs to
 );
 
--- Namespaces that were cleared.
+-- Namespaces that were cleared or whose gate was changed.
 CREATE TABLE namespace (
   ns TEXT PRIMARY KEY,
-  incarnation TEXT NOT NULL        -- a random id, renewed by each clear
+  incarnation TEXT,                -- a random id, renewed by each clear
+  gate TEXT NOT NULL DEFAULT 'open', -- or 'draining', 'closed', 'moved'
+  gate_revision INTEGER NOT NULL DEFAULT 0,
+  moved_to TEXT,
+  gate_until REAL,                 -- when the gate falls back; NULL: never
+  stopped_at INTEGER               -- when the clock of the namespace stopped, since the gate is closed or moved
 ) WITHOUT ROWID;
 
 -- Counters that only rise: one row.

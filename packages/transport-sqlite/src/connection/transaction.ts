@@ -1,7 +1,9 @@
 /** One transaction: the queues and counters it has loaded, and the changes that others wait for. */
 
-import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
+import { checkGate, gateAt, gateClosed, isClosed, OPEN_GATE, type StoredGate } from '@busbar/api/driver';
+import { type BusbarError, QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
 import { findQueue, findQueueById, insertQueue, type QueueRow } from '../queues/queue-row.ts';
+import { loadGate, releaseGate, type StoredNamespaceGate } from './namespace-gate.ts';
 import { columnsOf } from './schema.ts';
 import type { Statement, Store } from './store.ts';
 
@@ -12,17 +14,21 @@ const UPDATE_COUNTERS = `UPDATE counter SET ${COLUMNS.map((column) => `${column}
 /** A clock that is far ahead must not use up the exact integers: a revision is at most this, the year 2112 in µs. */
 const MAX_TIME_US = 2 ** 52;
 
+const NEVER_CHANGED: StoredNamespaceGate = { ...OPEN_GATE, stoppedAt: undefined };
+
 /** Counters of the file. They only rise. */
 export type Counters = Record<(typeof COUNTERS)[number], number>;
 
 export class Transaction {
   readonly store: Store;
   /** Store time of the whole transaction. It is read under the lock, so it rises in the order of commits. */
-  readonly now: number;
+  readonly time: number;
   /** Rows written so far. They bound the transaction. */
   rowCount = 0;
   /** Queues that were empty and now have a ready message, or have an earlier due time. */
   readonly readyQueues: Set<QueueRow> = new Set();
+  /** Whether the gate was changed. */
+  isGateChanged = false;
   /** Topics with new events. */
   readonly publishedTopics: Set<string> = new Set();
   /** Keys with a changed value. */
@@ -36,17 +42,46 @@ export class Transaction {
   readonly #afterCommit: (() => void)[] = [];
   readonly #queues = new Map<string, QueueRow | undefined>();
   readonly #queuesById = new Map<number, QueueRow | undefined>();
+  #gate: StoredNamespaceGate | undefined;
   #counters: Counters | undefined;
   #loadedCounters = '';
 
   constructor(store: Store, writes = false) {
     this.store = store;
     this.#writes = writes;
-    this.now = store.clock.now();
+    this.time = store.clock.now();
   }
 
   get ns(): string {
     return this.store.ns;
+  }
+
+  /** The time of the namespace: store time, which stands still while the gate is closed. */
+  get now(): number {
+    this.#gate ??= this.#loadGate();
+    return this.#gate.stoppedAt ?? this.time;
+  }
+
+  /** The gate of the namespace. */
+  get gate(): StoredGate {
+    this.#gate ??= this.#loadGate();
+    return gateAt(this.#gate, this.time);
+  }
+
+  /** Throws CONFLICT if the gate refuses a call that changes the namespace. */
+  checkGate(gateRevision?: number): void {
+    checkGate(this.gate, gateRevision);
+  }
+
+  /** The error of a call that changes the namespace, if the gate is closed. */
+  refuseClosed(): BusbarError | undefined {
+    return isClosed(this.gate) ? gateClosed(this.gate) : undefined;
+  }
+
+  /** The gate was changed: it is read again, and receives that wait are woken after the commit. */
+  forgetGate(): void {
+    this.#gate = undefined;
+    this.isGateChanged = true;
   }
 
   sql<Row = unknown[]>(text: string): Statement<Row> {
@@ -148,6 +183,15 @@ export class Transaction {
     const counters = this.#counters;
     if (counters === undefined || fingerprint(counters) === this.#loadedCounters) return;
     this.store.sql(UPDATE_COUNTERS).run(...COUNTERS.map((name) => counters[name]));
+  }
+
+  /** A transaction that writes also lets a gate whose time is over fall back. */
+  #loadGate(): StoredNamespaceGate {
+    const gate = loadGate(this.store, this.ns) ?? NEVER_CHANGED;
+    if (!this.#writes || this.time < gate.until) return gate;
+    releaseGate(this.store, this.ns, gate, this.time);
+    this.isGateChanged = true;
+    return loadGate(this.store, this.ns) ?? NEVER_CHANGED;
   }
 
   #timeUs(): number {

@@ -2,6 +2,7 @@
 
 import type { PageQuery, PutCondition } from '@busbar/api/driver';
 import type { DeleteResult, KvEntry, KvTouch, PutResult, TouchResult } from '@busbar/api/transport';
+import { CLOSED_NAMESPACES } from '../connection/schema.ts';
 import { prefixEnd } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { toBytes, toExpiry, toStored } from '../queues/stored-message.ts';
@@ -65,7 +66,8 @@ export function listEntries(tx: Transaction, prefix: string, page: PageQuery): K
 export function expireEntries(tx: Transaction): boolean {
   const expired = tx
     .sql<[string, string]>(
-      `SELECT ns, key FROM kv WHERE expires IS NOT NULL AND expires<=? ORDER BY expires LIMIT ${STEP}`,
+      `SELECT ns, key FROM kv WHERE expires IS NOT NULL AND expires<=? AND ns NOT IN (${CLOSED_NAMESPACES})
+       ORDER BY expires LIMIT ${STEP}`,
     )
     .all(tx.now);
   for (const [ns, key] of expired) writeTombstone(tx, ns, key, 'expired');

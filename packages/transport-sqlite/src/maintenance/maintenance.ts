@@ -1,6 +1,8 @@
 /** Runs the regular steps, such as those of pruner, retention and compactor, and renews registrations. */
 
+import { isClosed } from '@busbar/api/driver';
 import type { Batcher } from '../connection/batcher.ts';
+import { CLOSED_QUEUES } from '../connection/schema.ts';
 import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { boundLog } from '../connection/write-ahead-log.ts';
@@ -40,8 +42,8 @@ export class Maintenance {
     this.#compactor = new Compactor(store, batcher);
     const { retention } = store.settings;
     this.#steps = [
-      (tx) => isOverRetention(tx, retention) && pruneEvents(tx, retention),
-      pruneDedupe,
+      (tx) => !isClosed(tx.gate) && isOverRetention(tx, retention) && pruneEvents(tx, retention),
+      (tx) => !isAnyClosing(tx) && pruneDedupe(tx),
       pruneDeadLetters,
       pruneIdleQueues,
       pruneDeletedQueues,
@@ -83,21 +85,26 @@ export class Maintenance {
 }
 
 /** Whether the steps have something to prune, events excepted. Reads only. */
-function hasPrunable({ store, now }: Transaction): boolean {
+function hasPrunable({ store, time: now }: Transaction): boolean {
   return store.exists(
     `SELECT 1 WHERE EXISTS (SELECT 1 FROM dedupe_expiry WHERE n < @now * 4096)
       OR EXISTS (SELECT 1 FROM queue WHERE ns IS NULL)
-      OR EXISTS (SELECT 1 FROM queue WHERE expire_idle_ms IS NOT NULL AND used_at + expire_idle_ms <= @now)
+      OR EXISTS (SELECT 1 FROM queue WHERE expire_idle_ms IS NOT NULL AND used_at + expire_idle_ms <= @now AND id NOT IN (${CLOSED_QUEUES}))
       OR EXISTS (SELECT 1 FROM ephemeral WHERE at < @now - ${EPHEMERAL_MS})
       OR EXISTS (SELECT 1 FROM kv WHERE tombstone IS NOT NULL AND tombstone_at < @now - ${TOMBSTONE_MS})
-      OR EXISTS (SELECT 1 FROM queue WHERE dead > 0 AND dead_ttl_ms IS NOT NULL AND (
+      OR EXISTS (SELECT 1 FROM queue WHERE dead > 0 AND dead_ttl_ms IS NOT NULL AND id NOT IN (${CLOSED_QUEUES}) AND (
         SELECT died_at FROM dead WHERE dead.queue_id = queue.id ORDER BY dead.seq LIMIT 1) <= @now - dead_ttl_ms)`,
     { now },
   );
 }
 
+/** Whether a namespace is being moved: the ids that it knows must not change meanwhile. */
+function isAnyClosing({ store }: Transaction): boolean {
+  return store.exists("SELECT 1 FROM namespace WHERE gate='closed'");
+}
+
 /** Returns true if no other process took its turn lately. It also stores the time, for clocks after a restart. */
-function takeTurn({ store, now }: Transaction): boolean {
+function takeTurn({ store, time: now }: Transaction): boolean {
   const last = store.value('SELECT last_time FROM store') as number;
   if (now - last < EVERY_MS / 2 && now >= last) return false;
   store.sql('UPDATE store SET last_time=?').run(now);

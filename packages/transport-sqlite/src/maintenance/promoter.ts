@@ -1,5 +1,6 @@
 /** Promotes delayed messages that are due: they become ready. */
 
+import { CLOSED_QUEUES } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 import { addReady } from '../queues/ready-runs.ts';
@@ -12,7 +13,8 @@ const STEP = 500;
 export function promoteAllDue(tx: Transaction): boolean {
   const ids = tx
     .sql<[number]>(
-      `SELECT DISTINCT queue_id FROM (SELECT queue_id FROM delayed WHERE due<=? ORDER BY due LIMIT ${STEP})`,
+      `SELECT DISTINCT queue_id FROM (
+         SELECT queue_id FROM delayed WHERE due<=? AND queue_id NOT IN (${CLOSED_QUEUES}) ORDER BY due LIMIT ${STEP})`,
     )
     .all(tx.now);
   let isMore = false;

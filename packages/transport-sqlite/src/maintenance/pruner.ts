@@ -1,7 +1,7 @@
 /** Prunes queues: expired messages, dead letters, idle queues, and the rows of deleted queues. */
 
 import { deleteQueue } from '../admin/operate.ts';
-import { IS_LEASED } from '../connection/schema.ts';
+import { CLOSED_QUEUES, IS_LEASED } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { expire } from '../queues/attempts.ts';
 import { deleteScope } from '../queues/dedupe.ts';
@@ -17,7 +17,7 @@ export function pruneExpiredMessages(tx: Transaction): boolean {
   const expired = tx
     .sql<[number, number, number, number]>(
       `SELECT message.seq, message.queue_id, at, priority FROM message
-       WHERE expires IS NOT NULL AND expires<=? AND NOT ${IS_LEASED}
+       WHERE expires IS NOT NULL AND expires<=? AND queue_id NOT IN (${CLOSED_QUEUES}) AND NOT ${IS_LEASED}
        ORDER BY expires LIMIT ${MESSAGE_STEP}`,
     )
     .all(tx.now);
@@ -35,7 +35,8 @@ export function pruneDeadLetters(tx: Transaction): boolean {
   const expired = tx
     .sql<[number, number]>(
       `SELECT dead.seq, queue.id FROM queue JOIN dead ON dead.queue_id = queue.id
-       WHERE queue.dead > 0 AND queue.dead_ttl_ms IS NOT NULL AND dead.died_at <= ? - queue.dead_ttl_ms LIMIT ${ROW_STEP}`,
+       WHERE queue.dead > 0 AND queue.dead_ttl_ms IS NOT NULL AND dead.died_at <= ? - queue.dead_ttl_ms
+         AND queue.id NOT IN (${CLOSED_QUEUES}) LIMIT ${ROW_STEP}`,
     )
     .all(tx.now);
   for (const [seq, queueId] of expired) {
@@ -53,7 +54,8 @@ export function pruneDeadLetters(tx: Transaction): boolean {
 export function pruneIdleQueues(tx: Transaction): boolean {
   const idle = tx
     .sql<[number]>(
-      `SELECT id FROM queue WHERE expire_idle_ms IS NOT NULL AND used_at + expire_idle_ms <= ? LIMIT ${QUEUE_STEP}`,
+      `SELECT id FROM queue WHERE expire_idle_ms IS NOT NULL AND used_at + expire_idle_ms <= ?
+         AND id NOT IN (${CLOSED_QUEUES}) LIMIT ${QUEUE_STEP}`,
     )
     .all(tx.now);
   for (const [id] of idle) {

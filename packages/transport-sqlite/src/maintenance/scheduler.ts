@@ -1,7 +1,8 @@
 /** Schedules work that is due without a call: delays, lease ends, expiry, backfill, missed wake-ups and maintenance. */
 
+import { releaseGates } from '../admin/gate.ts';
 import type { Batcher } from '../connection/batcher.ts';
-import { IS_LEASED } from '../connection/schema.ts';
+import { CLOSED_NAMESPACES, CLOSED_QUEUES, IS_LEASED } from '../connection/schema.ts';
 import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { expireEntries } from '../kv/kv.ts';
@@ -139,10 +140,13 @@ export class Scheduler {
 /** Whether anything is due. Reads only, without the write lock. */
 function isAnythingDue(store: Store): boolean {
   return store.exists(
-    `SELECT 1 WHERE EXISTS (SELECT 1 FROM delayed WHERE due<=@now) OR EXISTS (SELECT 1 FROM leased WHERE until<=@now)
-      OR EXISTS (SELECT 1 FROM message WHERE expires IS NOT NULL AND expires<=@now AND NOT ${IS_LEASED})
-      OR EXISTS (SELECT 1 FROM kv WHERE expires IS NOT NULL AND expires<=@now)
-      OR EXISTS (SELECT 1 FROM queue WHERE backfills > 0)`,
+    `SELECT 1 WHERE EXISTS (SELECT 1 FROM delayed WHERE due<=@now AND queue_id NOT IN (${CLOSED_QUEUES}))
+      OR EXISTS (SELECT 1 FROM leased WHERE until<=@now)
+      OR EXISTS (SELECT 1 FROM message WHERE expires IS NOT NULL AND expires<=@now
+        AND queue_id NOT IN (${CLOSED_QUEUES}) AND NOT ${IS_LEASED})
+      OR EXISTS (SELECT 1 FROM kv WHERE expires IS NOT NULL AND expires<=@now AND ns NOT IN (${CLOSED_NAMESPACES}))
+      OR EXISTS (SELECT 1 FROM queue WHERE backfills > 0 AND id NOT IN (${CLOSED_QUEUES}))
+      OR EXISTS (SELECT 1 FROM namespace WHERE gate_until<=@now)`,
     { now: store.clock.now() },
   );
 }
@@ -150,6 +154,7 @@ function isAnythingDue(store: Store): boolean {
 /** Does a step of everything that is due, in all namespaces. Returns true when there is more. */
 function runDueStep(tx: Transaction): boolean {
   const isMore = [
+    releaseGates(tx),
     promoteAllDue(tx),
     rescueExpiredLeases(tx),
     pruneExpiredMessages(tx),
@@ -161,14 +166,20 @@ function runDueStep(tx: Transaction): boolean {
 
 /** When the next delay or lease ends. */
 function nextQueueDueAt(store: Store): number {
-  return Math.min(minimum(store, 'SELECT min(due) FROM delayed'), minimum(store, 'SELECT min(until) FROM leased'));
+  return Math.min(
+    minimum(store, `SELECT due FROM delayed WHERE queue_id NOT IN (${CLOSED_QUEUES}) ORDER BY due LIMIT 1`),
+    minimum(store, 'SELECT min(until) FROM leased'),
+  );
 }
 
 /** When the next kv entry expires. */
 function nextKvDueAt(store: Store): number {
-  return minimum(store, 'SELECT min(expires) FROM kv WHERE expires IS NOT NULL');
+  return minimum(
+    store,
+    `SELECT expires FROM kv WHERE expires IS NOT NULL AND ns NOT IN (${CLOSED_NAMESPACES}) ORDER BY expires LIMIT 1`,
+  );
 }
 
 function minimum(store: Store, query: string): number {
-  return (store.value(query) as number | null) ?? Number.POSITIVE_INFINITY;
+  return (store.value(query) as number | null | undefined) ?? Number.POSITIVE_INFINITY;
 }

@@ -15,6 +15,9 @@ import type { QueueRow } from './queue-row.ts';
 /** How long a registration for a queue stays without a waiting receive: mostly a new one follows soon. */
 const KEEP_UNUSED_MS = 30_000;
 
+/** How often a queue is claimed while the gate is draining, if nothing wakes its receives. */
+const DRAINING_RECHECK_MS = 1000;
+
 /** The result of a look without the write lock. */
 interface Peek {
   readonly hasWork: boolean;
@@ -35,8 +38,9 @@ export class QueueClaims {
     this.#registry = registry;
     this.#waiting = waiting;
     commits.reset.subscribe(() => this.#nonEmpty.clear());
-    commits.committed.subscribe(({ readyQueues, store }) => {
+    commits.committed.subscribe(({ readyQueues, isGateChanged, store }) => {
       for (const { ns, name } of readyQueues) if (ns === store.ns) waiting.wake(name);
+      if (isGateChanged) waiting.wakeAll();
     });
   }
 
@@ -85,8 +89,10 @@ export class QueueClaims {
   }
 
   #claimIn(tx: Transaction, name: string, request: ClaimRequest): ClaimResult {
+    tx.checkGate();
     const queue = tx.queue(name);
     const receivers = request.receivers();
+    if (tx.gate.state !== 'open') return { deliveries: [], hasMore: false, recheckMs: DRAINING_RECHECK_MS };
     const deliveries: Delivery[][] = [];
     let hasMore = false;
     for (const { consumer, max, waits } of receivers) {
@@ -105,10 +111,11 @@ export class QueueClaims {
 
 /** Looks whether a claim would find a message, or something to update. */
 function peek(tx: Transaction, name: string, request: ClaimRequest): Peek {
+  tx.checkGate();
   const queue = tx.queue(name);
   request.receivers();
   return {
-    hasWork: queue !== undefined && hasWork(tx, queue),
+    hasWork: tx.gate.state === 'open' && queue !== undefined && hasWork(tx, queue),
     result: { deliveries: [], hasMore: false, recheckMs: recheckMs(queue) },
   };
 }

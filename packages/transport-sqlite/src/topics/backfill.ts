@@ -3,7 +3,7 @@
 import type { PreparedMessage } from '@busbar/api/driver';
 import { matchTopic } from '@busbar/api/transport';
 import { isBatchFull, readBatch } from '../connection/rows.ts';
-import { messageColumnsOf } from '../connection/schema.ts';
+import { CLOSED_QUEUES, messageColumnsOf } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { insertEvents } from '../queues/insert.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
@@ -66,7 +66,9 @@ function readStep(
 
 /** Copies a step into any queue that needs it. Returns false if none does. */
 export function backfillAny(tx: Transaction): boolean {
-  const id = tx.value('SELECT id FROM queue WHERE backfills > 0 LIMIT 1') as number | undefined;
+  const id = tx.value(`SELECT id FROM queue WHERE backfills > 0 AND id NOT IN (${CLOSED_QUEUES}) LIMIT 1`) as
+    | number
+    | undefined;
   const queue = id === undefined ? undefined : tx.queueById(id);
   if (queue === undefined) return false;
   backfillStep(tx, queue);

@@ -25,7 +25,7 @@ export function storeEphemeral(tx: Transaction, process: string, messages: reado
   const counters = tx.counters();
   INSERTION.run(tx, messages, (values, message) => {
     counters.ephemeral += 1;
-    values.push(counters.ephemeral, tx.ns, process, tx.now, counters.eventHead);
+    values.push(counters.ephemeral, tx.ns, process, tx.time, counters.eventHead);
     pushMessage(values, message);
   });
   tx.sql('DELETE FROM ephemeral WHERE seq <= ?').run(counters.ephemeral - MAX_ROWS);
@@ -59,5 +59,5 @@ export function fetchEphemeral(
 
 /** Prunes events that all processes had time to fetch. Returns true if there were some. */
 export function pruneEphemeral(tx: Transaction, olderThanMs: number): boolean {
-  return tx.sql('DELETE FROM ephemeral WHERE at < ?').run(tx.now - olderThanMs).changes > 0;
+  return tx.sql('DELETE FROM ephemeral WHERE at < ?').run(tx.time - olderThanMs).changes > 0;
 }

@@ -12,6 +12,7 @@ interface Outcome {
 }
 
 const HARNESSES: Readonly<Record<SourceBackend, string>> = {
+  memory: 'transport-memory',
   sqlite: 'transport-sqlite',
   redis: 'transport-redis',
   nats: 'transport-nats',

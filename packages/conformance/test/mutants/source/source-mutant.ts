@@ -1,8 +1,8 @@
 // A source mutant: one broken line of a package, the backend that runs it, and the case that must fail.
 import { readFileSync } from 'node:fs';
 
-/** Backends with real stores and servers. The hub is the one of Unix sockets over SQLite. */
-export type SourceBackend = 'sqlite' | 'redis' | 'nats' | 'hub';
+/** The backends. The hub is the one of Unix sockets over SQLite. */
+export type SourceBackend = 'memory' | 'sqlite' | 'redis' | 'nats' | 'hub';
 
 export interface SourceMutant {
   /** Its broken behaviour in a few words. */

@@ -7,7 +7,9 @@ import {
   type BrowseOptions,
   type CallOptions,
   checkInteger,
+  type GateState,
   type PurgeOptions,
+  type SetGateOptions,
   type StateRecord,
 } from '@busbar/api/transport';
 import type { Header } from '../../wire/frame.ts';
@@ -36,13 +38,17 @@ export const adminOperations: Readonly<Record<string, HubOperation>> = {
     admin.reschedule(queue, ids, delayMs, options),
   ),
   'admin.deleteQueue': resultOf([], (admin, { queue }, options) => admin.deleteQueue(queue, options)),
-  'admin.clear': resultOf([], (admin, _, options) => admin.clear(options)),
+  'admin.clear': resultOf(['gateRevision'], (admin, _, options) => admin.clear(options)),
   'admin.exportState': ({ id, client: { cursors, answers, store } }) =>
     cursors.open(id, new RecordFeed(store.admin.exportState(), answers), answers, async () => undefined),
+  'admin.gate': resultOf([], (admin, _, options) => admin.gate(options)),
+  'admin.setGate': resultOf(['ifRevision', 'movedTo', 'ttlMs'], (admin, { state }, options) =>
+    admin.setGate(state, options as SetGateOptions),
+  ),
   async 'admin.importState'(request) {
     const records = arrayOf<StateRecord>(request.header['records'], 'records').map(decodeRecord);
     for (const record of records) checkSenderOf(record, request.client.agent);
-    return resultOf([], (admin, _, options) => admin.importState(records, options))(request);
+    return resultOf(['gateRevision'], (admin, _, options) => admin.importState(records, options))(request);
   },
 };
 
@@ -51,6 +57,7 @@ interface AdminHeader {
   readonly queue: string;
   readonly ids: readonly string[];
   readonly delayMs: number;
+  readonly state: GateState;
 }
 
 /** A client that acts for one agent imports no message of another. */

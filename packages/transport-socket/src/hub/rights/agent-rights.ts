@@ -48,6 +48,8 @@ export const AGENT_RULES: Readonly<Record<string, Rule>> = {
   'admin.clear': () => refuse('clear the store'),
   'admin.exportState': () => refuse('export the store'),
   'admin.importState': () => refuse('import into the store'),
+  'admin.gate': allow,
+  'admin.setGate': () => refuse('change the gate of the store'),
   'hub.status': allow,
   'hub.stop': () => refuse('stop the hub'),
 };
