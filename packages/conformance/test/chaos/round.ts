@@ -143,9 +143,16 @@ function hasStopped({ name, life }: ClientHost, facts: readonly Fact[]): boolean
 async function leftIn({ transport }: Bus): Promise<string[]> {
   const queues = await transport.admin.queues();
   const own = queues.filter(({ name }) => [WORK, JOBS].includes(name) || /^\$(inbox\.@client|sub\.)/.test(name));
-  return own
-    .filter(({ ready, delayed, leased }) => ready + delayed + leased > 0)
-    .map(({ name, ready, delayed, leased }) => `${name} ${ready} ready, ${delayed} delayed, ${leased} leased`);
+  const left = own.filter(({ ready, delayed, leased }) => ready + delayed + leased > 0);
+  return Promise.all(
+    left.map(async ({ name, ready, delayed, leased }) => {
+      const { messages } = await transport.admin.browse(name, { limit: 5 });
+      const first = messages.map(({ message, state, attempts, delayLeftMs }) => {
+        return `${message.id} ${state} ${attempts} attempts ${delayLeftMs ?? ''}`;
+      });
+      return `${name} ${ready} ready, ${delayed} delayed, ${leased} leased: ${first.join('; ')}`;
+    }),
+  );
 }
 
 async function readCounter({ transport }: Bus): Promise<number> {
