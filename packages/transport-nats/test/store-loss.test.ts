@@ -70,6 +70,32 @@ test('a purged ledger is a replaced store, and queues are made again', async () 
   await assertAllArrive(waits, sender, 'after');
 }, 60_000);
 
+test('a settlement in flight concerns no message of the restored store that has its sequence', async () => {
+  await using server = await startNats({ proxy: true });
+  await using direct = await openNats(parseNatsUrl(`nats://127.0.0.1:${server.port}`));
+  await using client = await openNats(parseNatsUrl(server.url));
+  const [folder, saved] = [join(server.folder, 'data'), join(server.folder, 'saved')];
+  await direct.queues.configure('work');
+  server.pause();
+  cpSync(folder, saved, { recursive: true });
+  server.resume();
+  await direct.queues.send('work', [{ id: 'lost', body: Buffer.from('x') }]);
+  const [delivery] = await client.queues.receive('work', { waitMs: 5_000 });
+  const resets = resetsOf(client);
+  server.network.halfOpen();
+  const settled = client.queues.settle([{ receipt: delivery!.receipt, action: 'ack' }]);
+  await client.kv.get('none', { timeoutMs: 200 }).catch(() => undefined);
+  await server.kill();
+  rmSync(folder, { recursive: true });
+  cpSync(saved, folder, { recursive: true });
+  await server.start();
+  await direct.queues.send('work', [{ id: 'new', body: Buffer.from('x') }]);
+  server.network.heal();
+  await expect.poll(() => resets, SOON).toEqual(['rolled-back']);
+  expect(await settled).toMatchObject([{ status: 'unknown' }]);
+  expect(await direct.queues.receive('work', { waitMs: 5_000 })).toMatchObject([{ id: 'new' }]);
+}, 60_000);
+
 test('a client that only waited notices an older folder, though others have written as much since', async () => {
   await using server = await startNats();
   await using waiter = await openNats(parseNatsUrl(server.url));

@@ -42,6 +42,15 @@ export interface Bounds extends Pick<CallContext, 'deadline'> {
   readonly isCheck?: boolean;
   /** Fails at a reconnect: what it holds may be wrong for a server that was started again. */
   readonly isOnce?: boolean;
+  /** Names messages by their sequences, which another past of the store has given to other messages. */
+  readonly isOfPast?: boolean;
+}
+
+/** UNAVAILABLE: the store lost writes before it took this request, which concerns its earlier past. */
+export class PastLost extends BusbarError {
+  constructor() {
+    super('UNAVAILABLE', 'the store lost its latest writes meanwhile', { outcome: 'unknown', hint: 'Receive again.' });
+  }
 }
 
 /** The error of a request with `isOnce` after a reconnect. */
@@ -107,8 +116,9 @@ export class ServerRequests {
       for (const [token, { bounds }] of [...this.#pending]) {
         if (bounds?.isOnce) this.#fail(token, new Reconnected());
       }
-      this.#sendAll();
+      // First the check of the store: it may fail requests that wait.
       void this.#hold();
+      this.#sendAll();
     });
     connection.onDenied((violation) => {
       const isInbox = violation.subject === `${this.#inbox}.*`;
@@ -116,6 +126,11 @@ export class ServerRequests {
         if (isInbox || subject === violation.subject) this.#fail(token, denied({}, violation));
       }
     });
+  }
+
+  /** Rejects the requests of the earlier past, after the store has lost writes. */
+  failPast(): void {
+    for (const [token, { bounds }] of [...this.#pending]) if (bounds?.isOfPast) this.#fail(token, new PastLost());
   }
 
   /** Calls `check` when a stream seems to be missing, and after each reconnect; then requests wait for it. */

@@ -5,7 +5,7 @@ import type { Delivery } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
-import { toDriverError } from '../connection/server-requests.ts';
+import { PastLost, toDriverError } from '../connection/server-requests.ts';
 import type { Consumer } from './consumers.ts';
 import { attemptsOf, dueAtOf, endedHistory, storeDeadLetter } from './dead-letters.ts';
 import type { HeldDelivery } from './held-deliveries.ts';
@@ -231,7 +231,8 @@ export class Claimer {
     // Not after the server's own end: after it the server delivers the message again.
     const at = Math.min(...candidates.map((candidate) => candidate.at));
     const end = clock.at(at) + leaseMs;
-    const r = await this.#record(queue, candidates, { k: 'r', inc, by, end, got });
+    const r = await this.#record(queue, candidates, { k: 'r', inc, by, end, got }, at);
+    if (r === undefined) return [];
     // The server may have given the messages to another process before it took this record.
     const waitMs = Math.min(leaseMs, ...candidates.map(({ consumer }) => consumer.ackWaitMs));
     const isLate = at <= this.#lostAt || performance.now() > at + waitMs - marginOf(waitMs);
@@ -239,12 +240,21 @@ export class Claimer {
     return kept.map((candidate) => this.#deliver(queue, candidate, { r, end, by }));
   }
 
-  /** Adds the record of a receive. If the server refuses it, the messages go back at once, without a lease. */
-  async #record(queue: KnownQueue, candidates: readonly Candidate[], record: LedgerRecord): Promise<number> {
+  /**
+   * Adds the record of a receive. If the server refuses it, the messages go back at once, without a lease. Undefined if the
+   * store has lost its latest writes since the pull.
+   */
+  async #record(
+    queue: KnownQueue,
+    candidates: readonly Candidate[],
+    record: LedgerRecord,
+    since: number,
+  ): Promise<number | undefined> {
     const { ledgers, names, requests } = this.#shared;
     try {
-      return (await ledgers.append(queue.name, record)).seq;
+      return (await ledgers.append(queue.name, record, { since })).seq;
     } catch (error) {
+      if (error instanceof PastLost) return undefined;
       const isRefused = toDriverError(error).outcome === 'failed';
       for (const { stored, consumer, cseq } of isRefused ? candidates : []) {
         requests.send(ackSubject(names, consumer.name, { seq: stored.seq, cseq }), '-NAK');

@@ -76,7 +76,9 @@ export function ttlHeader(ms: number): { 'Nats-TTL': string } {
 export async function readAt(shared: QueueContext, { queue, lane, seq }: Place): Promise<StoredMessage | undefined> {
   const { requests, names } = shared;
   try {
-    return await getAt(requests, names, seq);
+    const found = await getAt(requests, names, seq);
+    // In a store that lost writes the sequence may belong to a message of another queue.
+    return found?.subject === names.lane(queue, lane) ? found : undefined;
   } catch (error) {
     if (!isDenied(error)) throw error;
   }
@@ -87,7 +89,11 @@ export async function readAt(shared: QueueContext, { queue, lane, seq }: Place):
   return undefined;
 }
 
-async function getAt(requests: ServerRequests, names: Names, seq: number): Promise<StoredMessage | undefined> {
+async function getAt(
+  requests: ServerRequests,
+  names: Names,
+  seq: number,
+): Promise<ReturnType<typeof readDirect> | undefined> {
   let found = await requests.one(names.queues, { seq });
   if (found === undefined && requests.connection.isClustered) {
     await requests.catchUp(names.queues);

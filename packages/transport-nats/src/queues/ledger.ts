@@ -2,7 +2,7 @@
 
 import type { AttemptRecord } from '@busbar/api/transport';
 import type { Lane, Names } from '../connection/names.ts';
-import { type PubAck, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
+import { PastLost, type PubAck, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
 import { nonce } from './queue-record.ts';
 
 /** Changes of messages in one turn of one process. */
@@ -239,15 +239,18 @@ export class Ledgers {
   readonly #requests: ServerRequests;
   readonly #names: Names;
   readonly #ledgers = new Map<string, Ledger>();
+  #lostAt = Number.NEGATIVE_INFINITY;
 
   constructor(requests: ServerRequests, names: Names) {
     this.#requests = requests;
     this.#names = names;
   }
 
-  /** Forgets what was read: the store has lost records. */
+  /** Forgets what was read, and rejects what was not written yet: the store has lost records. */
   forget(): void {
+    this.#lostAt = performance.now();
     this.#ledgers.clear();
+    this.#requests.failPast();
   }
 
   /** The ledger of a queue, read up to now; with `upTo`, at least up to that record, which is cheaper in a cluster. */
@@ -264,12 +267,19 @@ export class Ledgers {
     return ledger;
   }
 
-  /** Adds a record; the same once, however often it is sent. */
-  async append(queue: string, record: LedgerRecord, deadline?: number): Promise<PubAck> {
+  /**
+   * Adds a record; the same once, however often it is sent. `since`: when its sequences were read, by `performance.now()`.
+   * Rejects with {@link PastLost} if the store has lost writes since: they may belong to other messages now.
+   */
+  async append(
+    queue: string,
+    record: LedgerRecord,
+    { deadline, since }: { readonly deadline?: number | undefined; readonly since?: number } = {},
+  ): Promise<PubAck> {
+    if (since !== undefined && since <= this.#lostAt) throw new PastLost();
     const headers = { 'Nats-Msg-Id': `${nonce()}${nonce()}` };
-    const context = deadline === undefined ? undefined : { deadline };
-    const text = JSON.stringify(record);
-    return this.#requests.publish(this.#names.records(queue), text, headers, context);
+    const bounds = { deadline: deadline ?? performance.now() + APPEND_MS, isOfPast: true };
+    return this.#requests.publish(this.#names.records(queue), JSON.stringify(record), headers, bounds);
   }
 
   /** Adds a record where `last` is the last one; undefined where it is not. */
@@ -280,6 +290,7 @@ export class Ledgers {
 }
 
 const MAX_LEDGERS = 1_000;
+const APPEND_MS = 30_000;
 
 /** Rising numbers as runs: the first and how many follow each other. */
 export function rangesOf(numbers: readonly number[]): number[] {

@@ -71,6 +71,7 @@ export class Settler {
 
   async #run(queue: string, items: readonly Item[], deadline: number): Promise<SettleResult[]> {
     this.#shared.used.add(queue);
+    const since = performance.now();
     const known = await this.#shared.records.fresh(queue, { deadline });
     const plans: SettlementPlan[] = [];
     const holds = await this.#holds(known, items);
@@ -88,7 +89,7 @@ export class Settler {
         const plan = this.#decide(known, settlement, receipt, held);
         plans.push(plan instanceof Promise ? await plan : plan);
       }
-      await this.#write(queue, known, plans, deadline);
+      await this.#write(queue, known, plans, { deadline, since });
     } catch (error) {
       for (const held of taken) held.isSettled = false;
       throw error;
@@ -214,13 +215,18 @@ export class Settler {
   }
 
   /** The ack bodies go out after the record: of a lost lease, one would take the message from its next holder for good. */
-  async #write(queue: string, known: KnownQueue | undefined, plans: SettlementPlan[], deadline: number): Promise<void> {
+  async #write(
+    queue: string,
+    known: KnownQueue | undefined,
+    plans: SettlementPlan[],
+    bounds: { readonly deadline: number; readonly since: number },
+  ): Promise<void> {
     const { ledgers } = this.#shared;
     if (known === undefined || plans.every(({ ledgerOutcome }) => ledgerOutcome === undefined)) return;
     const pieces = piecesOf(plans.flatMap(({ ledgerOutcome }) => ledgerOutcome ?? []));
     try {
       const inc = known.record.inc;
-      await Promise.all(pieces.map((piece) => ledgers.append(queue, { k: 's', inc, ...piece }, deadline)));
+      await Promise.all(pieces.map((piece) => ledgers.append(queue, { k: 's', inc, ...piece }, bounds)));
     } catch (error) {
       const { outcome }: BusbarError = toDriverError(error);
       if (outcome === 'failed') throw toDriverError(error);
