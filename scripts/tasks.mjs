@@ -20,6 +20,7 @@ export const tasks = {
   'test:full': (args) => [
     ...check,
     { ...vitest(...args), env: { BUSBAR_FULL: '1' } },
+    { ...node('scripts/conformance.ts', 'nats'), env: { BUSBAR_NATS_CLUSTER: '1' } },
     node(mutants, '--backend', 'sqlite,redis,nats,hub'),
     node('scripts/smoke.mjs'),
   ],

@@ -1,4 +1,4 @@
-/** The cases for several servers, on a NATS cluster of three that keeps three replicas. */
+/** The cases for several servers, on a NATS cluster of three that keeps three replicas. `npm run test:full` runs all cases there. */
 
 import { testTransport } from '@busbar/conformance/vitest';
 import { type NatsCluster, needServer, startNatsCluster } from '@busbar/testbed';
@@ -10,7 +10,7 @@ import { clusterHarness } from './harness.ts';
 
 const addressesOf = ({ servers }: NatsCluster): string[] => servers.map(({ port }) => `127.0.0.1:${port}`);
 
-if (process.env['BUSBAR_FULL'] === '1') testTransport(clusterHarness, { profile: 'cluster' });
+testTransport(clusterHarness, { profile: 'cluster' });
 
 test('with three replicas the loss of the server that leads loses no acknowledged send', async ({ skip }) => {
   needServer('nats-server', skip);
