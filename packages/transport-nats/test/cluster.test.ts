@@ -1,16 +1,12 @@
-/** The cases for several servers, on a NATS cluster of three that keeps three replicas. `npm run test:full` runs all cases there. */
+/** A cluster of three servers that keeps three replicas. `npm run test:full` runs the whole suite on one. */
 
-import { testTransport } from '@busbar/conformance/vitest';
 import { type NatsCluster, needServer, startNatsCluster } from '@busbar/testbed';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { expect, test } from 'vitest';
 import { openNats } from '../src/index.ts';
-import { clusterHarness } from './harness.ts';
 
 const addressesOf = ({ servers }: NatsCluster): string[] => servers.map(({ port }) => `127.0.0.1:${port}`);
-
-testTransport(clusterHarness, { profile: 'cluster' });
 
 test('with three replicas the loss of the server that leads loses no acknowledged send', async ({ skip }) => {
   needServer('nats-server', skip);

@@ -42,6 +42,7 @@ export class Connection {
   readonly #back = new Set<() => void>();
   readonly #denied = new Set<(violation: Violation) => void>();
   readonly #inboxPrefix: string;
+  readonly #closing = new Set<() => void>();
   #outgoing: Outgoing[] = [];
 
   private constructor(connection: NatsConnection, inboxPrefix: string) {
@@ -76,6 +77,11 @@ export class Connection {
 
   offBack(act: () => void): void {
     this.#back.delete(act);
+  }
+
+  /** Calls `act` before the connection closes. */
+  onClose(act: () => void): void {
+    this.#closing.add(act);
   }
 
   /** A subject of its own for replies. */
@@ -120,6 +126,7 @@ export class Connection {
   }
 
   async close(): Promise<void> {
+    for (const act of this.#closing) act();
     this.#flush();
     this.isUp = false;
     await this.client.close();

@@ -33,16 +33,24 @@ export class Puller {
   readonly #next: string;
   readonly #idle: Inbox[] = [];
   readonly #busy = new Set<Inbox>();
-  readonly #waiting = new Set<Waiting>();
+  readonly #pulls = new Set<Pull>();
+  /** Pulls without a wait, by consumer. */
+  readonly #parked = new Map<string, Pull[]>();
+  readonly #isReturning: boolean;
 
-  constructor(connection: Connection, stream: string) {
+  /** `isReturning`: the consumers of the stream deliver a message again that is returned. */
+  constructor(connection: Connection, stream: string, isReturning = false) {
     this.#connection = connection;
+    this.#isReturning = isReturning;
     this.#next = `$JS.API.CONSUMER.MSG.NEXT.${stream}.`;
     connection.onState(({ state }) => {
       if (state === 'reconnecting') for (const inbox of [...this.#busy]) inbox.fail();
     });
+    connection.onClose(() => {
+      for (const pull of [...this.#parked.values()].flat()) pull.end();
+    });
     connection.onBack(() => {
-      for (const waiting of this.#waiting) waiting.renew();
+      for (const pull of [...this.#pulls]) pull.renew();
     });
   }
 
@@ -65,10 +73,35 @@ export class Puller {
     onMessage: (message: Msg) => void,
     until: number = Number.POSITIVE_INFINITY,
   ): WaitingPull {
-    const waiting: Waiting = new Waiting(this.#connection, `${this.#next}${consumer}`, { batch, until, onMessage });
-    this.#waiting.add(waiting);
-    void waiting.over.then(() => this.#waiting.delete(waiting));
-    return waiting;
+    const parked = this.#parked.get(consumer)?.find((each) => each.batch === batch);
+    const wait: Wait = new Wait(onMessage, until, () => this.#withdraw(consumer, pull));
+    const pull: Pull =
+      parked ??
+      new Pull(this.#connection, `${this.#next}${consumer}`, batch, wait, () => {
+        this.#pulls.delete(pull);
+        this.#unpark(consumer, pull);
+      });
+    this.#pulls.add(pull);
+    this.#unpark(consumer, pull);
+    pull.wait = wait;
+    return wait;
+  }
+
+  /**
+   * In a cluster the server of the consumer learns of the end of a subscription later than this client's server, which drops
+   * what comes meanwhile. So the pull stays until it expires: it serves the next wait, or returns a message that comes before.
+   */
+  #withdraw(consumer: string, pull: Pull): Promise<void> {
+    if (!this.#isReturning || !this.#connection.isClustered) return pull.drain();
+    pull.wait = undefined;
+    this.#parked.set(consumer, [...(this.#parked.get(consumer) ?? []), pull]);
+    return Promise.resolve();
+  }
+
+  #unpark(consumer: string, pull: Pull): void {
+    const left = this.#parked.get(consumer)?.filter((each) => each !== pull) ?? [];
+    if (left.length === 0) this.#parked.delete(consumer);
+    else this.#parked.set(consumer, left);
   }
 }
 
@@ -138,33 +171,59 @@ class Inbox {
   }
 }
 
-class Waiting implements WaitingPull {
+/** A wait on a pull. */
+class Wait implements WaitingPull {
   readonly over: Promise<boolean>;
+  readonly until: number;
+  readonly onMessage: (message: Msg) => void;
+  isOver = false;
+  readonly #withdraw: () => Promise<void>;
+  #resolve: (lost: boolean) => void = () => undefined;
+
+  constructor(onMessage: (message: Msg) => void, until: number, withdraw: () => Promise<void>) {
+    this.onMessage = onMessage;
+    this.until = until;
+    this.#withdraw = withdraw;
+    this.over = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+  }
+
+  async withdraw(): Promise<void> {
+    if (this.isOver) return;
+    this.isOver = true;
+    await this.#withdraw();
+    this.#resolve(false);
+  }
+
+  end(lost: boolean): void {
+    this.isOver = true;
+    this.#resolve(lost);
+  }
+}
+
+/** A pull that waits on the server. It may outlive its wait, and then serve the next one. */
+class Pull {
+  readonly batch: number;
+  /** Undefined while no receive waits: messages are returned to the consumer. */
+  wait: Wait | undefined;
   readonly #connection: Connection;
   readonly #subject: string;
-  readonly #onMessage: (message: Msg) => void;
-  readonly #until: number;
   readonly #inbox: string;
   readonly #subscription: Subscription;
+  readonly #onOver: () => void;
   #left: number;
-  #end: (lost: boolean) => void = () => undefined;
   #timer: NodeJS.Timeout | undefined;
   isOver = false;
 
-  constructor(
-    connection: Connection,
-    subject: string,
-    { batch, until, onMessage }: { batch: number; until: number; onMessage: (message: Msg) => void },
-  ) {
+  constructor(connection: Connection, subject: string, batch: number, wait: Wait, onOver: () => void) {
     this.#connection = connection;
     this.#inbox = connection.newInbox();
     this.#subject = subject;
+    this.batch = batch;
     this.#left = batch;
-    this.#onMessage = onMessage;
-    this.#until = until;
-    this.over = new Promise((resolve) => {
-      this.#end = resolve;
-    });
+    this.wait = wait;
+    this.#onOver = onOver;
     this.#subscription = connection.client.subscribe(this.#inbox, { callback: (_, message) => this.#take(message) });
     this.renew();
   }
@@ -172,9 +231,13 @@ class Waiting implements WaitingPull {
   /** Asks again: an earlier asking is gone with its connection, or has expired. */
   renew(): void {
     clearTimeout(this.#timer);
+    if (this.wait === undefined) {
+      this.end();
+      return;
+    }
     if (this.isOver || !this.#connection.isUp || this.#connection.client.isClosed()) return;
     // A wait that expires leaves no trace on the server. A withdrawn one may disturb the order of redelivered messages.
-    const leftMs = Math.max(1, Math.round(this.#until - performance.now()));
+    const leftMs = Math.max(1, Math.round(this.wait.until - performance.now()));
     const longestMs = this.#connection.isClustered ? CLUSTER_EXPIRES_MS : EXPIRES_MS;
     const expiresMs = Math.min(leftMs, Math.round(longestMs * (1 + Math.random())));
     const request = JSON.stringify({ batch: this.#left, expires: expiresMs * NS });
@@ -182,21 +245,27 @@ class Waiting implements WaitingPull {
     this.#timer = setTimeout(() => this.renew(), expiresMs + SILENCE_MS);
   }
 
-  async withdraw(): Promise<void> {
-    if (this.isOver) return;
+  /** Ends it at once. */
+  end(): void {
+    this.#finish(false);
+  }
+
+  /** Ends it. Messages on their way are delivered before it resolves, if the server of the consumer is this client's. */
+  async drain(): Promise<void> {
     this.isOver = true;
     clearTimeout(this.#timer);
     await drain(this.#subscription);
-    this.#end(false);
+    this.#onOver();
   }
 
   #take(message: Msg): void {
     const code = statusOf(message);
     if (code === 0) {
       this.#left -= 1;
-      this.#onMessage(message);
+      if (this.wait !== undefined) this.wait.onMessage(message);
+      else this.#connection.publish(message.reply ?? '', '-NAK');
       if (this.#left === 0) this.#finish(false);
-    } else if (code === 408 && performance.now() < this.#until) this.renew();
+    } else if (code === 408 && performance.now() < (this.wait?.until ?? 0)) this.renew();
     else if (code === 408) this.#finish(false);
     else if (code !== 100) this.#finish(true);
   }
@@ -206,6 +275,7 @@ class Waiting implements WaitingPull {
     this.isOver = true;
     clearTimeout(this.#timer);
     this.#subscription.unsubscribe();
-    this.#end(lost);
+    this.#onOver();
+    this.wait?.end(lost);
   }
 }

@@ -23,7 +23,7 @@ export class Bindings {
 
   constructor(shared: QueueContext) {
     this.#shared = shared;
-    this.#puller = new Puller(shared.requests.connection, shared.names.topics);
+    this.#puller = new Puller(shared.requests.connection, shared.names.topics, true);
   }
 
   /** Records a binding that covers the events from `since` on. */
