@@ -1,0 +1,6 @@
+/** Moves a bus from one backend to another. */
+
+export type { MoveEnd, MoveEnds, MoveOptions, MovePlan, MoveProgress, MoveReport, MoveStep } from './migrate/move.ts';
+export { moveBus, retire, rollBack } from './migrate/mover.ts';
+export { planMove } from './migrate/plan.ts';
+export { moveStatus } from './migrate/status.ts';

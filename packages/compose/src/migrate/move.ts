@@ -1,0 +1,74 @@
+/** A move of a bus from one store to another: what its parts share. */
+
+import type { Transport } from '@busbar/api/transport';
+
+/** One of the two stores. */
+export interface MoveEnd {
+  readonly transport: Transport;
+  /** Its URL without secrets: it is shown, and the gate of the source says it to clients that still go there. */
+  readonly name: string;
+}
+
+/** The source and the target. */
+export interface MoveEnds {
+  readonly from: MoveEnd;
+  readonly to: MoveEnd;
+}
+
+/**
+ * `copy`: the history of topics, while agents work. `drain`: nothing is claimed any more. `transfer`: the source is closed, and
+ * all the rest is copied. `verify`: both stores are compared. `cutover`: the source is marked as moved, and the target opens.
+ */
+export type MoveStep = 'copy' | 'drain' | 'transfer' | 'verify' | 'cutover';
+
+/** How far a move is. */
+export interface MoveProgress {
+  readonly step: MoveStep;
+  /** Records of this step so far. */
+  readonly records: number;
+}
+
+/** Options of a move. */
+export interface MoveOptions {
+  /** How long leased messages may be settled before the source closes. Default 5,000. Those that are left come again. */
+  readonly drainMs?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: MoveProgress) => void;
+}
+
+/** What a move would do. It changes nothing. */
+export interface MovePlan {
+  /** Why it cannot be done, each with what to do. Empty if it can. */
+  readonly problems: readonly { readonly text: string; readonly hint: string }[];
+  /** What the target does not promise and the source does. */
+  readonly changes: readonly string[];
+  readonly records: RecordCounts;
+  /** Bytes of all bodies and values. */
+  readonly bytes: number;
+  /** About how long nobody can send or receive. */
+  readonly pauseMs: number;
+}
+
+/** How many records of each kind a store has. */
+export interface RecordCounts {
+  readonly queues: number;
+  readonly messages: number;
+  readonly events: number;
+  readonly keys: number;
+  readonly bindings: number;
+  readonly ids: number;
+}
+
+/** What a move did. */
+export interface MoveReport {
+  readonly records: RecordCounts;
+  /** How long each step took. */
+  readonly ms: Readonly<Record<MoveStep, number>>;
+  /** From the moment when nothing was claimed any more until the target opened. */
+  readonly pauseMs: number;
+  /** Messages that were leased when the source closed: they are delivered again. At most 1,000 are named. */
+  readonly redelivered: { readonly count: number; readonly ids: readonly string[] };
+}
+
+/** The key by which a target knows the move that fills it. It is not a part of the bus, so it is not moved. */
+export const MARK = '$migrate';

@@ -1,0 +1,191 @@
+/**
+ * Moves a bus. Each step can be killed: the gates then open by themselves, and the next run clears its own half copy. What
+ * decides is one compare and set, when the gate of the source becomes `moved`.
+ */
+
+import { BusbarError, invalid, type StateRecord } from '@busbar/api/transport';
+import { ExportDigest, isPart } from './export-digest.ts';
+import { HeldGate } from './held-gate.ts';
+import { markRecord, readMark, removeMark } from './mark.ts';
+import type { MoveEnd, MoveEnds, MoveOptions, MoveReport, MoveStep } from './move.ts';
+import { conflicts } from './plan.ts';
+
+const DRAIN_MS = 5_000;
+const LOOK_MS = 50;
+const MAX_NAMED = 1_000;
+
+/** Moves everything from one store to the other, while agents work. */
+export async function moveBus(ends: MoveEnds, options: MoveOptions = {}): Promise<MoveReport> {
+  const [problem] = await conflicts(ends);
+  if (problem !== undefined) throw new BusbarError('CONFLICT', problem.text, { hint: problem.hint });
+  await using target = await HeldGate.take(ends.to.transport.admin, 'closed');
+  return new Move(ends, options, target).run();
+}
+
+/** Ends a move that was not completed: the source goes on, and the half copy is deleted. */
+export async function rollBack({ from, to }: MoveEnds): Promise<void> {
+  const gate = await from.transport.admin.gate();
+  if (gate.state === 'moved') {
+    throw new BusbarError('CONFLICT', `the bus is in ${gate.movedTo} already`, {
+      hint: 'A move in the other direction brings it back.',
+    });
+  }
+  await using target = await HeldGate.take(to.transport.admin, 'closed');
+  if ((await readMark(to.transport))?.from === from.name) {
+    await to.transport.admin.clear({ gateRevision: target.revision });
+  }
+  await target.change('open');
+  const source = await from.transport.admin.gate();
+  if (source.state !== 'open') await from.transport.admin.setGate('open', { ifRevision: source.revision });
+}
+
+/** Empties a source after its move. Its gate stays, and says where the bus is. */
+export async function retire({ transport, name }: MoveEnd): Promise<void> {
+  const gate = await transport.admin.gate();
+  if (gate.state !== 'moved') throw invalid(`the bus is still in ${name}`, 'Move it first.');
+  await transport.admin.clear({ gateRevision: gate.revision });
+}
+
+class Move {
+  readonly #from: MoveEnd;
+  readonly #to: MoveEnd;
+  readonly #options: MoveOptions;
+  readonly #target: HeldGate;
+  readonly #ms: Record<MoveStep, number> = { copy: 0, drain: 0, transfer: 0, verify: 0, cutover: 0 };
+  /** The last event that was copied while the source was open. */
+  #lastEvent: string | undefined;
+
+  constructor({ from, to }: MoveEnds, options: MoveOptions, target: HeldGate) {
+    this.#from = from;
+    this.#to = to;
+    this.#options = options;
+    this.#target = target;
+  }
+
+  async run(): Promise<MoveReport> {
+    await this.#timed('copy', () => this.#copyEvents());
+    const paused = performance.now();
+    await using source = await HeldGate.take(this.#from.transport.admin, 'draining');
+    const redelivered = await this.#timed('drain', () => this.#drain());
+    await source.change('closed');
+    const digest = await this.#timed('transfer', () => this.#transfer(source));
+    await this.#timed('verify', () => this.#verify(digest));
+    await this.#timed('cutover', async () => {
+      await source.change('moved', this.#to.name);
+      await this.#target.change('open');
+    });
+    const pauseMs = performance.now() - paused;
+    await removeMark(this.#to.transport);
+    return { records: digest.counts, ms: this.#ms, pauseMs, redelivered };
+  }
+
+  /** The history of topics only grows, so the most of it is copied before the pause. */
+  async #copyEvents(): Promise<void> {
+    await this.#to.transport.admin.clear({ gateRevision: this.#target.revision });
+    await this.#import([markRecord({ from: this.#from.name, startedAt: Date.now() })]);
+    const all = this.#export();
+    await this.#import(
+      this.#counted('copy', all, (record) => {
+        if (record.kind === 'event') this.#lastEvent = record.message.message.id;
+        return record.kind === 'event';
+      }),
+    );
+  }
+
+  /** Waits until no message is leased. Returns those that still are. */
+  async #drain(): Promise<MoveReport['redelivered']> {
+    const until = performance.now() + (this.#options.drainMs ?? DRAIN_MS);
+    let leased = await this.#leased();
+    while (leased.length > 0 && performance.now() < until) {
+      this.#options.signal?.throwIfAborted();
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      leased = await this.#leased();
+    }
+    const ids: string[] = [];
+    for (const { name } of leased) {
+      const { messages } = await this.#from.transport.admin.browse(name, { state: 'leased', limit: MAX_NAMED });
+      ids.push(...messages.map(({ message }) => message.id));
+    }
+    const count = leased.reduce((sum, queue) => sum + queue.leased, 0);
+    return { count, ids: ids.slice(0, MAX_NAMED) };
+  }
+
+  async #leased(): Promise<{ name: string; leased: number }[]> {
+    const held: { name: string; leased: number }[] = [];
+    for (let after: string | undefined; ; ) {
+      const page = await this.#from.transport.admin.queues({ after });
+      held.push(...page.filter(({ leased }) => leased > 0));
+      if (page.length === 0) return held;
+      after = page.at(-1)?.name;
+    }
+  }
+
+  /** Copies the closed source. Events that are there already are left out. */
+  async #transfer(source: HeldGate): Promise<ExportDigest> {
+    const digest = new ExportDigest();
+    let isKnown = this.#lastEvent !== undefined;
+    await this.#import(
+      this.#counted('transfer', this.#export(), (record) => {
+        digest.add(record);
+        if (record.kind !== 'event') return true;
+        if (!isKnown) return true;
+        isKnown = record.message.message.id !== this.#lastEvent;
+        return false;
+      }),
+    );
+    // Retention deleted the last event that was copied, so all that are left are newer.
+    if (isKnown && this.#lastEvent !== undefined) await this.#import(only(this.#export(), 'event'));
+    void source.revision;
+    return digest;
+  }
+
+  async #verify(digest: ExportDigest): Promise<void> {
+    const copy = new ExportDigest();
+    for await (const record of this.#to.transport.admin.exportState({ signal: this.#options.signal })) copy.add(record);
+    const differences = digest.differences(copy);
+    if (differences.length === 0) return;
+    throw new BusbarError('INTERNAL', `the copy differs from the source: ${differences.slice(0, 10).join('; ')}`, {
+      hint: 'The bus is still in the source, which opens again. Report the difference.',
+    });
+  }
+
+  #export(): AsyncIterable<StateRecord> {
+    return this.#from.transport.admin.exportState({ signal: this.#options.signal });
+  }
+
+  async #import(records: Iterable<StateRecord> | AsyncIterable<StateRecord>): Promise<void> {
+    const { signal } = this.#options;
+    await this.#to.transport.admin.importState(records, { gateRevision: this.#target.revision, signal });
+  }
+
+  async *#counted(
+    step: MoveStep,
+    records: AsyncIterable<StateRecord>,
+    isWanted: (record: StateRecord) => boolean,
+  ): AsyncGenerator<StateRecord> {
+    let count = 0;
+    for await (const record of records) {
+      if (record.kind !== 'revision' && !isPart(record)) continue;
+      if (!isWanted(record)) continue;
+      count += 1;
+      if (count % 1_000 === 0) this.#options.onProgress?.({ step, records: count });
+      yield record;
+    }
+    this.#options.onProgress?.({ step, records: count });
+  }
+
+  async #timed<T>(step: MoveStep, work: () => Promise<T>): Promise<T> {
+    this.#options.signal?.throwIfAborted();
+    this.#options.onProgress?.({ step, records: 0 });
+    const began = performance.now();
+    try {
+      return await work();
+    } finally {
+      this.#ms[step] = performance.now() - began;
+    }
+  }
+}
+
+async function* only(records: AsyncIterable<StateRecord>, kind: StateRecord['kind']): AsyncGenerator<StateRecord> {
+  for await (const record of records) if (record.kind === kind) yield record;
+}

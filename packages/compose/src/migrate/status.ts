@@ -1,0 +1,23 @@
+/** Where a move stands, as both stores tell it. */
+
+import type { Gate } from '@busbar/api/transport';
+import { readMark } from './mark.ts';
+import type { MoveEnds } from './move.ts';
+
+/** The state of a move. */
+export interface MoveStatus {
+  readonly from: Gate;
+  readonly to: Gate;
+  /** `none`: no move was begun. `half`: one is under way, or was killed. `done`: the bus is in the target. */
+  readonly move: 'none' | 'half' | 'done';
+}
+
+export async function moveStatus({ from, to }: MoveEnds): Promise<MoveStatus> {
+  const [source, target, mark] = await Promise.all([
+    from.transport.admin.gate(),
+    to.transport.admin.gate(),
+    readMark(to.transport),
+  ]);
+  const isDone = source.state === 'moved' && source.movedTo === to.name;
+  return { from: source, to: target, move: isDone ? 'done' : mark?.from === from.name ? 'half' : 'none' };
+}

@@ -1,0 +1,171 @@
+// Moves between stores, with agents at work.
+import type { Transport } from '@busbar/api/transport';
+import { tempDir } from '@busbar/testbed';
+import { openMemory } from '@busbar/transport-memory';
+import { openSqlite } from '@busbar/transport-sqlite';
+import { expect, test } from 'vitest';
+import { type MoveEnds, moveBus, moveStatus, planMove, retire, rollBack } from '../src/index.ts';
+
+const body = Buffer.from('x');
+
+interface Stores extends AsyncDisposable {
+  readonly ends: MoveEnds;
+}
+
+async function stores(): Promise<Stores> {
+  const dir = tempDir('busbar-move');
+  const [from, to] = await Promise.all([openSqlite({ file: dir.join('from.db') }), openMemory()]);
+  return {
+    ends: { from: { transport: from, name: 'sqlite:./from.db' }, to: { transport: to, name: 'memory:to' } },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([from.close(), to.close()]);
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** One of everything. */
+async function fill({ queues, topics, kv }: Transport): Promise<void> {
+  await queues.send('work', [
+    { id: 'dead', body },
+    { id: 'one', body },
+    { id: 'late', body, delayMs: 60_000 },
+  ]);
+  const [first] = await queues.receive('work');
+  await queues.settle([{ receipt: first?.receipt ?? '', action: 'reject', reason: 'broken' }]);
+  await topics.bind('bound', 'news.*');
+  await topics.publish('news.a', [
+    { id: 'e1', body },
+    { id: 'e2', body },
+  ]);
+  await kv.put('lasting', body);
+  await kv.put('short', body, { ttlMs: 60_000 });
+}
+
+test('everything moves, the source says where the bus is, and tokens go on rising', async () => {
+  await using setting = await stores();
+  const { ends } = setting;
+  const [from, to] = [ends.from.transport, ends.to.transport];
+  await fill(from);
+  const plan = await planMove(ends);
+  expect(plan.problems).toEqual([]);
+  expect(plan.records).toMatchObject({ messages: 5, events: 2, keys: 2, bindings: 1 });
+  expect(plan.changes).toContainEqual(expect.stringContaining('durability none instead of'));
+  const before = await from.kv.put('token', body);
+
+  const report = await moveBus(ends);
+  expect(report.records).toMatchObject({ messages: 5, events: 2, keys: 3, bindings: 1 });
+  expect(report.redelivered).toEqual({ count: 0, ids: [] });
+  expect(await moveStatus(ends)).toMatchObject({ move: 'done', from: { state: 'moved' }, to: { state: 'open' } });
+  await expect(from.queues.send('work', [{ body }])).rejects.toMatchObject({
+    code: 'CONFLICT',
+    message: 'the bus has moved to memory:to',
+  });
+
+  expect((await to.queues.receive('work')).map(({ id }) => id)).toEqual(['one']);
+  expect((await to.queues.receive('bound', { max: 5 })).map(({ id }) => id)).toEqual(['e1', 'e2']);
+  expect(await to.queues.send('work', [{ id: 'one', body }])).toMatchObject([{ status: 'duplicate' }]);
+  expect((await to.admin.browse('work', { state: 'dead' })).messages[0]?.dead?.reason).toBe('broken');
+  const after = await to.kv.put('token', body);
+  expect(revisionOf(after)).toBeGreaterThan(revisionOf(before));
+  expect((await to.kv.list('$')).map(({ key }) => key)).toEqual([]);
+
+  await retire(ends.from);
+  expect(await from.admin.queues()).toEqual([]);
+  expect(await from.admin.gate()).toMatchObject({ state: 'moved', movedTo: 'memory:to' });
+});
+
+test('a bus moves back, with what came meanwhile', async () => {
+  await using setting = await stores();
+  const { from, to } = setting.ends;
+  await fill(from.transport);
+  await moveBus({ from, to });
+  await to.transport.queues.send('work', [{ id: 'new', body }]);
+  await moveBus({ from: to, to: from });
+  const ids = (await from.transport.queues.receive('work', { max: 5 })).map(({ id }) => id);
+  expect(ids).toEqual(['one', 'new']);
+  expect(await from.transport.admin.gate()).toMatchObject({ state: 'open' });
+});
+
+test('messages that are leased when the source closes are named, and come again', async () => {
+  await using setting = await stores();
+  const { from, to } = setting.ends;
+  await from.transport.queues.send('work', [{ id: 'held', body }]);
+  const [held] = await from.transport.queues.receive('work');
+  const report = await moveBus({ from, to }, { drainMs: 100 });
+  expect(report.redelivered).toEqual({ count: 1, ids: ['held'] });
+  await expect(from.transport.queues.settle([{ receipt: held?.receipt ?? '', action: 'ack' }])).rejects.toMatchObject({
+    code: 'CONFLICT',
+  });
+  expect(await to.transport.queues.receive('work')).toMatchObject([{ id: 'held', attempt: 2 }]);
+});
+
+test('events that are published during the copy arrive once and in order', async () => {
+  await using setting = await stores();
+  const { from, to } = setting.ends;
+  const publish = (from_: number, count: number): Promise<unknown> =>
+    from.transport.topics.publish(
+      'news',
+      Array.from({ length: count }, (_, index) => ({ id: `e${from_ + index}`, body })),
+    );
+  await publish(0, 900);
+  let more: Promise<unknown> | undefined;
+  await moveBus(
+    { from, to },
+    {
+      onProgress({ step, records }) {
+        if (step === 'copy' && records > 0) more ??= publish(900, 50);
+      },
+    },
+  );
+  await more;
+  const seen: string[] = [];
+  const reading = await to.transport.topics.subscribe('news', { from: 'start' }, (events) => {
+    seen.push(...events.map(({ id }) => id));
+  });
+  await expect.poll(() => seen.length).toBe(950);
+  expect(seen).toEqual(Array.from({ length: 950 }, (_, index) => `e${index}`));
+  await reading.close();
+});
+
+test('a move that is refused says what to do', async () => {
+  await using setting = await stores();
+  const { from, to } = setting.ends;
+  await to.transport.queues.send('other', [{ body }]);
+  const { problems } = await planMove({ from, to });
+  expect(problems).toMatchObject([{ text: 'memory:to is not empty' }]);
+  await expect(moveBus({ from, to })).rejects.toMatchObject({ code: 'CONFLICT', message: 'memory:to is not empty' });
+  await expect(moveBus({ from, to: from })).rejects.toMatchObject({ code: 'CONFLICT' });
+  await to.transport.admin.clear();
+  const both = await Promise.allSettled([moveBus({ from, to }), moveBus({ from, to })]);
+  expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  await expect(moveBus({ from, to })).rejects.toMatchObject({ message: expect.stringContaining('has moved') });
+});
+
+test('a move that failed is repeated, or rolled back', async () => {
+  await using setting = await stores();
+  const { from, to } = setting.ends;
+  await fill(from.transport);
+  const stop = new AbortController();
+  const stopped = moveBus(
+    { from, to },
+    { signal: stop.signal, onProgress: ({ step }) => step === 'transfer' && stop.abort() },
+  );
+  await expect(stopped).rejects.toThrow();
+  expect(await moveStatus({ from, to })).toMatchObject({ move: 'half' });
+  await rollBack({ from, to });
+  expect(await moveStatus({ from, to })).toMatchObject({
+    move: 'none',
+    from: { state: 'open' },
+    to: { state: 'open' },
+  });
+  expect(await to.transport.admin.queues()).toEqual([]);
+  await from.transport.queues.send('work', [{ id: 'later', body }]);
+  await moveBus({ from, to });
+  const ids = (await to.transport.queues.receive('work', { max: 5 })).map(({ id }) => id);
+  expect(ids).toEqual(['one', 'later']);
+});
+
+function revisionOf(result: { readonly status: string; readonly revision?: number }): number {
+  return result.revision ?? Number.NaN;
+}
