@@ -3,4 +3,4 @@
 export type { MoveEnd, MoveEnds, MoveOptions, MovePlan, MoveProgress, MoveReport, MoveStep } from './migrate/move.ts';
 export { moveBus, retire, rollBack } from './migrate/mover.ts';
 export { planMove } from './migrate/plan.ts';
-export { moveStatus } from './migrate/status.ts';
+export { compareStores, type MoveStatus, moveStatus } from './migrate/status.ts';

@@ -44,6 +44,7 @@ export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>
       async () => (await import('./commands/export.ts')).exportBus,
     ),
     import: verb('add what export has written', async () => (await import('./commands/import.ts')).importBus),
+    migrate: verb('move the bus to another backend', async () => (await import('./commands/migrate.ts')).migrate),
     hub: verb('serve a store over sockets; show or stop a hub', async () => (await import('./commands/hub.ts')).hub),
     doctor: verb(
       'check everything between the shell and its bus',

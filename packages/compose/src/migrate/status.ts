@@ -1,6 +1,7 @@
 /** Where a move stands, as both stores tell it. */
 
 import type { Gate } from '@busbar/api/transport';
+import { ExportDigest } from './export-digest.ts';
 import { readMark } from './mark.ts';
 import type { MoveEnds } from './move.ts';
 
@@ -20,4 +21,15 @@ export async function moveStatus({ from, to }: MoveEnds): Promise<MoveStatus> {
   ]);
   const isDone = source.state === 'moved' && source.movedTo === to.name;
   return { from: source, to: target, move: isDone ? 'done' : mark?.from === from.name ? 'half' : 'none' };
+}
+
+/** Compares both stores, and returns what differs in words. After agents worked in the target it differs, of course. */
+export async function compareStores(
+  { from, to }: MoveEnds,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<string[]> {
+  const [one, other] = [new ExportDigest(), new ExportDigest()];
+  for await (const record of from.transport.admin.exportState({ signal })) one.add(record);
+  for await (const record of to.transport.admin.exportState({ signal })) other.add(record);
+  return one.differences(other);
 }

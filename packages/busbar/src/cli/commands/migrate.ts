@@ -1,0 +1,161 @@
+/** `busbar migrate`: moves a bus to another backend while its agents work. */
+
+import { invalid } from '@busbar/api/transport';
+import type { MoveEnd, MoveEnds, MovePlan, MoveReport } from '@busbar/compose';
+import { maskUrl } from '../../bus-url.ts';
+import { createProjectFolder } from '../../config/locate-bus.ts';
+import { openUrl } from '../../schemes.ts';
+import { type Command, defineCommand, type Invocation, selectAction } from '../command.ts';
+import { formatDuration } from '../input/durations.ts';
+import { CONFLICT, DONE, UNEXPECTED } from '../output/exit-codes.ts';
+import { printableLine } from '../output/printable.ts';
+import { count } from '../output/table.ts';
+import { openWithin, type Session } from '../session.ts';
+
+const FLAGS = {
+  drain: { kind: 'duration', max: 600_000, help: 'start: how long held messages may be settled (default 5s)' },
+} as const;
+
+type MigrateInvocation = Invocation<typeof FLAGS>;
+type Compose = typeof import('@busbar/compose');
+type Action = (ends: MoveEnds, invocation: MigrateInvocation, compose: Compose) => Promise<number>;
+
+/** The least time between two lines of progress. */
+const PROGRESS_MS = 1_000;
+
+const ACTIONS: Readonly<Record<string, Action>> = { plan, start, status, verify, rollback, retire };
+
+export const migrate: Command = defineCommand({
+  args: ['ACTION', 'FROM', 'TO'],
+  flags: FLAGS,
+  examples: [
+    ['busbar migrate plan sqlite redis', 'what would move, what changes, how long the pause is'],
+    ['busbar migrate start sqlite redis', 'moves everything; agents wait for some seconds'],
+    ['busbar migrate status sqlite redis', 'where the bus is'],
+    ['busbar migrate verify sqlite redis', 'compares both stores'],
+    ['busbar migrate rollback sqlite redis', 'ends a move that was not completed'],
+    ['busbar migrate retire sqlite redis', 'empties the source after a move'],
+  ],
+  notes: [
+    'FROM and TO are buses, as for --url. A move back is the same with both exchanged.',
+    'A move that was killed is repeated with the same command: the stores open by themselves after 10 seconds.',
+    'After a move the source refuses every change, and says where the bus is. Set MESSAGE_BUS to TO.',
+  ],
+  run: async (invocation) => {
+    const [action, from = '', to = ''] = invocation.args;
+    const run = selectAction(ACTIONS, action);
+    const { session } = invocation;
+    await using source = await openEnd(from, session);
+    await using target = await openEnd(to, session);
+    return await run({ from: source, to: target }, invocation, await import('@busbar/compose'));
+  },
+});
+
+async function plan(ends: MoveEnds, { session }: MigrateInvocation, { planMove }: Compose): Promise<number> {
+  const { out, signal } = session;
+  const planned = await planMove(ends, { signal });
+  await (out.json ? out.jsonLines([planned]) : out.lines(planLines(ends, planned)));
+  return planned.problems.length === 0 ? DONE : CONFLICT;
+}
+
+function planLines({ from, to }: MoveEnds, { problems, changes, records, bytes, pauseMs }: MovePlan): string[] {
+  const lines = [`from    ${from.name}`, `to      ${to.name}`];
+  lines.push(`moves   ${inWords(records)}; ${Math.ceil(bytes / 1024)} KiB of bodies`);
+  lines.push(`pause   about ${formatDuration(pauseMs)}, and the time for held messages`);
+  for (const change of changes) lines.push(`change  ${printableLine(change)}`);
+  for (const { text, hint } of problems) lines.push(`problem ${printableLine(text)}`, `        ${printableLine(hint)}`);
+  return lines;
+}
+
+async function start(ends: MoveEnds, { flags, session }: MigrateInvocation, { moveBus }: Compose): Promise<number> {
+  const { out, signal } = session;
+  let step = '';
+  let said = 0;
+  const report = await moveBus(ends, {
+    signal,
+    ...(flags.drain !== undefined && { drainMs: flags.drain }),
+    onProgress(progress) {
+      const now = performance.now();
+      if (progress.step === step && now - said < PROGRESS_MS) return;
+      step = progress.step;
+      said = now;
+      out.note(`busbar: ${step}${progress.records === 0 ? '' : `: ${count(progress.records, 'record')}`}`);
+    },
+  });
+  await (out.json ? out.jsonLines([report]) : out.lines(reportLines(ends, report)));
+  return DONE;
+}
+
+function reportLines({ to }: MoveEnds, { records, pauseMs, ms, redelivered }: MoveReport): string[] {
+  const steps = Object.entries(ms).map(([step, took]) => `${step} ${formatDuration(took)}`);
+  const lines = [
+    `moved   ${inWords(records)}`,
+    `to      ${to.name}`,
+    `pause   ${formatDuration(pauseMs)}`,
+    `steps   ${steps.join(', ')}`,
+  ];
+  if (redelivered.count > 0)
+    lines.push(`again   ${count(redelivered.count, 'held message')}: ${redelivered.ids.join(' ')}`);
+  lines.push(`next    set MESSAGE_BUS to ${to.name}`);
+  return lines;
+}
+
+async function status(
+  ends: MoveEnds,
+  { session: { out } }: MigrateInvocation,
+  { moveStatus }: Compose,
+): Promise<number> {
+  const found = await moveStatus(ends);
+  const said = { none: 'no move', half: 'a move is under way, or was ended', done: 'the bus has moved' }[found.move];
+  if (out.json) await out.jsonLines([found]);
+  else
+    await out.lines([
+      said,
+      `from    ${found.from.state}  ${ends.from.name}`,
+      `to      ${found.to.state}  ${ends.to.name}`,
+    ]);
+  return DONE;
+}
+
+async function verify(ends: MoveEnds, { session }: MigrateInvocation, { compareStores }: Compose): Promise<number> {
+  const { out, signal } = session;
+  const differences = await compareStores(ends, { signal });
+  if (out.json) await out.jsonLines([{ differences }]);
+  else
+    await out.lines(differences.length === 0 ? ['both hold the same'] : differences.map((each) => printableLine(each)));
+  return differences.length === 0 ? DONE : UNEXPECTED;
+}
+
+async function rollback(
+  ends: MoveEnds,
+  { session: { out } }: MigrateInvocation,
+  { rollBack }: Compose,
+): Promise<number> {
+  await rollBack(ends);
+  await out.lines(out.json ? ['{}'] : [`the bus is in ${ends.from.name}`]);
+  return DONE;
+}
+
+async function retire(
+  { from }: MoveEnds,
+  { session: { out } }: MigrateInvocation,
+  { retire: empty }: Compose,
+): Promise<number> {
+  await empty(from);
+  await out.lines(out.json ? ['{}'] : [`${from.name} is empty`]);
+  return DONE;
+}
+
+function inWords({ queues, messages, events, keys, bindings, ids }: MovePlan['records']): string {
+  const parts = [count(messages, 'message'), count(queues, 'queue'), count(events, 'event'), count(keys, 'key')];
+  return [...parts, count(bindings, 'binding'), `${ids} remembered ids`].join(', ');
+}
+
+/** A store that is closed at the end. */
+async function openEnd(named: string, session: Session): Promise<MoveEnd & AsyncDisposable> {
+  const located = session.locate(named);
+  if (named === '') throw invalid('FROM and TO are two buses', 'Write busbar migrate plan sqlite redis.');
+  createProjectFolder(located);
+  const transport = await openWithin(openUrl(located.url), session.call);
+  return { transport, name: maskUrl(located.url), [Symbol.asyncDispose]: () => transport.close() };
+}

@@ -1,0 +1,50 @@
+// Moves from a shell.
+import { expect, test } from 'vitest';
+import { shell } from './shell.ts';
+
+const ENDS = ['sqlite:./one.db', 'sqlite:./two.db'] as const;
+const [ONE, TWO] = ENDS;
+
+test('a bus moves, and both sides say so', { timeout: 90_000 }, async () => {
+  await using sh = shell();
+  await sh.out('register', '@a', '--url', ONE);
+  await sh.out('send', '@a', 'hello', '--url', ONE);
+  await sh.out('publish', 'news', '1', '--url', ONE);
+
+  const planned = await sh.out('migrate', 'plan', ...ENDS);
+  expect(planned).toContain('1 message, 1 queue, 1 event');
+  expect(planned).not.toContain('problem');
+  const { code, stdout, stderr } = await sh.run('migrate', 'start', ...ENDS);
+  expect({ code, stdout, stderr }).toEqual({
+    code: 0,
+    stdout: expect.stringMatching(/^moved {3}1 message, .*\nto .*two\.db\npause .*\nsteps .*\nnext .*two\.db\n$/),
+    stderr: expect.stringContaining('busbar: verify'),
+  });
+  expect(await sh.out('migrate', 'status', ...ENDS)).toMatch(/^the bus has moved\nfrom {4}moved .*\nto {6}open /);
+  expect(await sh.out('migrate', 'verify', ...ENDS)).toBe('both hold the same');
+
+  expect(await sh.run('send', '@a', 'x', '--url', ONE)).toMatchObject({
+    code: 6,
+    stderr: expect.stringMatching(/the bus has moved to sqlite:.*two\.db\nhint: .*MESSAGE_BUS/),
+  });
+  expect(await sh.out('recv', '@a', '--url', TWO)).toContain('hello');
+  expect((await sh.run('migrate', 'verify', ...ENDS)).code).toBe(1);
+  expect(await sh.run('migrate', 'start', ...ENDS)).toMatchObject({
+    code: 6,
+    stderr: expect.stringContaining('has moved'),
+  });
+  expect(await sh.out('migrate', 'retire', ...ENDS)).toContain('one.db is empty');
+  expect((await sh.run('migrate', 'rollback', ...ENDS)).code).toBe(6);
+});
+
+test('a plan names what is in the way', async () => {
+  await using sh = shell();
+  await sh.out('register', '@a', '--url', TWO);
+  expect(await sh.run('migrate', 'plan', ...ENDS)).toMatchObject({
+    code: 6,
+    stdout: expect.stringMatching(/problem .*two\.db is not empty\n {8}Choose an empty store/),
+  });
+  expect((await sh.run('migrate', 'start', ONE, ONE)).code).toBe(6);
+  expect((await sh.run('migrate', 'begin', ...ENDS)).code).toBe(2);
+  expect((await sh.run('migrate', 'plan', ONE)).code).toBe(2);
+});
