@@ -14,6 +14,7 @@ import { HubConnection } from './hub-connection.ts';
 const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 10;
 const RESPONSE_TIMEOUT_MS = 5_000;
+const REQUEST_ID = 1;
 
 /** The status of the hub at `url`. Rejects with UNAVAILABLE if none listens. */
 export async function hubStatus(url: string): Promise<HubStatus> {
@@ -51,14 +52,18 @@ async function findHubId(link: ClientLink): Promise<unknown> {
 async function request(link: ClientLink, op: string): Promise<Header> {
   using timeout = new TimeoutSignal(RESPONSE_TIMEOUT_MS);
   const { promise, resolve, reject } = Promise.withResolvers<Header>();
-  const onFrame = ({ type, header }: Frame): void =>
-    type === FRAME.response ? resolve(header) : reject(decodeError(header));
+  const onFrame = ({ type, id, header }: Frame): void => {
+    // The hub tells each client of its store, too.
+    if (id !== REQUEST_ID) return;
+    if (type === FRAME.response) resolve(header);
+    else reject(decodeError(header));
+  };
   const events = { onFrame, onEnd: (_: unknown, error: BusbarError) => reject(error) };
   const connection = await HubConnection.open(link, { heartbeatMs: HEARTBEAT_MS }, events, timeout.signal);
   const onAbort = (): void => reject(connectionLost('the hub did not respond in time'));
   timeout.signal.addEventListener('abort', onAbort, { once: true });
   try {
-    connection.send(frame(FRAME.request, 1, { op }));
+    connection.send(frame(FRAME.request, REQUEST_ID, { op }));
     return await promise;
   } finally {
     await connection.close();

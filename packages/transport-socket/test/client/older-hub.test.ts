@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tempDir } from '@busbar/testbed';
 import { connectTransport } from 'busbar';
 import { expect, test } from 'vitest';
-import { openUnix } from '../../src/index.ts';
+import { hubStatus, openUnix } from '../../src/index.ts';
 import { encodeFrames, FRAME, FrameReader, frame } from '../../src/wire/frame.ts';
 
 test('serves a client, which takes leases as they are given and ignores unknown items', async () => {
@@ -29,6 +29,7 @@ test('serves a client, which takes leases as they are given and ignores unknown 
   const client = await openUnix({ path });
   const [delivery] = await client.queues.receive('jobs');
   expect([delivery?.id, delivery?.leaseLeftMs, client.past]).toEqual(['m', 30_000, undefined]);
+  expect(await hubStatus(`unix:${path}`)).toMatchObject({ deliveries: [{ id: 'm' }] });
   await client.close({ leases: 'keep' });
   await new Promise((resolve) => server.close(resolve));
 });
