@@ -25,7 +25,7 @@ const RANGES = {
   'Errors/bad input': ['E', 9, 15],
   Lifecycle: ['F', 14],
   'Registry/heartbeat': ['Z', 10, 11],
-  'Locks/fencing': ['W', 11, 16],
+  'Locks/fencing': ['W', 11, 17],
   'Multi-process': ['M', 5, 7],
   'Fault injection': ['I', 10, 13],
   Security: ['N', 8],

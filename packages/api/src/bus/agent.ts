@@ -237,16 +237,11 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
     return `${this.name}/${this.instance}`.slice(0, 255);
   }
 
-  async #consume(): Promise<Consumer | undefined> {
+  #consume(): Consumer | undefined {
     if (this.#state === 'closed') return undefined;
-    try {
-      const plan = { ...this.#plan, instance: this.instance, settings: this.#settings };
-      this.#consumer = await consumeInbox(this.#runtime, plan);
-      return this.#consumer;
-    } catch (error) {
-      this.#runtime.report(error, `inbox ${this.name}`);
-      return undefined;
-    }
+    const plan = { ...this.#plan, instance: this.instance, settings: this.#settings };
+    this.#consumer = consumeInbox(this.#runtime, plan);
+    return this.#consumer;
   }
 
   #presence(): string {

@@ -32,7 +32,8 @@ export interface OutgoingDraft {
   readonly internal?: Readonly<Record<string, string>> | undefined;
 }
 
-const DEFAULT_MAX_ATTEMPTS = 5;
+/** The attempts of a message of a queue without settings. */
+export const DEFAULT_MAX_ATTEMPTS = 5;
 
 /** Shared by all parts of one bus. */
 export class BusRuntime {
@@ -132,8 +133,8 @@ export class BusRuntime {
   }
 
   /** The attempts of messages of a queue without their own `maxAttempts`. */
-  async maxAttemptsOf(queue: string): Promise<number> {
-    const [info] = await this.transport.admin.queues({ names: [queue] });
+  async maxAttemptsOf(queue: string, options?: CallOptions): Promise<number> {
+    const [info] = await this.transport.admin.queues({ ...options, names: [queue] });
     return info?.settings.maxAttempts ?? DEFAULT_MAX_ATTEMPTS;
   }
 

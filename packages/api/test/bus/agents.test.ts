@@ -2,7 +2,7 @@
 import {
   type Agent,
   type AgentInfo,
-  type BusbarError,
+  BusbarError,
   defineMessage,
   openBus,
   type PresenceChange,
@@ -482,4 +482,23 @@ describe('closing a bus', () => {
     await bus.close({ drainMs: 50 });
     expect(performance.now() - startedAt).toBeLessThan(4000);
   });
+});
+
+it('reads its inbox as soon as the server answers, also if it was away when the first handler came', async () => {
+  await using lab = await Lab.open('memory');
+  const [bus, other] = [await lab.bus(), await lab.bus()];
+  const { admin } = bus.transport;
+  const queues = admin.queues.bind(admin);
+  let isAway = true;
+  Object.defineProperty(admin, 'queues', {
+    value: (...args: Parameters<typeof queues>) =>
+      isAway ? Promise.reject(new BusbarError('UNAVAILABLE', 'the server is away')) : queues(...args),
+  });
+  const agent = await bus.agent('@worker');
+  const seen: unknown[] = [];
+  agent.handle('note', ({ body }) => void seen.push(body));
+  await other.send('@worker', 'note', 'one');
+  await expect.poll(() => lab.errors.filter(({ code }) => code === 'UNAVAILABLE').length).toBeGreaterThan(1);
+  isAway = false;
+  await expect.poll(() => seen).toEqual(['one']);
 });

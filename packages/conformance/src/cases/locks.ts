@@ -1,8 +1,9 @@
 /** Locks: one holder at a time. */
 
-import type { Bus, Lock } from '@busbar/api';
+import { type Bus, type Lock, openBus } from '@busbar/api';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import { within } from '../context/until.ts';
+import { withLateAnswers } from '../faults/late-answers.ts';
 import { minLifetime, waitUntil } from '../steps/consuming.ts';
 import { untilFired } from '../steps/requesting.ts';
 import { storedOf } from '../steps/values.ts';
@@ -274,6 +275,30 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Locks/fen
         keys.filter((key) => key !== 'page/03'),
         'all pages',
       );
+    },
+  },
+  {
+    id: 'W17',
+    title: 'a lock whose answer comes after its lease is given back, and no work begins under it',
+    rules: ['RE1'],
+    async run(test) {
+      const slow = openBus(withLateAnswers(await test.open(), { putAnswerMs: 900 }));
+      test.defer(() => slow.close({ drainMs: 0 }));
+      const quick = await test.bus();
+      let begun = 0;
+      const work = (): void => {
+        begun += 1;
+      };
+      const late = { leaseMs: 300, waitMs: 0 };
+      await test.check.rejects(slow.lock('door', work, late), 'TIMEOUT', 'a late lock');
+      await test.check.rejects(slow.lock('door', late), 'TIMEOUT', 'a late lock without work');
+      await test.check.rejects(slow.semaphore('gate', work, { ...late, permits: 2 }), 'TIMEOUT', 'a late slot');
+      const waiting = { leaseMs: 300, waitMs: 1_200 };
+      await test.check.rejects(slow.lock('door', work, waiting), 'TIMEOUT', 'a lock that is late again and again');
+      test.check.equal(begun, 0, 'work that began');
+      await quick.lock('door', () => undefined, AT_ONCE);
+      await slow.lock('door', work, { leaseMs: 30_000, waitMs: 0 });
+      test.check.equal(begun, 1, 'work under a lease that is long enough');
     },
   },
   {

@@ -9,10 +9,15 @@ export interface Lateness {
   readonly receiveMs?: number;
   /** Of settlements and puts, before they are made. */
   readonly writeMs?: number;
+  /** Of the answers to puts. */
+  readonly putAnswerMs?: number;
 }
 
 /** `transport` with these delays. Receives that find nothing are not late. */
-export function withLateAnswers(transport: Transport, { receiveMs = 0, writeMs = 0 }: Lateness): Transport {
+export function withLateAnswers(
+  transport: Transport,
+  { receiveMs = 0, writeMs = 0, putAnswerMs = 0 }: Lateness,
+): Transport {
   const queues: Queues = {
     ...transport.queues,
     receive: async (...args) => {
@@ -29,7 +34,9 @@ export function withLateAnswers(transport: Transport, { receiveMs = 0, writeMs =
     ...transport.kv,
     put: async (...args) => {
       await pause(writeMs);
-      return transport.kv.put(...args);
+      const result = await transport.kv.put(...args);
+      await pause(putAnswerMs);
+      return result;
     },
   };
   return new Proxy(transport, {

@@ -7,7 +7,7 @@ import { checkInteger } from '../../contract/validation.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import type { Declare } from '../declarations.ts';
-import type { BusRuntime } from '../runtime.ts';
+import { type BusRuntime, DEFAULT_MAX_ATTEMPTS } from '../runtime.ts';
 import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
 import { backoffMs, type CompleteRetry, checkRetry } from './backoff.ts';
 import type { DeliveryLease, SettleStatus } from './delivery-leases.ts';
@@ -25,8 +25,8 @@ export interface ConsumerPlan {
   /** How many handlers run at a time, 1 to 10,000. */
   readonly concurrency: number;
   readonly retry: CompleteRetry;
-  /** The attempts of a message without its own `maxAttempts`, from the settings of the queue. */
-  readonly maxAttempts: number;
+  /** The attempts of a message without its own `maxAttempts`. Default: read from the settings of the queue before the first message. */
+  readonly maxAttempts: number | undefined;
   /** The place in error reports, such as `inbox @service.auth`. */
   readonly where: string;
   /** Acks before the handler runs, so a message is never handled twice. Default false. */
@@ -59,6 +59,7 @@ export class Consumer implements BusPart {
   readonly #idle = new Condition();
   readonly #changed = new Condition();
   #concurrency: number;
+  #maxAttempts: number | undefined;
   #isPaused = false;
   #isStopped = false;
   #receive = new AbortController();
@@ -71,6 +72,7 @@ export class Consumer implements BusPart {
     this.#plan = plan;
     checkConcurrency(plan.concurrency);
     this.#concurrency = plan.concurrency;
+    this.#maxAttempts = plan.maxAttempts;
     this.#forget.push(runtime.shutdown.add('consumers', this));
     if (plan.declare !== undefined) this.#forget.push(runtime.declarations.add(plan.where, plan.declare));
     this.#loop = this.#run();
@@ -160,6 +162,7 @@ export class Consumer implements BusPart {
     const { signal } = this.#receive;
     try {
       const { queue, consumer } = this.#plan;
+      this.#maxAttempts ??= await this.#runtime.maxAttemptsOf(queue, { signal });
       const max = Math.min(free, MAX_RECEIVE);
       const options = { max, waitMs: Number.POSITIVE_INFINITY, consumer, signal };
       for (const delivery of await this.#runtime.transport.queues.receive(queue, options)) this.#start(delivery);
@@ -212,7 +215,7 @@ export class Consumer implements BusPart {
   async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Ending> {
     const { receipt, attempt } = delivery;
     if (lease.isOver) return toRelease(delivery);
-    const failure = toFailure(error, delivery, this.#plan.maxAttempts);
+    const failure = toFailure(error, delivery, this.#maxAttempts ?? DEFAULT_MAX_ATTEMPTS);
     this.#runtime.report(failure.error, this.#plan.where);
     let onSettled: OnSettled | undefined;
     try {

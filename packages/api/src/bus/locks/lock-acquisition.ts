@@ -44,6 +44,8 @@ export class LockAcquisition {
   #spreadMs = 0;
   /** The entry of the last known holder. */
   holder: KvEntry | undefined;
+  /** Whether the answer to the last attempt came after the lease that it gave. */
+  isLate = false;
 
   constructor(kv: KeyValue, target: LockTarget, wait: BoundedWait) {
     this.#kv = kv;
@@ -83,6 +85,7 @@ export class LockAcquisition {
       if (key === undefined) return undefined;
       const acquired = await this.#claim(key);
       if (acquired !== undefined) return acquired;
+      if (this.isLate && this.#wait.isExpired) return undefined;
       this.#spreadMs = Math.min(MAX_SPREAD_MS, this.#spreadMs * 2 + 1);
       // Without the watch the free keys are unknown: one attempt is enough.
       if (this.#watch === undefined) return undefined;
@@ -101,11 +104,19 @@ export class LockAcquisition {
       throw error;
     }
     const stored = result.status === 'stored' ? result : this.#own(result.current);
-    if (stored !== undefined) {
-      return { key, revision: stored.revision, createRevision: stored.createRevision, until: startedAt + ttlMs };
+    const until = startedAt + ttlMs;
+    this.isLate = stored !== undefined && performance.now() >= until;
+    if (stored !== undefined && !this.isLate) {
+      return { key, revision: stored.revision, createRevision: stored.createRevision, until };
     }
-    if (result.status === 'conflict' && result.current !== undefined) this.#onConflict(result.current);
+    if (stored !== undefined) await this.#giveBack(key, stored.revision);
+    else if (result.status === 'conflict' && result.current !== undefined) this.#onConflict(result.current);
     return undefined;
+  }
+
+  /** Deletes an entry whose lease may be over already: work under it could overlap with that of another holder. */
+  async #giveBack(key: string, revision: number): Promise<void> {
+    await this.#wait.raceCancel(this.#kv.delete(key, { ifRevision: revision, timeoutMs: ATTEMPT_MS }));
   }
 
   /** The entry of a conflict is our own if an earlier attempt stored it and its result was lost. */

@@ -83,7 +83,8 @@ export class Locks {
     const wait = new BoundedWait({
       waitMs,
       signal,
-      timeoutError: () => lockTaken('TIMEOUT', request, acquisition?.holder),
+      timeoutError: () =>
+        acquisition?.isLate === true ? tooLate(request) : lockTaken('TIMEOUT', request, acquisition?.holder),
     });
     this.#waiting.add(wait);
     const forget = endWhileAway(wait, this.#runtime.transport);
@@ -93,6 +94,7 @@ export class Locks {
       const value = encodeHolder({ owner, ...this.#runtime.settings.identity });
       acquisition = new LockAcquisition(this.#kv, { ...request, value, ttlMs }, wait);
       const acquired = await acquisition.acquire();
+      if (acquired === undefined && acquisition.isLate) throw tooLate(request);
       if (acquired === undefined) throw lockTaken(waitMs === 0 ? 'CONFLICT' : 'TIMEOUT', request, acquisition.holder);
       return this.#hold(request, acquired, options);
     } finally {
@@ -147,6 +149,13 @@ function endWhileAway(wait: BoundedWait, transport: Transport): () => void {
 function away(): BusbarError {
   return new BusbarError('UNAVAILABLE', 'the server is away and did not come back in time', {
     hint: 'See that the server runs; the transport reconnects by itself. waitMs bounds the wait.',
+  });
+}
+
+function tooLate({ name, what }: LockRequest): BusbarError {
+  return new BusbarError('TIMEOUT', `the ${what} ${JSON.stringify(name)} was given after its lease had ended`, {
+    retryable: true,
+    hint: 'Set a longer leaseMs: the server answers slowly, or the event loop was blocked.',
   });
 }
 

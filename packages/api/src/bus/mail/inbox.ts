@@ -21,7 +21,7 @@ export interface InboxPlan extends ResponderPlan {
 }
 
 /** Starts to consume the inbox of an agent. */
-export async function consumeInbox(runtime: BusRuntime, plan: InboxPlan): Promise<Consumer> {
+export function consumeInbox(runtime: BusRuntime, plan: InboxPlan): Consumer {
   const { agent, instance, settings } = plan;
   const queue = inboxOf(agent);
   const inbox = new Inbox(runtime, plan);
@@ -30,7 +30,7 @@ export async function consumeInbox(runtime: BusRuntime, plan: InboxPlan): Promis
     consumer: `${agent}/${instance}`.slice(0, 255),
     concurrency: settings.maxConcurrent,
     retry: settings.retry,
-    maxAttempts: settings.maxAttempts ?? (await runtime.maxAttemptsOf(queue)),
+    maxAttempts: settings.maxAttempts,
     where: `inbox ${agent}`,
     handle: (delivery, lease) => inbox.handle(delivery, lease),
     onDone: (delivery, result) => inbox.respond(delivery, () => toResponse(runtime.bodyCodec, result)),
