@@ -31,5 +31,21 @@ export const mutants: readonly SourceMutant[] = [
       replace: 'Array.from({ length: permits + 1 }',
       killedBy: 'W14',
     },
+    {
+      name: 'gives out a lock whose lease is over',
+      file: 'bus/locks/lock-acquisition.ts',
+      find: 'this.isLate = stored !== undefined && performance.now() >= until;',
+      replace: 'this.isLate = false;',
+      killedBy: 'W17',
+    },
+  ]),
+  ...mutantsOf('hub', 'api/src', [
+    {
+      name: 'lets a call go on whose replies are not read',
+      file: 'open/calls.ts',
+      find: 'void Promise.resolve(this.#replies.return?.()).catch(() => undefined);',
+      replace: '',
+      killedBy: 'R18',
+    },
   ]),
 ];

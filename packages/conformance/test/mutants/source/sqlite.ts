@@ -3,6 +3,13 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 
 export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-sqlite/src', [
   {
+    name: 'overlooks the limit for the size of a file',
+    file: 'connection/disk-room.ts',
+    find: 'readonly #maxFileBytes: number = readFileLimit();',
+    replace: 'readonly #maxFileBytes: number = Math.max(Number.POSITIVE_INFINITY, readFileLimit());',
+    killedBy: 'X16',
+  },
+  {
     name: 'settles after the end of the lease until another consumer claims',
     file: 'queues/settle.ts',
     find: ' || run.until <= tx.now',
