@@ -92,7 +92,7 @@ export class ServerRequests {
   /** Requests wait for the check of the store. */
   #isHeld = false;
   readonly #prefix: number;
-  readonly #catchingUp = new Map<string, Promise<void>>();
+  readonly #shared = new Map<string, Promise<unknown>>();
   #count = 0;
   #sweeper: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -270,14 +270,7 @@ export class ServerRequests {
   /** Resolves when the replica that replies to direct gets has all that was acknowledged before. Only in a cluster it may not. */
   async catchUp(stream: string): Promise<void> {
     if (!this.connection.isClustered) return;
-    // Calls during one share the next one.
-    await this.#catchingUp.get(stream)?.catch(() => undefined);
-    let catchingUp = this.#catchingUp.get(stream);
-    if (catchingUp === undefined) {
-      catchingUp = this.#catchUp(stream).finally(() => this.#catchingUp.delete(stream));
-      this.#catchingUp.set(stream, catchingUp);
-    }
-    return catchingUp;
+    return this.#share(stream, () => this.#catchUp(stream));
   }
 
   /**
@@ -302,6 +295,17 @@ export class ServerRequests {
     }
   }
 
+  /** Calls during one share the next one. */
+  async #share<T>(key: string, run: () => Promise<T>): Promise<T> {
+    await this.#shared.get(key)?.catch(() => undefined);
+    let running = this.#shared.get(key) as Promise<T> | undefined;
+    if (running === undefined) {
+      running = run().finally(() => this.#shared.delete(key));
+      this.#shared.set(key, running);
+    }
+    return running;
+  }
+
   async #catchUp(stream: string): Promise<void> {
     const until = performance.now() + DEFAULT_MS;
     const { messages, last_seq } = await this.#state(stream);
@@ -322,7 +326,10 @@ export class ServerRequests {
     const isAdded = anchor !== '' && !subjects.includes(anchor);
     const all = isAdded ? [...subjects, anchor] : subjects;
     const until = context?.deadline ?? performance.now() + DEFAULT_MS;
-    const [least, first] = await Promise.all([this.lastSequence(stream, context), read(all)]);
+    const ending = context?.isCheck
+      ? this.lastSequence(stream, context)
+      : this.#share(`${stream} end`, () => this.lastSequence(stream));
+    const [least, first] = await Promise.all([ending, read(all)]);
     let page = first;
     while (page.upTo < least) {
       if (page.messages.length === 0) {
