@@ -106,7 +106,9 @@ function serverOf({ path, child }: RunningHub, wire: HarnessServer['network'], t
     },
     start: async () => {
       await child.restart();
-      await whenServing(path);
+      await whenServing(path).catch((cause) => {
+        throw new Error(`the hub does not serve: ${child.stderr}`, { cause });
+      });
       await copyFile(`${path}.token`, token);
     },
     pause: () => void child.stop(),

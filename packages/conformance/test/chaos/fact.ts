@@ -57,7 +57,7 @@ export type Order =
   | { readonly kind: 'block'; readonly ms: number }
   | { readonly kind: 'shiftClock'; readonly ms: number };
 
-/** Milliseconds on a clock that all processes of this machine share and that no change of the wall clock moves. */
+/** Milliseconds on the monotonic clock of this machine, which all of its processes share. */
 export function now(): number {
-  return performance.timeOrigin + performance.now();
+  return Number(process.hrtime.bigint() / 1_000n) / 1_000;
 }
