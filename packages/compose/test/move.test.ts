@@ -103,10 +103,10 @@ test('messages that are leased when the source closes are named, and come again'
 test('events that are published during the copy arrive once and in order', async () => {
   await using setting = await stores();
   const { from, to } = setting.ends;
-  const publish = (from_: number, count: number): Promise<unknown> =>
+  const publish = (first: number, count: number): Promise<unknown> =>
     from.transport.topics.publish(
       'news',
-      Array.from({ length: count }, (_, index) => ({ id: `e${from_ + index}`, body })),
+      Array.from({ length: count }, (_, index) => ({ id: `e${first + index}`, body })),
     );
   await publish(0, 900);
   let more: Promise<unknown> | undefined;

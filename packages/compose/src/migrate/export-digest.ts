@@ -1,7 +1,7 @@
 /** A digest of an export, with which two stores are compared. */
 
 import { createHash } from 'node:crypto';
-import type { StateRecord } from '@busbar/api/transport';
+import type { StateRecord, Transport } from '@busbar/api/transport';
 import { MARK, type RecordCounts } from './move.ts';
 
 /** One part of a store: a queue, the events, the keys … */
@@ -16,6 +16,19 @@ interface Part {
 /** Durations go on while the source is open, and backends round them. */
 const DURATIONS = ['leftMs', 'ttlLeftMs', 'delayLeftMs'];
 const BITS_128 = (1n << 128n) - 1n;
+
+/** Records after which other work of the process has its turn, such as the renewal of a gate. A store may export without any pause. */
+const TURN = 250;
+
+/** All records of a store. */
+export async function* exportOf({ admin }: Transport, signal: AbortSignal | undefined): AsyncGenerator<StateRecord> {
+  let count = 0;
+  for await (const record of admin.exportState({ signal })) {
+    count += 1;
+    if (count % TURN === 0) await new Promise(setImmediate);
+    yield record;
+  }
+}
 
 /** Takes the records of one export. */
 export class ExportDigest {

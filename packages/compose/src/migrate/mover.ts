@@ -4,7 +4,7 @@
  */
 
 import { BusbarError, invalid, type StateRecord } from '@busbar/api/transport';
-import { ExportDigest, isPart } from './export-digest.ts';
+import { ExportDigest, exportOf, isPart } from './export-digest.ts';
 import { HeldGate } from './held-gate.ts';
 import { markRecord, readMark, removeMark } from './mark.ts';
 import type { MoveEnd, MoveEnds, MoveOptions, MoveReport, MoveStep } from './move.ts';
@@ -19,7 +19,7 @@ export async function moveBus(ends: MoveEnds, options: MoveOptions = {}): Promis
   const [problem] = await conflicts(ends);
   if (problem !== undefined) throw new BusbarError('CONFLICT', problem.text, { hint: problem.hint });
   await using target = await HeldGate.take(ends.to.transport.admin, 'closed');
-  return new Move(ends, options, target).run();
+  return await new Move(ends, options, target).run();
 }
 
 /** Ends a move that was not completed: the source goes on, and the half copy is deleted. */
@@ -141,7 +141,7 @@ class Move {
 
   async #verify(digest: ExportDigest): Promise<void> {
     const copy = new ExportDigest();
-    for await (const record of this.#to.transport.admin.exportState({ signal: this.#options.signal })) copy.add(record);
+    for await (const record of exportOf(this.#to.transport, this.#options.signal)) copy.add(record);
     const differences = digest.differences(copy);
     if (differences.length === 0) return;
     throw new BusbarError('INTERNAL', `the copy differs from the source: ${differences.slice(0, 10).join('; ')}`, {
@@ -150,7 +150,7 @@ class Move {
   }
 
   #export(): AsyncIterable<StateRecord> {
-    return this.#from.transport.admin.exportState({ signal: this.#options.signal });
+    return exportOf(this.#from.transport, this.#options.signal);
   }
 
   async #import(records: Iterable<StateRecord> | AsyncIterable<StateRecord>): Promise<void> {

@@ -1,7 +1,7 @@
 /** What a move would do, and why it cannot be done. */
 
 import type { Capabilities, Feature, Transport } from '@busbar/api/transport';
-import { ExportDigest } from './export-digest.ts';
+import { ExportDigest, exportOf } from './export-digest.ts';
 import { readMark } from './mark.ts';
 import type { MoveEnds, MovePlan } from './move.ts';
 
@@ -17,7 +17,7 @@ export async function planMove(ends: MoveEnds, { signal }: { readonly signal?: A
   const changes = changesOf(ends.from.transport.capabilities, ends.to.transport.capabilities);
   const digest = new ExportDigest();
   if (ends.from.transport.capabilities.features.exportState) {
-    for await (const record of ends.from.transport.admin.exportState({ signal })) digest.add(record);
+    for await (const record of exportOf(ends.from.transport, signal)) digest.add(record);
   }
   problems.push(...tooLarge(digest.largestBody, ends.to.transport));
   const { counts, bytes } = digest;

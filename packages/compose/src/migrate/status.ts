@@ -1,7 +1,7 @@
 /** Where a move stands, as both stores tell it. */
 
 import type { Gate } from '@busbar/api/transport';
-import { ExportDigest } from './export-digest.ts';
+import { ExportDigest, exportOf } from './export-digest.ts';
 import { readMark } from './mark.ts';
 import type { MoveEnds } from './move.ts';
 
@@ -29,7 +29,7 @@ export async function compareStores(
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<string[]> {
   const [one, other] = [new ExportDigest(), new ExportDigest()];
-  for await (const record of from.transport.admin.exportState({ signal })) one.add(record);
-  for await (const record of to.transport.admin.exportState({ signal })) other.add(record);
+  for await (const record of exportOf(from.transport, signal)) one.add(record);
+  for await (const record of exportOf(to.transport, signal)) other.add(record);
   return one.differences(other);
 }

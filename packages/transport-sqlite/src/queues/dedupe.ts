@@ -20,8 +20,9 @@ export interface IdBatch {
 const STEP = 500;
 /** How long the id of a message that outlives its dedupe window is kept until the next check. */
 const RECHECK_MS = 600_000;
-/** Rows of `dedupe_expiry` per millisecond. */
+/** Rows of `dedupe_expiry` per millisecond. More of them go to the next milliseconds: the clock of a closed store stands still. */
 const ROWS_PER_MS = 4096;
+const ROWS_AHEAD = ROWS_PER_MS * 1000;
 
 const COLUMNS = 'scope, id, until, seq';
 const CONFLICT = 'ON CONFLICT (scope, id) DO UPDATE SET';
@@ -119,7 +120,7 @@ function scheduleExpiry(tx: Transaction, scope: number, ids: readonly string[], 
   const first = Math.ceil(at) * ROWS_PER_MS;
   tx.sql(
     'INSERT INTO dedupe_expiry (n, scope, ids) SELECT coalesce(max(n) + 1, ?), ?, ? FROM dedupe_expiry WHERE n BETWEEN ? AND ?',
-  ).run(first, scope, JSON.stringify(ids), first, first + ROWS_PER_MS - 2);
+  ).run(first, scope, JSON.stringify(ids), first, first + ROWS_AHEAD);
 }
 
 /** Deletes an id unless its window or its message still exists. Returns false if it is kept. */
