@@ -39,6 +39,7 @@ export {
   OPEN_GATE,
   type StoredGate,
   toGate,
+  wrongGateRevision,
 } from './driver-kit/gate.ts';
 export { Heap, type HeapItem } from './driver-kit/heap.ts';
 export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';

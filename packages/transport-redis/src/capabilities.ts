@@ -10,7 +10,6 @@ export function capabilitiesOf(facts: ServerFacts, { retention }: Settings): Cap
     reach: 'network',
     ...declareFeatures({
       calls: 'Requests use queues.',
-      gate: 'This version of the Redis transport has no gate.',
       monotonicClock: 'Delays and leases follow the clock of the server; setting that clock moves them.',
       ...(facts.durability === 'none' && {
         dedupeSurvivesRestart: 'A server without durability loses its dedupe memory when it ends.',

@@ -1,6 +1,7 @@
 /** Maps errors of the Redis server and of the connection to Busbar errors. */
 
-import { BusbarError, type BusbarErrorOptions, isBusbarError } from '@busbar/api/transport';
+import { gateClosed, wrongGateRevision } from '@busbar/api/driver';
+import { BusbarError, type BusbarErrorOptions, type GateState, isBusbarError } from '@busbar/api/transport';
 
 type ErrorText = readonly [code: BusbarError['code'], message: string, hint: string];
 
@@ -81,6 +82,7 @@ const SYSTEM: Readonly<Record<string, ErrorText>> = {
 export function toRedisError(value: unknown, options: BusbarErrorOptions = {}): BusbarError {
   if (isBusbarError(value)) return value;
   const word = firstWord(value);
+  if (word === 'GATE') return toGateError((value as Error).message, options);
   const reply = REPLIES[word];
   if (reply !== undefined) return toError(reply, word, options);
   const code = nativeCode(value);
@@ -90,6 +92,17 @@ export function toRedisError(value: unknown, options: BusbarErrorOptions = {}): 
   if (isLoss(value)) return toError(UNREACHABLE, [code, addressOf(value)].filter(Boolean).join(' '), options);
   const text = value instanceof Error ? value.message : String(value);
   return new BusbarError('INTERNAL', text, options);
+}
+
+/** The error of a script that the gate refused: `GATE closed`, `GATE moved PLACE`, or `GATE at STATE REVISION WANTED`. */
+function toGateError(text: string, options: BusbarErrorOptions): BusbarError {
+  const [, kind = '', ...rest] = text.split(' ');
+  const [state = '', revision, wanted] = rest;
+  const error =
+    kind === 'at'
+      ? wrongGateRevision({ state: state as GateState, revision: Number(revision) }, Number(wanted))
+      : gateClosed({ state: kind as GateState, movedTo: rest.join(' ') });
+  return options.outcome === 'unknown' ? new BusbarError(error.code, error.message, { ...error, ...options }) : error;
 }
 
 /** The first word of an error reply, in capitals; empty for other errors. */
@@ -134,4 +147,11 @@ export function toFailures(
   const error = toRedisError(reason);
   if (error.code === 'UNAVAILABLE' || error.code === 'CLOSED') throw error;
   return messages.map(({ id }) => ({ id, status: error.outcome, error }));
+}
+
+/** The results of a call. Throws if the gate refused all of its messages. */
+export function notRefused<T extends { readonly error?: BusbarError }>(results: T[]): T[] {
+  const [first] = results;
+  if (first?.error?.code === 'CONFLICT' && results.every(({ error }) => error?.code === 'CONFLICT')) throw first.error;
+  return results;
 }

@@ -12,6 +12,7 @@ import {
 import type { Capabilities, StateChange, StoreReset, Warning } from '@busbar/api/transport';
 import { browse } from './admin/browse.ts';
 import { exportState } from './admin/export.ts';
+import { openGate } from './admin/gate.ts';
 import { Importer } from './admin/import.ts';
 import { listQueues, listTopics } from './admin/inspect.ts';
 import { type Operator, openOperator } from './admin/operate.ts';
@@ -151,7 +152,8 @@ export class RedisDriver implements Driver {
         return clear(gateRevision, context);
       },
       exportState: ({ signal }) => exportState(this.#client, this.#bindings, this.#backfill, signal),
-      importState: (records, _gateRevision, { deadline }) => importer.importAll(records, deadline),
+      importState: (records, gateRevision, { deadline }) => importer.importAll(records, { deadline, gateRevision }),
+      ...openGate(this.#client),
     };
   }
 }

@@ -74,9 +74,13 @@ export function checkGate(gate: Omit<StoredGate, 'until'>, gateRevision?: number
 }
 
 /** Throws CONFLICT unless the gate has this revision. */
-export function checkGateRevision({ state, revision }: Pick<Gate, 'state' | 'revision'>, wanted: number): void {
-  if (revision === wanted) return;
-  throw new BusbarError('CONFLICT', `the gate is ${state} at revision ${revision}, not at revision ${wanted}`, {
+export function checkGateRevision(gate: Pick<Gate, 'state' | 'revision'>, wanted: number): void {
+  if (gate.revision !== wanted) throw wrongGateRevision(gate, wanted);
+}
+
+/** CONFLICT for a call that expects another revision of the gate. */
+export function wrongGateRevision({ state, revision }: Pick<Gate, 'state' | 'revision'>, wanted: number): BusbarError {
+  return new BusbarError('CONFLICT', `the gate is ${state} at revision ${revision}, not at revision ${wanted}`, {
     hint: 'Another move has changed the gate, or its time was over. Read it again.',
   });
 }

@@ -8,7 +8,7 @@ import { BIND } from '../lua/bindings.ts';
 import { EVENT_KEYS } from '../lua/event-log.ts';
 import { IMPORT_DEDUPE_IDS, IMPORT_EVENT, IMPORT_KV, IMPORT_MESSAGES, IMPORT_REVISION } from '../lua/import.ts';
 import { CONFIGURE } from '../lua/queues.ts';
-import type { Script } from '../lua/script.ts';
+import { atGateRevision, type Script } from '../lua/script.ts';
 import type { Settings } from '../options.ts';
 import { NEW_QUEUE, newQueueJson } from '../queues/settings.ts';
 import { formatAttempts, keyOf, toStoredMessage } from '../queues/stored-message.ts';
@@ -18,6 +18,12 @@ const STEP = 100;
 const PAGE = 1000;
 /** The known events are read again after a pause of this length, since other clients may have changed the log. */
 const KNOWN_EVENTS_MS = 1000;
+
+/** The bounds of one import. With `gateRevision` it is the import of a move. */
+export interface ImportBounds {
+  readonly deadline: number;
+  readonly gateRevision: number | undefined;
+}
 
 type RecordOf<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
 
@@ -39,77 +45,80 @@ export class Importer {
   }
 
   /** Imports records in their order. Returns how many were new. */
-  async importAll(records: readonly StateRecord[], deadline: number): Promise<number> {
+  async importAll(records: readonly StateRecord[], bounds: ImportBounds): Promise<number> {
     let count = 0;
     for (let from = 0; from < records.length; ) {
       const first = records[from] as StateRecord;
       let to = from + 1;
       while (to < records.length && to - from < STEP && shareScript(first, records[to] as StateRecord)) to += 1;
-      count += await this.#importGroup(first, records.slice(from, to), deadline);
+      count += await this.#importGroup(first, records.slice(from, to), bounds);
       from = to;
     }
     return count;
   }
 
-  async #importGroup(first: StateRecord, records: readonly StateRecord[], deadline: number): Promise<number> {
+  async #importGroup(first: StateRecord, records: readonly StateRecord[], bounds: ImportBounds): Promise<number> {
     if (first.kind === 'message') {
       const args = (records as RecordOf<'message'>[]).flatMap(({ message }) => toArguments(message));
-      return this.#run(IMPORT_MESSAGES, [first.queue, NEW_QUEUE, ...args], deadline);
+      return this.#run(IMPORT_MESSAGES, [first.queue, NEW_QUEUE, ...args], bounds);
     }
     if (first.kind === 'dedupe') {
       const args = (records as RecordOf<'dedupe'>[]).flatMap(({ id, leftMs }) => {
         const key = keyOf(id);
         return [key, leftMs, key === id ? '' : id];
       });
-      return this.#run(IMPORT_DEDUPE_IDS, [first.queue, NEW_QUEUE, ...args], deadline);
+      return this.#run(IMPORT_DEDUPE_IDS, [first.queue, NEW_QUEUE, ...args], bounds);
     }
     let count = 0;
-    for (const record of records) count += await this.#importOne(record, deadline);
+    for (const record of records) count += await this.#importOne(record, bounds);
     return count;
   }
 
-  async #importOne(record: StateRecord, deadline: number): Promise<number> {
+  async #importOne(record: StateRecord, bounds: ImportBounds): Promise<number> {
     switch (record.kind) {
       case 'queue':
-        return this.#run(CONFIGURE, [record.name, newQueueJson(record.settings)], deadline);
+        return this.#run(CONFIGURE, [record.name, newQueueJson(record.settings)], bounds);
       case 'binding':
-        return this.#run(BIND, [record.queue, record.pattern, NEW_QUEUE, ''], deadline);
+        return this.#run(BIND, [record.queue, record.pattern, NEW_QUEUE, ''], bounds);
       case 'event':
-        return this.#importEvent(record, deadline);
+        return this.#importEvent(record, bounds);
       case 'kv':
-        return this.#importEntry(record, deadline);
+        return this.#importEntry(record, bounds);
       case 'revision':
-        return this.#run(IMPORT_REVISION, [record.highest], deadline);
+        return this.#run(IMPORT_REVISION, [record.highest], bounds);
       default:
         return 0;
     }
   }
 
-  async #importEvent({ topic, message }: RecordOf<'event'>, deadline: number): Promise<number> {
+  async #importEvent({ topic, message }: RecordOf<'event'>, bounds: ImportBounds): Promise<number> {
     const { key, envelope, body } = toStoredMessage(fromExportedMessage(message));
-    const events = await this.#loadKnownEvents(deadline);
+    const events = await this.#loadKnownEvents(bounds);
     const name = `${topic}\n${key}`;
     if (events.has(name)) return 0;
     events.add(name);
     const args = [topic, this.#settings.topicDedupeMs, key, envelope, body, message.message.sentAt];
-    return this.#run(IMPORT_EVENT, args, deadline);
+    return this.#run(IMPORT_EVENT, args, bounds);
   }
 
-  #importEntry(record: RecordOf<'kv'>, deadline: number): Promise<number> {
+  #importEntry(record: RecordOf<'kv'>, bounds: ImportBounds): Promise<number> {
     const { key, valueBase64, revision, createRevision, ttlLeftMs } = record;
     const value = Buffer.from(valueBase64, 'base64');
-    return this.#run(IMPORT_KV, [key, value, revision, createRevision, ttlLeftMs ?? ''], deadline);
+    return this.#run(IMPORT_KV, [key, value, revision, createRevision, ttlLeftMs ?? ''], bounds);
   }
 
   /** The log is the source, since the dedupe memory forgets ids of events that the log still holds. */
-  async #loadKnownEvents(deadline: number): Promise<Set<string>> {
+  async #loadKnownEvents(bounds: ImportBounds): Promise<Set<string>> {
     const isFresh = performance.now() - this.#usedAt < KNOWN_EVENTS_MS;
     this.#usedAt = performance.now();
     if (this.#knownEvents !== undefined && isFresh) return this.#knownEvents;
     const known = new Set<string>();
     let after = '-';
     for (let isMore = true; isMore; ) {
-      const page = (await this.#client.run(EVENT_KEYS, [after, PAGE], { deadline, repeat: true })) as Buffer[];
+      const page = (await this.#client.run(EVENT_KEYS, [after, PAGE], {
+        deadline: bounds.deadline,
+        repeat: true,
+      })) as Buffer[];
       for (let index = 0; index + 1 < page.length; index += 2) known.add(String(page[index + 1]));
       after = page.length === 0 ? after : `(${page.at(-2)}`;
       isMore = page.length === 2 * PAGE;
@@ -118,9 +127,20 @@ export class Importer {
     return known;
   }
 
-  async #run(script: Script, args: readonly Argument[], deadline: number): Promise<number> {
-    return Number(await this.#client.run(script, args, { deadline, repeat: true }));
+  async #run(script: Script, args: readonly Argument[], bounds: ImportBounds): Promise<number> {
+    const { deadline, gateRevision } = bounds;
+    const [own, ownArgs] = gateRevision === undefined ? [script, args] : [atRevision(script), [...args, gateRevision]];
+    return Number(await this.#client.run(own, ownArgs, { deadline, repeat: true }));
   }
+}
+
+/** The scripts of a move. */
+const AT_REVISION = new Map<Script, Script>();
+
+function atRevision(script: Script): Script {
+  const known = AT_REVISION.get(script) ?? atGateRevision(script);
+  AT_REVISION.set(script, known);
+  return known;
 }
 
 /** Whether one script can import both. */
@@ -130,9 +150,8 @@ function shareScript(one: StateRecord, other: StateRecord): boolean {
 
 function toArguments(exported: ExportedMessage): Argument[] {
   const message = fromExportedMessage(exported);
-  // A pending message has only one time to live here: what is left of it.
-  const ttlMs = exported.ttlLeftMs ?? message.ttlMs;
-  const { key, envelope, body } = toStoredMessage({ ...message, ttlMs });
-  const { dead } = exported;
-  return [key, envelope, body, formatAttempts(exported), dead ? `${Math.floor(dead.at)} ${dead.reason}` : ''];
+  const { key, envelope, body } = toStoredMessage(message);
+  const { dead, ttlLeftMs } = exported;
+  const deadReason = dead ? `${Math.floor(dead.at)} ${dead.reason}` : '';
+  return [key, envelope, body, formatAttempts(exported), deadReason, ttlLeftMs ?? ''];
 }

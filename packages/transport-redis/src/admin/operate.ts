@@ -6,7 +6,7 @@ import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import { chunksOf } from '../lua/arguments.ts';
 import { CANCEL_OR_RESCHEDULE, CLEAR, DELETE_QUEUE, PURGE, REDRIVE, REMOVE_NAMESPACE } from '../lua/operate.ts';
-import type { Script } from '../lua/script.ts';
+import { atGateRevision, type Script } from '../lua/script.ts';
 import { keyOf } from '../queues/stored-message.ts';
 
 /** Message keys of one script. */
@@ -14,6 +14,8 @@ const KEYS = 200;
 /** How long removing the namespace may delay closing. */
 const REMOVE_MS = 1_000;
 const PENDING = { d: 'done', s: 'started', n: 'not-found' } as const;
+
+const CLEAR_AT_REVISION = atGateRevision(CLEAR);
 
 type Operations = Pick<AdminDriver, 'redrive' | 'purge' | 'cancel' | 'reschedule' | 'deleteQueue' | 'clear'>;
 
@@ -43,9 +45,11 @@ export function openOperator(client: ReconnectingClient): Operator {
     cancel: (queue, ids, { deadline }) => cancelOrReschedule(queue, ids, '', deadline),
     reschedule: (queue, ids, delayMs, { deadline }) => cancelOrReschedule(queue, ids, delayMs, deadline),
     deleteQueue: async (queue, { deadline }) => (await change(DELETE_QUEUE, [queue], deadline)) === 1,
-    clear: async (_gateRevision, { deadline }) => {
+    clear: async (gateRevision, { deadline }) => {
       const incarnation = newId();
-      while ((await change(CLEAR, [incarnation], deadline)) === 1) {}
+      const script = gateRevision === undefined ? CLEAR : CLEAR_AT_REVISION;
+      const args = gateRevision === undefined ? [incarnation] : [incarnation, gateRevision];
+      while ((await change(script, args, deadline)) === 1) {}
       isCleared = true;
       await client.readPast();
     },

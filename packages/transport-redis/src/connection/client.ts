@@ -31,6 +31,8 @@ export interface RunOptions {
 interface Run extends RunOptions {
   /** Called before the script runs again because its reply was lost. */
   readonly onRepeat?: () => void;
+  /** It runs again because its reply was lost, so a refusal says nothing of the first run. */
+  readonly isRepeated?: boolean;
   readonly script: Script;
   readonly args: readonly Argument[];
   readonly resolve: (reply: unknown) => void;
@@ -168,9 +170,9 @@ export class ReconnectingClient {
       this.#submit(run);
     } else if (isLoss(error) && run.repeat) {
       run.onRepeat?.();
-      this.#submit(run);
+      this.#submit({ ...run, isRepeated: true });
     } else {
-      run.reject(toRedisError(error, { outcome: isLoss(error) ? 'unknown' : 'failed' }));
+      run.reject(toRedisError(error, { outcome: isLoss(error) || run.isRepeated === true ? 'unknown' : 'failed' }));
     }
   }
 

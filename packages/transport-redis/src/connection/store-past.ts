@@ -68,7 +68,7 @@ export class StorePast {
   /** What `readPast` takes. */
   args(): readonly (string | number)[] {
     const { format, incarnation } = newHeader();
-    return [this.process, this.#maintainedAt, format, this.#storeId, this.#incarnation ?? '', 'open', incarnation];
+    return [this.process, this.#maintainedAt, format, this.#storeId, this.#incarnation ?? '', incarnation];
   }
 
   /** A new connection: the store may be another one. */

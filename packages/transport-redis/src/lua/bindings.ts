@@ -58,7 +58,8 @@ return isPending and 2 or 1
 `);
 
 /** ARGV: queue, pattern. */
-export const UNBIND: Script = QUEUE.allowOom(`
+export const UNBIND: Script = QUEUE.allowOom(
+  `
 local name, pattern = ARGV[1], ARGV[2]
 local binding = name .. '\\n' .. pattern
 if not removeBinding(binding) then return 0 end
@@ -72,7 +73,9 @@ if call('HDEL', ns .. 'backfills', binding) == 1 then
   end
 end
 return 1
-`);
+`,
+  { changes: true },
+);
 
 /** ARGV: queue. Returns pattern and range (next id, last id) of each pending backfill. */
 export const PENDING_BACKFILLS: Script = QUEUE.allowOom(`
@@ -97,7 +100,8 @@ return all
  * ARGV: queue, pattern, range of this step, range that remains, whether this is the last step, ids of the events to copy.
  * Changes nothing if another process has done the step.
  */
-export const BACKFILL: Script = QUEUE.with(LOG, DELIVER).denyOom(`
+export const BACKFILL: Script = QUEUE.with(LOG, DELIVER).denyOom(
+  `
 local name, binding = ARGV[1], ARGV[1] .. '\\n' .. ARGV[2]
 local queue = load(name)
 if not queue or call('HGET', ns .. 'backfills', binding) ~= ARGV[3] then return 0 end
@@ -134,4 +138,6 @@ else
 end
 saveAndWake(queue)
 return 1
-`);
+`,
+  { changes: false },
+);

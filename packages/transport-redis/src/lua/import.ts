@@ -5,12 +5,12 @@ import { KV } from './kv.ts';
 import { QUEUE } from './queue-state.ts';
 import { Library, type Script } from './script.ts';
 
-/** ARGV: queue, settings of a new queue, then key, envelope, body, attempts, dead reason or ''. Returns how many are new. */
+/** ARGV: queue, settings of a new queue, then key, envelope, body, attempts, dead reason or '', ms of life left or ''. Returns how many are new. */
 export const IMPORT_MESSAGES: Script = QUEUE.denyOom(`
 local name = ARGV[1]
 local queue = ensure(name, ARGV[2])
 local count = 0
-for i = 3, #ARGV, 5 do
+for i = 3, #ARGV, 6 do
   local key, envelope, body, attempts, deadReason = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   if call('HEXISTS', ns .. 'body:' .. name, key) == 0 then
     count = count + 1
@@ -19,6 +19,11 @@ for i = 3, #ARGV, 5 do
     if attempts ~= '' then call('HSET', ns .. 'attempts:' .. name, key, attempts) end
     if deadReason == '' then
       insert(queue, { key }, { envelope }, { body })
+      if ARGV[i + 5] ~= '' then
+        local ends = now + math.ceil(ARGV[i + 5] * 1000)
+        call('ZADD', ns .. 'ttl:' .. name, ends, key)
+        dueBy(queue, ends)
+      end
     else
       call('HSET', ns .. 'envelope:' .. name, key, envelope)
       call('HSET', ns .. 'body:' .. name, key, body)
@@ -86,7 +91,10 @@ return 1
 `);
 
 /** ARGV: the highest revision of the exported store. */
-export const IMPORT_REVISION: Script = RAISE_REVISION.allowOom(`
+export const IMPORT_REVISION: Script = RAISE_REVISION.allowOom(
+  `
 raiseRevision(ARGV[1])
 return 0
-`);
+`,
+  { changes: true },
+);

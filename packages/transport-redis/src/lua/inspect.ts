@@ -21,7 +21,7 @@ for _, name in ipairs(ARGV) do
       local score = call('ZRANGE', ns .. 'ready:' .. name, from, to, 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
       if score then oldest = math.min(oldest, tonumber(score) - p * PRIORITY_STEP) end
     end
-    local age = oldest < math.huge and math.max(1, now - EPOCH - oldest * 4) or 0
+    local age = oldest < math.huge and math.max(1, clock - EPOCH - oldest * 4) or 0
     local function size(kind) return call('ZCARD', ns .. kind .. name) end
     all[#all + 1] = { name, num(queue.leaseMs), num(queue.maxLength), num(queue.maxAttempts), num(queue.dedupeMs),
       num(queue.expireIdleMs), queue.frozen and '1' or '0', num(queue.deadTtlMs), num(ready + size('blocked:')),

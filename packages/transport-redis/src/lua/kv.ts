@@ -122,7 +122,8 @@ return { 'stored', num(newRevision), num(created or newRevision) }
 `);
 
 /** ARGV: key, time to live in ms, revision of creation or '', of each. Returns a letter each: touched, lost. */
-export const KV_TOUCH: Script = KV.allowOom(`
+export const KV_TOUCH: Script = KV.allowOom(
+  `
 local results = {}
 for i = 1, #ARGV, 3 do
   local revision, created = findEntry(ARGV[i])
@@ -134,16 +135,21 @@ for i = 1, #ARGV, 3 do
   end
 end
 return table.concat(results)
-`);
+`,
+  { changes: true },
+);
 
 /** ARGV: key, required revision or ''. */
-export const KV_DELETE: Script = KV.allowOom(`
+export const KV_DELETE: Script = KV.allowOom(
+  `
 local revision = findEntry(ARGV[1])
 if not revision then return 'absent' end
 if ARGV[2] ~= '' and revision ~= tonumber(ARGV[2]) then return 'conflict' end
 removeEntry(ARGV[1], 'd')
 return 'deleted'
-`);
+`,
+  { changes: true },
+);
 
 /** ARGV: first and last key as in ZRANGE BYLEX, limit. Returns the highest revision, ms until an entry expires, the entries. */
 export const KV_LIST: Script = KV.allowOom(`

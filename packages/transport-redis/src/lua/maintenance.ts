@@ -160,35 +160,37 @@ end
  * ARGV: see readPast, then retention (events, bytes, ms), settings of a queue that lost them, queues that this process waits
  * for. Returns when it noted this process, ms until a key-value entry expires or -1, whether more is due, ms until the next
  * maintenance or -1, how many processes maintain, the past, the queues that do not know that this process waits, the queues with
- * pending backfills.
+ * pending backfills, the revision of the gate.
  */
 export const MAINTAIN: Script = QUEUE.with(HEADER, KV, MAINTAIN_QUEUE).allowOom(
   `
 local process, past, forgotten, backfills = ARGV[1], readPast(), {}, {}
-for i = 12, #ARGV do
+for i = 11, #ARGV do
   if not call('ZSCORE', ns .. 'waiting:' .. ARGV[i], process) then forgotten[#forgotten + 1] = ARGV[i] end
 end
 -- Another client may have removed the namespace: without data no key is written.
 if past[2] == '' then
   call('UNLINK', ns .. 'marks', ns .. 'maintainers')
-  return { '', -1, 0, -1, 1, past, forgotten, backfills }
+  return { '', -1, 0, -1, 1, past, forgotten, backfills, num(gate.revision) }
 end
-local isComplete = checkNumbers()
-if not isComplete or not call('ZSCORE', ns .. 'due', '\\nall') then
+-- The clock of a closed namespace stands still: nothing is due.
+local isClosed = gate.stopped > 0
+local isComplete = isClosed or checkNumbers()
+if not isClosed and (not isComplete or not call('ZSCORE', ns .. 'due', '\\nall')) then
   -- The namespace is new, or the store lost the plan.
   for _, name in ipairs(call('ZRANGE', ns .. 'queues', 0, -1)) do schedule(name, now) end
   schedule('\\nkv', now)
   if call('EXISTS', ns .. 'log', ns .. 'log:dedupe', ns .. 'topics') > 0 then schedule('\\nlog', now) end
   call('ZADD', ns .. 'due', FAR, '\\nall')
 end
-local first = ARGV[12]
+local first = ARGV[11]
 -- One run in four looks closer at one queue.
-if now % 4 == 0 and first and call('ZSCORE', ns .. 'queues', first) then
+if not isClosed and now % 4 == 0 and first and call('ZSCORE', ns .. 'queues', first) then
   if call('EXISTS', ns .. 'queue:' .. first) == 0 or countOrphans({ name = first }) > 0 then schedule(first, now) end
 end
-if not isConsistent() then schedule('\\nkv', now) end
-local due = call('ZRANGE', ns .. 'due', '-inf', now, 'BYSCORE', 'LIMIT', 0, 4)
-local out = { '', -1, #due == 4 and 1 or 0, -1, 1, past, forgotten, backfills }
+if not isClosed and not isConsistent() then schedule('\\nkv', now) end
+local due = isClosed and {} or call('ZRANGE', ns .. 'due', '-inf', now, 'BYSCORE', 'LIMIT', 0, 4)
+local out = { '', -1, #due == 4 and 1 or 0, -1, 1, past, forgotten, backfills, num(gate.revision) }
 for _, name in ipairs(due) do
   call('ZREM', ns .. 'due', name)
   if name == '\\nkv' then
@@ -198,7 +200,7 @@ for _, name in ipairs(due) do
   elseif name == '\\nlog' then
     local log = loadLog()
     countLostEvents(log)
-    local isMore = trim(log, tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]))
+    local isMore = trim(log, tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]))
     saveLog(log)
     isMore = pruneEventIds(STEP) or isMore
     if isMore then
@@ -208,27 +210,27 @@ for _, name in ipairs(due) do
       schedule(name, now + 5000000)
     end
   else
-    local isMore, isBackfilling = maintainQueue(name, ARGV[11])
+    local isMore, isBackfilling = maintainQueue(name, ARGV[10])
     if isMore then out[3] = 1 end
     if isBackfilling then backfills[#backfills + 1] = name end
   end
 end
 local expiry = firstScore(ns .. 'kv:expiry')
-if expiry then out[2] = math.max(0, math.ceil((expiry - now) / 1000)) end
+if expiry and not isClosed then out[2] = math.max(0, math.ceil((expiry - now) / 1000)) end
 local nextDue = firstScore(ns .. 'due')
-if nextDue and nextDue < FAR then out[4] = math.max(0, math.ceil((nextDue - now) / 1000)) end
+if nextDue and nextDue < FAR and not isClosed then out[4] = math.max(0, math.ceil((nextDue - now) / 1000)) end
 -- Not each time, since each write costs an append-only file that is synchronized.
 local noted = tonumber(call('ZSCORE', ns .. 'maintainers', process) or 0)
-if noted < now - 5000000 then
-  noted = now
-  call('ZADD', ns .. 'maintainers', now, process)
-  call('ZADD', ns .. 'marks', 'GT', now, process)
+if noted < clock - 5000000 then
+  noted = clock
+  call('ZADD', ns .. 'maintainers', clock, process)
+  call('ZADD', ns .. 'marks', 'GT', clock, process)
 end
 out[1] = num(noted)
-local gone = call('ZRANGE', ns .. 'maintainers', '-inf', now - FORGET, 'BYSCORE', 'LIMIT', 0, STEP)
+local gone = call('ZRANGE', ns .. 'maintainers', '-inf', clock - FORGET, 'BYSCORE', 'LIMIT', 0, STEP)
 if #gone > 0 then call('ZREM', ns .. 'maintainers', unpack(gone)) end
-call('ZREMRANGEBYSCORE', ns .. 'marks', '-inf', num(now - FORGET))
-out[5] = call('ZCOUNT', ns .. 'maintainers', num(now - 15000000), '+inf')
+call('ZREMRANGEBYSCORE', ns .. 'marks', '-inf', num(clock - FORGET))
+out[5] = call('ZCOUNT', ns .. 'maintainers', num(clock - 15000000), '+inf')
 return out
 `,
 );

@@ -6,7 +6,8 @@ import { QUEUE } from './queue-state.ts';
 import { BASE, type Script } from './script.ts';
 
 /** ARGV: queue, state, message keys (none: the first ones). Returns how many were deleted. */
-export const PURGE: Script = QUEUE.allowOom(`
+export const PURGE: Script = QUEUE.allowOom(
+  `
 local name, state = ARGV[1], ARGV[2]
 local queue = load(name)
 if not queue then return 0 end
@@ -26,10 +27,13 @@ for _, set in ipairs(sets) do
 end
 saveAndWake(queue)
 return count
-`);
+`,
+  { changes: true },
+);
 
 /** ARGV: queue, limit, message keys (none: the oldest). Returns how many dead letters were redriven. */
-export const REDRIVE: Script = QUEUE.allowOom(`
+export const REDRIVE: Script = QUEUE.allowOom(
+  `
 local name, limit = ARGV[1], tonumber(ARGV[2])
 local queue = load(name)
 if not queue then return 0 end
@@ -67,10 +71,13 @@ for i, key in ipairs(keys) do
 end
 saveAndWake(queue)
 return #keys
-`);
+`,
+  { changes: true },
+);
 
 /** ARGV: queue, new delay in ms or '' to cancel, message keys. Returns a letter each: done, started, not found. */
-export const CANCEL_OR_RESCHEDULE: Script = QUEUE.allowOom(`
+export const CANCEL_OR_RESCHEDULE: Script = QUEUE.allowOom(
+  `
 local name, delayMs = ARGV[1], tonumber(ARGV[2])
 local queue = load(name)
 if not queue then return string.rep('n', #ARGV - 2) end
@@ -102,17 +109,23 @@ for i = 3, #ARGV do
 end
 saveAndWake(queue)
 return table.concat(results)
-`);
+`,
+  { changes: true },
+);
 
 /** ARGV: queue. Returns whether it was known. */
-export const DELETE_QUEUE: Script = QUEUE.allowOom(`
+export const DELETE_QUEUE: Script = QUEUE.allowOom(
+  `
 if call('EXISTS', ns .. 'queue:' .. ARGV[1]) == 0 then return 0 end
 deleteQueue(ARGV[1])
 return 1
-`);
+`,
+  { changes: true },
+);
 
 /** ARGV: a new incarnation. Clears one step of the namespace; counters stay. Returns whether more is left. */
-export const CLEAR: Script = QUEUE.with(LOG, KV).allowOom(`
+export const CLEAR: Script = QUEUE.with(LOG, KV).allowOom(
+  `
 local queues = call('ZRANGE', ns .. 'queues', 0, 49)
 for _, name in ipairs(queues) do deleteQueue(name) end
 if #queues > 0 then return 1 end
@@ -134,7 +147,9 @@ nextNumber('bindings')
 call('HDEL', ns .. 'counters', 'bound', 'queues')
 call('HSET', ns .. 'header', 'incarnation', ARGV[1], 'cleared', '1')
 return 0
-`);
+`,
+  { changes: true },
+);
 
 /**
  * Removes one step of what CLEAR leaves, unless the namespace holds data again or a counter is ahead of the clock: a counter
@@ -143,12 +158,14 @@ return 0
 export const REMOVE_NAMESPACE: Script = BASE.allowOom(`
 if call('EXISTS', ns .. 'queues', ns .. 'kv:keys', ns .. 'bindings') > 0 or call('XLEN', ns .. 'log') > 0 then return 0 end
 for _, counter in ipairs({ 'revision', 'bindings' }) do
-  if tonumber(call('HGET', ns .. 'counters', counter) or 0) > now then return 0 end
+  if tonumber(call('HGET', ns .. 'counters', counter) or 0) > clock then return 0 end
 end
 local popped = call('ZPOPMIN', ns .. 'waiting-queues', STEP)
 for i = 1, #popped, 2 do call('UNLINK', ns .. 'waiting:' .. popped[i]) end
 if #popped > 0 then return 1 end
-for _, key in ipairs({ 'header', 'counters', 'log', 'log:state', 'topics', 'due', 'kv:deleted', 'maintainers', 'marks', 'lost' }) do
+-- A gate that is not open outlives the data.
+if gate.state == 'open' then call('UNLINK', ns .. 'header') end
+for _, key in ipairs({ 'counters', 'log', 'log:state', 'topics', 'due', 'kv:deleted', 'maintainers', 'marks', 'lost' }) do
   call('UNLINK', ns .. key)
 end
 return 0

@@ -57,7 +57,7 @@ end
 
 -- The first of n new sequence numbers: units of 4 us since 2025, so none is given twice, even after the queue was deleted.
 local function nextSequence(queue, n)
-  local first = math.floor((now - EPOCH) / 4)
+  local first = math.floor((clock - EPOCH) / 4)
   if first <= queue.sequence then first = queue.sequence + 1 end
   queue.sequence = first + n - 1
   return first

@@ -54,17 +54,19 @@ return table.concat(results)
  * ARGV: queue, max, consumer, process (registered as waiting unless empty), claim id. Returns lease ms, ms to the next due
  * message or -1, expireIdleMs, pending backfills, messages left, then six values a delivery.
  */
-export const CLAIM: Script = QUEUE.allowOom(`
+export const CLAIM: Script = QUEUE.allowOom(
+  `
 local name, max, consumer, process, claimId = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local function registerWaiting()
   if process == '' then return end
-  call('ZADD', ns .. 'waiting:' .. name, now, process)
+  call('ZADD', ns .. 'waiting:' .. name, clock, process)
   call('PEXPIRE', ns .. 'waiting:' .. name, 600000)
-  call('ZADD', ns .. 'waiting-queues', now, name)
-  call('ZREMRANGEBYSCORE', ns .. 'waiting-queues', '-inf', num(now - 600000000))
+  call('ZADD', ns .. 'waiting-queues', clock, name)
+  call('ZREMRANGEBYSCORE', ns .. 'waiting-queues', '-inf', num(clock - 600000000))
   call('PEXPIRE', ns .. 'waiting-queues', 600000)
 end
-local queue = load(name)
+-- While the gate is draining, no queue has a message.
+local queue = gate.state == 'open' and load(name)
 if not queue then
   registerWaiting()
   return { 0, -1, -1, 0, 0 }
@@ -137,10 +139,13 @@ save(queue)
 out[1], out[2], out[3], out[4] = queue.leaseMs, nextDueMs, queue.expireIdleMs, queue.backfills
 out[5] = queue.backfills > 0 and 0 or left
 return out
-`);
+`,
+  { changes: true },
+);
 
 /** ARGV: queue, then key, token, action, delay in ms, reason of each. Returns a letter each (done, lost), and the lease ms. */
-export const SETTLE: Script = QUEUE.allowOom(`
+export const SETTLE: Script = QUEUE.allowOom(
+  `
 local name = ARGV[1]
 local queue = load(name)
 local n = (#ARGV - 1) / 5
@@ -203,10 +208,13 @@ end
 queue.usedAt = now
 saveAndWake(queue)
 return { table.concat(results), queue.leaseMs }
-`);
+`,
+  { changes: true },
+);
 
 /** ARGV: queue, id of a claim whose reply was lost. Releases its leases, which are among the newest. */
-export const UNDO_CLAIM: Script = QUEUE.allowOom(`
+export const UNDO_CLAIM: Script = QUEUE.allowOom(
+  `
 local name, claimId = ARGV[1], ARGV[2]
 local queue = load(name)
 if not queue then return 0 end
@@ -223,7 +231,9 @@ for i, key in ipairs(keys) do
 end
 saveAndWake(queue)
 return 1
-`);
+`,
+  { changes: true },
+);
 
 /** ARGV: queue, settings of a new queue, then name and value of each setting to change. Returns whether the queue is new. */
 export const CONFIGURE: Script = QUEUE.denyOom(`

@@ -39,6 +39,7 @@ type Reply = readonly [
   past: PastReply,
   forgotten: readonly Buffer[],
   backfills: readonly Buffer[],
+  gateRevision: Buffer,
 ];
 
 export class Scheduler {
@@ -48,6 +49,7 @@ export class Scheduler {
   readonly #deadlines = new DeadlineQueue({ keepsAlive: false });
   readonly #nextRun = new Deadline(() => void this.#run());
   #checked = 0;
+  #gateRevision = '0';
   #isRunning = false;
   #isClosed = false;
 
@@ -98,12 +100,20 @@ export class Scheduler {
       const options = { deadline: performance.now() + PAUSE_MS, repeat: true, onReply };
       const args = [...past.args(), ...bounds, NEW_QUEUE, ...this.#nextWaiting()];
       const reply = (await this.#client.run(MAINTAIN, args, options)) as Reply;
-      const [, expiryMs, isMore, dueMs, processes, found, forgotten, backfills] = reply;
+      const [, expiryMs, isMore, dueMs, processes, found, forgotten, backfills, gateRevision] = reply;
       cursors.advance(String(found[6]));
+      this.#seeGate(String(gateRevision));
       for (const queue of forgotten) waiting.wake(queue.toString());
       for (const queue of backfills) void backfill.run(queue.toString());
       if (isMore === 0 || this.#isClosed) return this.#pause(expiryMs, dueMs, processes);
     }
+  }
+
+  /** A gate that has changed may let receives claim again, or refuse them. */
+  #seeGate(revision: string): void {
+    if (revision === this.#gateRevision) return;
+    this.#gateRevision = revision;
+    this.#targets.waiting.wakeAll();
   }
 
   /** Some queues that this process waits for. Each has its turn as the first one, which is checked more thoroughly. */

@@ -11,7 +11,7 @@ import {
 import type { SendResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
-import { toFailures } from '../errors.ts';
+import { notRefused, toFailures } from '../errors.ts';
 import { chunksOf, MAX_BYTES, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
 import { SEND } from '../lua/queues.ts';
 import { NEW_QUEUE } from './settings.ts';
@@ -48,7 +48,7 @@ export class Sender {
   ): Promise<SendResult[]> {
     if (messages.length === 0) return this.#sendChunk({ queue, create }, [], deadline);
     const items = messages.map((message) => ({ queue, create, id: message.id, stored: toStoredMessage(message) }));
-    return (await this.#batcher.call(`${create} ${queue}`, items, deadline)) as SendResult[];
+    return notRefused((await this.#batcher.call(`${create} ${queue}`, items, deadline)) as SendResult[]);
   }
 
   #sendAll(items: readonly SendItem[], deadline: number): Promise<SendResult[]> {

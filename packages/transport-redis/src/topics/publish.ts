@@ -4,7 +4,7 @@ import { type CallContext, type PreparedMessage, TickBatcher } from '@busbar/api
 import type { PublishResult, TopicEvent } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
-import { toFailures } from '../errors.ts';
+import { notRefused, toFailures } from '../errors.ts';
 import { chunksOf, MAX_BYTES, MAX_ITEMS, runChunks, toLuaNumber } from '../lua/arguments.ts';
 import { PUBLISH, PUBLISH_EPHEMERAL } from '../lua/topics.ts';
 import type { Settings } from '../options.ts';
@@ -56,7 +56,7 @@ export class Publisher {
     { deadline }: CallContext,
   ): Promise<PublishResult[]> {
     const items = messages.map((message) => ({ id: message.id, stored: toStoredMessage(message) }));
-    return (await this.#events.call(topic, items, deadline)) as PublishResult[];
+    return notRefused((await this.#events.call(topic, items, deadline)) as PublishResult[]);
   }
 
   /** Sends events to the current subscribers without storing them. */

@@ -3,6 +3,34 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 
 export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-redis/src', [
   {
+    name: 'no script checks the gate',
+    file: 'lua/script.ts',
+    find: "if gate.stopped > 0 then return redis.error_reply('GATE ' .. gate.state .. ' ' .. gate.movedTo) end",
+    replace: '',
+    killedBy: 'J30',
+  },
+  {
+    name: 'a touch forgets the gate',
+    file: 'lua/kv.ts',
+    find: 'return table.concat(results)\n`,\n  { changes: true },',
+    replace: 'return table.concat(results)\n`,\n  {},',
+    killedBy: 'J25',
+  },
+  {
+    name: 'times to live end while the store is closed',
+    file: 'lua/script.ts',
+    find: 'now = (gate.stopped > 0 and gate.stopped or clock) - gate.stood',
+    replace: '',
+    killedBy: 'J27',
+  },
+  {
+    name: 'an import of a move does not look at the revision of the gate',
+    file: 'lua/script.ts',
+    find: 'if gate.revision ~= gateRevision then',
+    replace: 'if false then',
+    killedBy: 'J24',
+  },
+  {
     name: 'settles after the end of the lease until another consumer claims',
     file: 'lua/queues.ts',
     find: ' or tonumber(ends[i]) <= now then',
@@ -33,7 +61,7 @@ export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-re
   {
     name: 'begins the revisions at 1 again after everything was removed',
     file: 'lua/script.ts',
-    find: 'or 0) + 1, now)',
+    find: 'or 0) + 1, clock)',
     replace: 'or 0) + 1, 1)',
     killedBy: 'J16',
   },
