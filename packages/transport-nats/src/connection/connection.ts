@@ -53,8 +53,11 @@ export class Connection {
 
   /** Connects, or rejects with the error as a BusbarError. */
   static async open(settings: Settings): Promise<Connection> {
+    let wasConnected = false;
     try {
-      return new Connection(await connect(toConnectOptions(settings)), settings.inboxPrefix);
+      const client = await connect({ ...toConnectOptions(settings), ...reconnectPace(() => wasConnected) });
+      wasConnected = true;
+      return new Connection(client, settings.inboxPrefix);
     } catch (error) {
       throw toConnectError(error);
     }
@@ -175,7 +178,6 @@ function toConnectOptions(settings: Settings): NodeConnectionOptions {
     name: settings.clientName,
     timeout: settings.connectTimeoutMs,
     maxReconnectAttempts: -1,
-    ...reconnectPace(),
     pingInterval: PING_MS,
     maxPingOut: 1,
     ignoreAuthErrorAbort: true,
@@ -188,13 +190,15 @@ function toConnectOptions(settings: Settings): NodeConnectionOptions {
  * Waits before each further attempt to reconnect, by a monotonic clock. The client's own wait goes by the wall clock: after
  * that was set back by an hour it would not connect for an hour.
  */
-function reconnectPace(): Pick<NodeConnectionOptions, 'reconnectDelayHandler' | 'reconnectToServer'> {
+function reconnectPace(
+  wasConnected: () => boolean,
+): Pick<NodeConnectionOptions, 'reconnectDelayHandler' | 'reconnectToServer'> {
   let earliest = 0;
   return {
     reconnectDelayHandler: () => Number.NEGATIVE_INFINITY,
-    reconnectToServer: ([server], info) => {
-      // The first connection has no info. It tries its servers at once.
-      if (server === undefined || info === null) return null;
+    reconnectToServer: ([server]) => {
+      // The first connection tries its servers at once.
+      if (server === undefined || !wasConnected()) return null;
       const delay = Math.max(0, earliest - performance.now());
       earliest = performance.now() + delay + RECONNECT_MS * (1 + Math.random());
       return { server, delay };
