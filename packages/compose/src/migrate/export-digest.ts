@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { StateRecord, Transport } from '@busbar/api/transport';
-import { MARK, type RecordCounts } from './move.ts';
+import { isOfMoves, type RecordCounts } from './move.ts';
 
 /** One part of a store: a queue, the events, the keys … */
 interface Part {
@@ -94,7 +94,7 @@ export class ExportDigest {
 
 /** Whether a record belongs to the bus and is the same in each store that holds it. The highest revision only rises. */
 export function isPart(record: StateRecord): boolean {
-  return record.kind !== 'revision' && !(record.kind === 'kv' && record.key === MARK);
+  return record.kind !== 'revision' && !(record.kind === 'kv' && isOfMoves(record.key));
 }
 
 function partOf(record: StateRecord): string {

@@ -1,7 +1,7 @@
-/** The mark of a move in its target: a retry knows its own half copy by it. */
+/** What a move writes into both stores beside the bus: followers read it. None of it is moved. */
 
 import { isBusbarError, type StateRecord, type Transport } from '@busbar/api/transport';
-import { MARK } from './move.ts';
+import { CUT, MARK, MOVE } from './move.ts';
 
 /** Who fills the target. */
 export interface Mark {
@@ -11,16 +11,40 @@ export interface Mark {
   readonly startedAt: number;
 }
 
-/** The mark of a target, or undefined. */
-export async function readMark({ kv }: Transport): Promise<Mark | undefined> {
-  const entry = await kv.get(MARK);
-  return entry && (JSON.parse(Buffer.from(entry.value).toString()) as Mark);
+/** How a target continues its source. It stays in the target. */
+export interface Cut {
+  /** The move, as its source names it. */
+  readonly id: string;
+  /** How often the bus has moved. */
+  readonly generation: number;
+  /** The position in the target after the last event of the source. */
+  readonly position: string | undefined;
 }
 
-/** The mark as a record: a closed target takes imports only. */
-export function markRecord(mark: Mark): StateRecord {
-  const valueBase64 = Buffer.from(JSON.stringify(mark)).toString('base64');
-  return { kind: 'kv', key: MARK, valueBase64, revision: 1, createRevision: 1, ttlLeftMs: undefined };
+/** The mark of a target, or undefined. */
+export async function readMark({ kv }: Transport): Promise<Mark | undefined> {
+  return parse<Mark>(await kv.get(MARK));
+}
+
+/** How a store continues another one, or undefined. */
+export async function readCut({ kv }: Transport): Promise<Cut | undefined> {
+  return parse<Cut>(await kv.get(CUT));
+}
+
+/** The last move that began in a store. */
+export async function readMoveId({ kv }: Transport): Promise<string | undefined> {
+  return parse<{ readonly id: string }>(await kv.get(MOVE))?.id;
+}
+
+/** Tells followers of a source that its gate is about to change. */
+export async function announceMove({ kv }: Transport, id: string): Promise<void> {
+  await kv.put(MOVE, Buffer.from(JSON.stringify({ id })));
+}
+
+/** A value beside the bus as a record: a store that is closed takes imports only. */
+export function recordOf(key: string, value: Mark | Cut | { readonly id: string }): StateRecord {
+  const valueBase64 = Buffer.from(JSON.stringify(value)).toString('base64');
+  return { kind: 'kv', key, valueBase64, revision: 1, createRevision: 1, ttlLeftMs: undefined };
 }
 
 /** Removes the mark of a target that is open. One that is left over does no harm. */
@@ -28,4 +52,8 @@ export async function removeMark({ kv }: Transport): Promise<void> {
   await kv.delete(MARK).catch((error: unknown) => {
     if (!isBusbarError(error)) throw error;
   });
+}
+
+function parse<T>(entry: { readonly value: Uint8Array } | undefined): T | undefined {
+  return entry && (JSON.parse(Buffer.from(entry.value).toString()) as T);
 }

@@ -3,11 +3,20 @@
  * decides is one compare and set, when the gate of the source becomes `moved`.
  */
 
-import { BusbarError, invalid, type StateRecord } from '@busbar/api/transport';
+import { BusbarError, invalid, newId, type StateRecord } from '@busbar/api/transport';
 import { ExportDigest, exportOf, isPart } from './export-digest.ts';
 import { HeldGate } from './held-gate.ts';
-import { markRecord, readMark, removeMark } from './mark.ts';
-import type { MoveEnd, MoveEnds, MoveOptions, MoveReport, MoveStep } from './move.ts';
+import { announceMove, readCut, readMark, readMoveId, recordOf, removeMark } from './mark.ts';
+import {
+  CUT,
+  MARK,
+  MOVE,
+  type MoveEnd,
+  type MoveEnds,
+  type MoveOptions,
+  type MoveReport,
+  type MoveStep,
+} from './move.ts';
 import { conflicts } from './plan.ts';
 
 const DRAIN_MS = 5_000;
@@ -43,7 +52,10 @@ export async function rollBack({ from, to }: MoveEnds): Promise<void> {
 export async function retire({ transport, name }: MoveEnd): Promise<void> {
   const gate = await transport.admin.gate();
   if (gate.state !== 'moved') throw invalid(`the bus is still in ${name}`, 'Move it first.');
+  const id = await readMoveId(transport);
   await transport.admin.clear({ gateRevision: gate.revision });
+  // Programs that follow know by it that the target continues this store.
+  if (id !== undefined) await transport.admin.importState([recordOf(MOVE, { id })], { gateRevision: gate.revision });
 }
 
 class Move {
@@ -52,6 +64,7 @@ class Move {
   readonly #options: MoveOptions;
   readonly #target: HeldGate;
   readonly #ms: Record<MoveStep, number> = { copy: 0, drain: 0, transfer: 0, verify: 0, cutover: 0 };
+  readonly #id = newId();
   /** The last event that was copied while the source was open. */
   #lastEvent: string | undefined;
 
@@ -66,10 +79,17 @@ class Move {
     await this.#timed('copy', () => this.#copyEvents());
     const paused = performance.now();
     await using source = await HeldGate.take(this.#from.transport.admin, 'draining');
+    await announceMove(this.#from.transport, this.#id);
     const redelivered = await this.#timed('drain', () => this.#drain());
     await source.change('closed');
-    const digest = await this.#timed('transfer', () => this.#transfer(source));
-    await this.#timed('verify', () => this.#verify(digest));
+    let digest = await this.#timed('transfer', () => this.#transfer(source));
+    let differences = await this.#timed('verify', () => this.#compare(digest));
+    if (differences.length > 0 && this.#lastEvent !== undefined) {
+      // The source has deleted events since they were copied, by its retention or by a clear.
+      digest = await this.#timed('transfer', () => this.#transferAgain(source));
+      differences = await this.#timed('verify', () => this.#compare(digest));
+    }
+    checkEqual(differences);
     await this.#timed('cutover', async () => {
       await source.change('moved', this.#to.name);
       await this.#target.change('open');
@@ -81,8 +101,7 @@ class Move {
 
   /** The history of topics only grows, so the most of it is copied before the pause. */
   async #copyEvents(): Promise<void> {
-    await this.#to.transport.admin.clear({ gateRevision: this.#target.revision });
-    await this.#import([markRecord({ from: this.#from.name, startedAt: Date.now() })]);
+    await this.#clearTarget();
     const all = this.#export();
     await this.#import(
       this.#counted('copy', all, (record) => {
@@ -136,17 +155,34 @@ class Move {
     // Retention deleted the last event that was copied, so all that are left are newer.
     if (isKnown && this.#lastEvent !== undefined) await this.#import(only(this.#export(), 'event'));
     void source.revision;
+    await this.#keepCut();
     return digest;
   }
 
-  async #verify(digest: ExportDigest): Promise<void> {
+  /** Keeps where events of the source end in the target. */
+  async #keepCut(): Promise<void> {
+    const generation = ((await readCut(this.#from.transport))?.generation ?? 0) + 1;
+    await using probe = await this.#to.transport.topics.subscribe('>', { from: 'new' }, () => undefined);
+    await this.#import([recordOf(CUT, { id: this.#id, generation, position: probe.position })]);
+  }
+
+  /** Begins again with an empty target, while the source is closed. */
+  async #transferAgain(source: HeldGate): Promise<ExportDigest> {
+    this.#lastEvent = undefined;
+    await this.#clearTarget();
+    return this.#transfer(source);
+  }
+
+  async #clearTarget(): Promise<void> {
+    await this.#to.transport.admin.clear({ gateRevision: this.#target.revision });
+    await this.#import([recordOf(MARK, { from: this.#from.name, startedAt: Date.now() })]);
+  }
+
+  /** What differs in the target, in words. */
+  async #compare(digest: ExportDigest): Promise<string[]> {
     const copy = new ExportDigest();
     for await (const record of exportOf(this.#to.transport, this.#options.signal)) copy.add(record);
-    const differences = digest.differences(copy);
-    if (differences.length === 0) return;
-    throw new BusbarError('INTERNAL', `the copy differs from the source: ${differences.slice(0, 10).join('; ')}`, {
-      hint: 'The bus is still in the source, which opens again. Report the difference.',
-    });
+    return digest.differences(copy);
   }
 
   #export(): AsyncIterable<StateRecord> {
@@ -181,11 +217,18 @@ class Move {
     try {
       return await work();
     } finally {
-      this.#ms[step] = performance.now() - began;
+      this.#ms[step] += performance.now() - began;
     }
   }
 }
 
 async function* only(records: AsyncIterable<StateRecord>, kind: StateRecord['kind']): AsyncGenerator<StateRecord> {
   for await (const record of records) if (record.kind === kind) yield record;
+}
+
+function checkEqual(differences: readonly string[]): void {
+  if (differences.length === 0) return;
+  throw new BusbarError('INTERNAL', `the copy differs from the source: ${differences.slice(0, 10).join('; ')}`, {
+    hint: 'The bus is still in the source, which opens again. Report the difference.',
+  });
 }

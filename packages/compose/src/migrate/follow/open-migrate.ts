@@ -1,0 +1,164 @@
+/** A transport over two stores that follows a move from one to the other, without a word of its program. */
+
+import { type Driver, openTransport } from '@busbar/api/driver';
+import {
+  BusbarError,
+  invalid,
+  isBusbarError,
+  requireFeature,
+  type StateChange,
+  type StorePast,
+  type StoreReset,
+  type Transport,
+  type Warning,
+} from '@busbar/api/transport';
+import { openAdmin } from './admin.ts';
+import { MigrateCalls } from './calls.ts';
+import { weakest } from './capabilities.ts';
+import { Follower } from './follower.ts';
+import { openKv } from './kv.ts';
+import { openQueues } from './queues.ts';
+import type { Carrier, Side } from './side.ts';
+import { openTopics } from './topics.ts';
+
+/** One of the two stores. */
+export interface MigratePart {
+  /** Its URL without secrets, as the mover names it. */
+  readonly name: string;
+  open(): Promise<Transport>;
+}
+
+/** The stores between which the bus may move. */
+export interface MigrateParts {
+  readonly from: MigratePart;
+  readonly to: MigratePart;
+}
+
+/**
+ * Opens the bus in whichever of both stores carries it, and follows its moves. Calls wait during a move. Rejects with
+ * CONFLICT if the bus has moved to a third store, and with UNSUPPORTED if a store has no gate.
+ */
+export async function openMigrate({ from, to }: MigrateParts): Promise<Transport> {
+  if (from.name === to.name) throw invalid(`from and to are the same bus: ${from.name}`, 'Name two stores.');
+  const target = { name: to.name, transport: await to.open() };
+  const opened: Side[] = [target];
+  try {
+    const source = await openSource(from, target.transport);
+    opened.push(source);
+    checkParts([source, target]);
+    return openTransport(await MigrateDriver.open([source, target]));
+  } catch (error) {
+    await Promise.all(opened.map(({ transport }) => transport?.close()));
+    throw error;
+  }
+}
+
+/** The source. One that is away is not needed if the target has taken its bus. */
+async function openSource({ name, open }: MigratePart, target: Transport): Promise<Side> {
+  try {
+    return { name, transport: await open() };
+  } catch (error) {
+    if (!isBusbarError(error) || error.code !== 'UNAVAILABLE' || !target.capabilities.features.gate) throw error;
+    const { state, revision } = await target.admin.gate();
+    if (state !== 'open' || revision === 0) throw error;
+    return { name, transport: undefined };
+  }
+}
+
+function checkParts(sides: readonly [Side, Side]): void {
+  const [source, target] = sides.map(({ transport }) => transport);
+  for (const { transport } of sides) {
+    if (transport !== undefined) requireFeature(transport.capabilities, 'gate');
+  }
+  const incarnation = source?.past?.incarnation;
+  if (incarnation === undefined || incarnation !== target?.past?.incarnation) return;
+  throw new BusbarError('INVALID_ARGUMENT', `${sides[0].name} and ${sides[1].name} are the same store`, {
+    hint: 'Name two stores.',
+  });
+}
+
+class MigrateDriver implements Driver {
+  readonly name = 'migrate';
+  readonly capabilities: Driver['capabilities'];
+  readonly warnings: readonly Warning[];
+  readonly queues: Driver['queues'];
+  readonly topics: Driver['topics'];
+  readonly kv: Driver['kv'];
+  readonly admin: Driver['admin'];
+  readonly #sides: readonly Side[];
+  readonly #follower: Follower;
+  readonly #reports: Reports;
+
+  private constructor(sides: readonly Side[], follower: Follower, reports: Reports) {
+    this.#sides = sides;
+    this.#follower = follower;
+    this.#reports = reports;
+    const transports = sides.flatMap(({ transport }) => transport ?? []);
+    this.capabilities = weakest(transports.map(({ capabilities }) => capabilities));
+    this.warnings = transports.flatMap(({ warnings = [] }) => warnings);
+    const calls = new MigrateCalls(follower);
+    this.queues = openQueues(calls);
+    this.topics = openTopics(calls);
+    this.kv = openKv(calls);
+    this.admin = openAdmin(calls);
+  }
+
+  static async open(sides: readonly [Side, Side]): Promise<Driver> {
+    const reports = new Reports();
+    const follower = await Follower.start(sides, reports);
+    reports.attach(follower.current);
+    return new MigrateDriver(sides, follower, reports);
+  }
+
+  get past(): StorePast | undefined {
+    return this.#follower.current.transport.past;
+  }
+
+  onState(listener: (change: StateChange) => void): void {
+    this.#reports.listenState(listener);
+  }
+
+  onReset(listener: (reset: StoreReset) => void): void {
+    this.#reports.listenReset(listener);
+  }
+
+  async close(): Promise<void> {
+    await this.#follower.close();
+    // The outer transport has settled or kept its leases already.
+    await Promise.all(this.#sides.map(({ transport }) => transport?.close({ leases: 'keep' })));
+  }
+}
+
+/** What the present store reports, for the listeners of the driver, which come later. */
+class Reports {
+  #state: StateChange = { state: 'open' };
+  readonly #stateListeners: ((change: StateChange) => void)[] = [];
+  readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
+  #detach: (() => void) | undefined;
+
+  onState(change: StateChange): void {
+    this.#state = change;
+    for (const listener of this.#stateListeners) listener(change);
+  }
+
+  onMoved(carrier: Carrier): void {
+    this.attach(carrier);
+  }
+
+  /** Forwards what the store of `carrier` reports. */
+  attach({ transport }: Carrier): void {
+    this.#detach?.();
+    this.#detach = transport.onReset((reset) => {
+      for (const listener of this.#resetListeners) listener(reset);
+    });
+  }
+
+  listenState(listener: (change: StateChange) => void): void {
+    this.#stateListeners.push(listener);
+    listener(this.#state);
+  }
+
+  listenReset(listener: (reset: StoreReset) => void): void {
+    this.#resetListeners.push(listener);
+  }
+}
