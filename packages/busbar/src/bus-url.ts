@@ -9,12 +9,30 @@ const SECRET = /pass|secret|token|key|auth|credential|nkey|jwt/i;
 // The start of a parameter. Its value ends at & only, since a secret may contain every other character unescaped.
 const NAME = /[?&;]([^=;?#]*)=/g;
 const FILE_SCHEME = /(?:^|[^\w])(?:sqlite|file):$/;
+/** A part of a `migrate:` URL with an escape in it. */
+const PART = /([?&](?:from|to)=)([^&\s]*%[^&\s]*)/g;
 const PUNCTUATION = /["'):,.;]*$/;
 
 /** Masks users, passwords and secret parameters in a URL, or in text with URLs. Takes time in proportion to its length. */
 export function maskUrl(text: string): string {
   if (!/[/?&;]/.test(text)) return text;
-  return text.replace(/\S+/g, (word) => maskParameters(maskUser(word)));
+  return text.replace(/\S+/g, (word) => maskParameters(maskUser(word.replace(PART, maskPart))));
+}
+
+/** A part of a `migrate:` URL is a URL itself. One without secrets stays as it is. */
+function maskPart(parameter: string, name: string, value: string): string {
+  const part = decodePart(value);
+  const masked = maskUrl(part);
+  return masked === part ? parameter : `${name}${encodeURIComponent(masked)}`;
+}
+
+/** A value that is no legal escape may still contain a secret. */
+function decodePart(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value.replaceAll('%', '');
+  }
 }
 
 /** Up to the last @ of the word, since a password may contain unescaped characters. File paths have no user. */

@@ -3,8 +3,10 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { BusbarError, didYouMean, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
+import type { MigratePart, MigrateParts } from '@busbar/compose';
 import type { UrlHarnessOptions } from '@busbar/conformance';
 import { checkControlCharacters, checkSetting, maskUrl, withParameter } from './bus-url.ts';
+import { parseMigrateUrl } from './migrate-url.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
 
@@ -25,6 +27,8 @@ interface Scheme {
   readonly apart?: 'file';
   /** It has no server that can be away. */
   readonly serverless?: true;
+  /** It is made of other buses, so its short name alone names none. */
+  readonly composed?: true;
   readonly load: () => Promise<Opener>;
 }
 
@@ -75,7 +79,28 @@ const SCHEMES: readonly Scheme[] = [
   hubScheme(['unix'], "a socket in the project's .busbar folder"),
   hubScheme(['zmq', 'zeromq'], "ZeroMQ in the project's .busbar folder"),
   hubScheme(['ws', 'websocket', 'wss'], 'WebSocket on this machine'),
+  {
+    names: ['migrate'],
+    package: '@busbar/compose',
+    bare: 'a bus that may move: migrate:?from=sqlite&to=redis',
+    composed: true,
+    load: async () => {
+      const { openMigrate } = await import('@busbar/compose');
+      return (url) => openMigrate(migrateParts(url));
+    },
+    isMissing: async (url) => {
+      const { from, to } = parseMigrateUrl(url);
+      return (await isMissing(from)) && (await isMissing(to));
+    },
+  },
 ];
+
+/** The two buses of a `migrate:` URL. */
+export function migrateParts(url: string): MigrateParts {
+  const { from, to, waitForServerMs } = parseMigrateUrl(url);
+  const part = (one: string): MigratePart => ({ name: maskUrl(one), open: () => openUrl(one, waitForServerMs) });
+  return { from: part(from), to: part(to) };
+}
 
 function hubScheme(names: readonly string[], bare: string): Scheme {
   return { names, package: SOCKETS, bare, load: loadHubClient, isMissing: isHubMissing };
@@ -167,7 +192,9 @@ export function describeSchemes(): (readonly [names: string, meaning: string])[]
 
 /** A sentence that lists the valid names. */
 export function validNames(): string {
-  const names = SCHEMES.map((scheme) => scheme.names[0]).join(', ');
+  const names = SCHEMES.filter(({ composed }) => !composed)
+    .map((scheme) => scheme.names[0])
+    .join(', ');
   return `Use one of ${names}, a URL such as sqlite:./bus.db, or a name in busbar.config.json.`;
 }
 

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { isBusbarError } from '@busbar/api';
 import { tempDir } from '@busbar/testbed';
 import { expect, test, vi } from 'vitest';
+import { maskUrl } from '../src/bus-url.ts';
 import { type ConnectOptions, connect } from '../src/index.ts';
 
 test('the option ns overrides the namespace of the URL', async () => {
@@ -48,4 +49,39 @@ test.each([
 ])('connect(%j, %j) rejects with %s', async (url, options, code) => {
   const opened = connect(url as string, options as ConnectOptions);
   await expect(opened).rejects.toMatchObject({ code, hint: expect.any(String) });
+});
+
+test('a bus that may move has the namespace of its URL in each part without one', async () => {
+  await using folder = tempDir();
+  const [from, to] = [`sqlite:${folder.join('from.db')}`, `sqlite:${folder.join('to.db')}?ns=own`];
+  const url = `migrate:?from=${encodeURIComponent(from)}&to=${encodeURIComponent(to)}&ns=team`;
+  await using bus = await connect(url);
+  await bus.enqueue('work', 1);
+  await using part = await connect(from, { ns: 'team' });
+  expect(bus.transport.name).toBe('migrate');
+  expect((await part.stats()).queues.map(({ name }) => name)).toEqual(['work']);
+});
+
+test.each([
+  ['migrate', 'has no parameter from'],
+  ['migrate:?from=memory', 'has no parameter to'],
+  ['migrate:?from=memory&to=sqlite&too=redis', 'unknown parameter'],
+  ['migrate:?from=memory&to=memory', 'the same bus'],
+  ['migrate:?from=memory&to=nowhere', 'unknown bus'],
+  ['migrate:?from=memory&from=sqlite&to=redis', 'twice'],
+  ['migrate:?from=memory:a&to=migrate%3A%3Ffrom%3Dmemory%26to%3Dsqlite', 'is a migrate bus itself'],
+  ['migrate://host?from=memory&to=sqlite', 'has an address'],
+  ['migrate:?from=memory&to=sqlite&waitForServerMs=soon', 'waitForServerMs'],
+])('%j is refused: it %s', async (url, text) => {
+  await expect(connect(url)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining(text),
+  });
+});
+
+test('the secrets of the parts of a bus that may move are masked', () => {
+  const url = `migrate:?from=${encodeURIComponent('redis://me:secret@host')}&to=${encodeURIComponent('ws://h?token=secret')}`;
+  expect(maskUrl(url)).not.toContain('secret');
+  expect(maskUrl(`cannot reach ${url}.`)).not.toContain('secret');
+  expect(maskUrl('migrate:?from=sqlite%3A.%2Fa.db&to=redis')).toBe('migrate:?from=sqlite%3A.%2Fa.db&to=redis');
 });

@@ -1,4 +1,5 @@
 // Moves from a shell.
+import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { shell } from './shell.ts';
 
@@ -47,4 +48,25 @@ test('a plan names what is in the way', async () => {
   expect((await sh.run('migrate', 'start', ONE, ONE)).code).toBe(6);
   expect((await sh.run('migrate', 'begin', ...ENDS)).code).toBe(2);
   expect((await sh.run('migrate', 'plan', ONE)).code).toBe(2);
+});
+
+test('commands over a bus that may move find it before and after the move', { timeout: 90_000 }, async () => {
+  await using sh = shell();
+  const env = { MESSAGE_BUS: `migrate:?from=${encodeURIComponent(ONE)}&to=two` };
+  writeFileSync(sh.dir.join('busbar.config.json'), JSON.stringify({ buses: { two: TWO } }));
+  const run = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await sh.use({ args, env });
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    return stdout.trimEnd();
+  };
+  await run('register', '@a');
+  await run('register', '@b');
+  await run('send', '@a', 'first');
+  expect(await run('doctor')).toMatch(/ok .*parts +sqlite:.*one\.db carries the bus: /);
+  const waiting = sh.start({ args: ['recv', '@b', '--wait=60s'], env });
+  await sh.out('migrate', 'start', ...ENDS);
+  expect(await run('recv', '@a')).toContain('first');
+  await run('send', '@b', 'second');
+  expect((await waiting.ended).stdout).toContain('second');
+  expect(await run('doctor')).toMatch(/warn .*parts +sqlite:.*two\.db carries the bus: /);
 });

@@ -20,10 +20,12 @@ export function openFiles({ folder }: Files): Promise<Transport> {
   return openMigrate(fileParts(folder));
 }
 
-function fileParts(folder: string): { from: MigratePart; to: MigratePart } {
+/** The parts of a move between two files. */
+export function fileParts(folder: string): { from: MigratePart; to: MigratePart } {
   const part = (name: string): MigratePart => ({
     name,
-    open: () => openSqlite({ file: join(folder, `${name}.db`), durability: 'process', retention: { maxEvents: 20_000 } }),
+    open: () =>
+      openSqlite({ file: join(folder, `${name}.db`), durability: 'process', retention: { maxEvents: 20_000 } }),
   });
   return { from: part('from'), to: part('to') };
 }
@@ -45,7 +47,10 @@ export function memoryHarness(moment: Moment): Harness {
       const dir = tempDir('busbar-migrate');
       const name = crypto.randomUUID();
       const from: MigratePart = { name: 'memory', open: () => openMemory({ name }) };
-      const to: MigratePart = { name: 'sqlite', open: () => openSqlite({ file: dir.join('to.db'), durability: 'process' }) };
+      const to: MigratePart = {
+        name: 'sqlite',
+        open: () => openSqlite({ file: dir.join('to.db'), durability: 'process' }),
+      };
       return moving({ from, to }, moment, { remove: async () => await dir[Symbol.asyncDispose]() });
     },
   };

@@ -5,6 +5,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import { checkFilePath } from '@busbar/api/driver';
 import { invalid, quote } from '@busbar/api/transport';
 import { inNamespace } from '../bus-url.ts';
+import { resolveMigrateUrl } from '../migrate-url.ts';
 import { type BusName, parseBusName, unknownBus } from '../schemes.ts';
 import { type ConfigFile, type ConfiguredBus, readConfigFile } from './config-file.ts';
 import { findProjectFolder, makeProjectFolder, type ProjectFolder } from './project-folder.ts';
@@ -109,10 +110,23 @@ function resolveUrl(
   cwd: string,
   what: string,
 ): Omit<LocatedBus, 'origin'> {
+  if (named.scheme === 'migrate') return resolveMigrate(named.kind === 'url' ? named.url : 'migrate:', base, cwd, what);
   const where = Object.hasOwn(FILE_SCHEMES, named.scheme) ? FILE_SCHEMES[named.scheme] : undefined;
   if (named.kind === 'url')
     return where === undefined ? { url: named.url } : resolveFileUrl(where, named.url, base, cwd, what);
   return where === undefined ? { url: `${named.scheme}:` } : defaultFile(where, cwd);
+}
+
+/** Both buses by their complete URLs. The project's folder is created if one of them is in it. */
+function resolveMigrate(url: string, base: string, cwd: string, what: string): Omit<LocatedBus, 'origin'> {
+  let folder: ProjectFolder | undefined;
+  const resolved = resolveMigrateUrl(url, what, (part, partOfWhat) => {
+    const named = parseBusName(part, partOfWhat);
+    const located = named.kind === 'word' ? locate(part, partOfWhat, cwd) : resolveUrl(named, base, cwd, partOfWhat);
+    folder ??= located.folder;
+    return located.url;
+  });
+  return folder === undefined ? { url: resolved } : { url: resolved, folder };
 }
 
 /** A scheme for files: the prefix of its URLs, and the default name in the project's folder. */

@@ -3,7 +3,7 @@
 import { isBusbarError } from '@busbar/api/transport';
 import { isMissing } from '../../schemes.ts';
 import { type Command, defineCommand } from '../command.ts';
-import { checkCapabilities, checkMail, checkMissing, checkRoundTrip } from '../doctor/bus-checks.ts';
+import { checkCapabilities, checkMail, checkMissing, checkParts, checkRoundTrip } from '../doctor/bus-checks.ts';
 import { checkLocation, checkNode, checkVariables } from '../doctor/environment-checks.ts';
 import { checkStoreFiles } from '../doctor/file-checks.ts';
 import { type Finding, failWith, ok } from '../doctor/finding.ts';
@@ -59,6 +59,7 @@ async function* examine(session: Session, onError: (error: unknown) => void): As
     yield ok(check, `in ${opened}`);
     check = 'probe';
     yield* checkStoreFiles(located.url);
+    yield* await checkParts(located.url, session);
     yield* checkCapabilities(transport);
     yield* await checkRoundTrip(transport, session);
     yield* await checkMail(transport, session);

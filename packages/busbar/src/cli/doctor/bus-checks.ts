@@ -3,9 +3,11 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Capabilities, Transport } from '@busbar/api/transport';
-import { newId } from '@busbar/api/transport';
-import { openUrl } from '../../schemes.ts';
+import type { Capabilities, Gate, Transport } from '@busbar/api/transport';
+import { isBusbarError, newId } from '@busbar/api/transport';
+import type { MigratePart } from '@busbar/compose';
+import { isMigrateUrl } from '../../migrate-url.ts';
+import { migrateParts, openUrl } from '../../schemes.ts';
 import { formatDuration } from '../input/durations.ts';
 import { mailboxes } from '../mail/mailbox.ts';
 import { count } from '../output/table.ts';
@@ -70,6 +72,28 @@ const REACHES: Readonly<Record<Capabilities['reach'], string>> = {
   host: 'within this machine',
   network: 'over the network',
 };
+
+/** Which of its two buses carries a bus that may move; no findings for other URLs. */
+export async function checkParts(url: string, session: Session): Promise<Finding[]> {
+  if (!isMigrateUrl(url)) return [];
+  const { from, to } = migrateParts(url);
+  const [source, target] = await Promise.all([gateOf(from, session), gateOf(to, session)]);
+  const isMoved = source === undefined || source.movedTo !== undefined;
+  const found = `${from.name} ${source?.state ?? 'away'}, ${to.name} ${target?.state ?? 'away'}`;
+  if (!isMoved) return [ok('parts', `${from.name} carries the bus: ${found}`)];
+  const hint = `Set MESSAGE_BUS to ${to.name}: ${from.name} is not needed any more.`;
+  return [warn('parts', `${to.name} carries the bus: ${found}`, hint)];
+}
+
+async function gateOf({ open }: MigratePart, { call }: Session): Promise<Gate | undefined> {
+  try {
+    await using transport = await openWithin(open(), call);
+    return await transport.admin.gate(call);
+  } catch (error) {
+    if (isBusbarError(error)) return undefined;
+    throw error;
+  }
+}
 
 /** Sends a message through a temporary queue to a waiting receiver, and acks it. */
 export async function checkRoundTrip({ queues, admin }: Transport, { call }: Session): Promise<Finding[]> {

@@ -138,40 +138,42 @@ export class Follower {
     try {
       const gate = await carrier.transport.admin.gate({ timeoutMs: READ_MS, signal: this.#stopped.signal });
       if (carrier !== this.#current) return undefined;
-      if (gate.state === 'moved') await this.#follow(gate);
+      if (gate.state === 'moved') await this.#follow(carrier, gate);
       else this.#setClosed(gate.state === 'closed');
       return gate;
     } catch (error) {
       if (!isBusbarError(error)) throw error;
       // The source may be gone for good after its move: then the target decides.
-      if (error.code === 'UNAVAILABLE' || error.code === 'TIMEOUT') await this.#followIfGone();
+      if (error.code === 'UNAVAILABLE' || error.code === 'TIMEOUT') await this.#followIfGone(carrier);
       return undefined;
     }
   }
 
-  async #follow(gate: Gate): Promise<void> {
+  async #follow(left: Carrier, gate: Gate): Promise<void> {
     const { other } = this;
-    if (await isContinuedBy(this.#sides[this.#at], other, gate)) await this.#switch();
-    else this.#fail(movedElsewhere(this.#sides[this.#at], gate.movedTo, other));
+    const side = this.#sides[this.#at];
+    if (await isContinuedBy(side, other, gate)) await this.#switch(left);
+    else this.#fail(movedElsewhere(side, gate.movedTo, other));
   }
 
-  async #followIfGone(): Promise<void> {
+  async #followIfGone(left: Carrier): Promise<void> {
     const { transport } = this.other;
     if (transport === undefined) return;
     try {
       const bounds = { timeoutMs: READ_MS, signal: this.#stopped.signal };
       const [gate, cut] = await Promise.all([transport.admin.gate(bounds), readCut(transport)]);
-      if (gate.state === 'open' && (cut?.generation ?? 0) > this.#current.generation) await this.#switch();
+      if (gate.state === 'open' && (cut?.generation ?? 0) > left.generation) await this.#switch(left);
     } catch (error) {
       if (!isBusbarError(error)) throw error;
     }
   }
 
-  async #switch(): Promise<void> {
-    const left = this.#current;
+  /** Goes from `left` to the other store. Two reads of one gate may both ask for it. */
+  async #switch(left: Carrier): Promise<void> {
+    if (left !== this.#current) return;
     const at = this.#at === 0 ? 1 : 0;
     const carrier = await carrierOf(this.#sides[at], left.generation + 1);
-    if (this.#stopped.signal.aborted) return;
+    if (this.#stopped.signal.aborted || left !== this.#current) return;
     this.#at = at;
     this.#current = carrier;
     left.leave(carrier);
@@ -186,7 +188,7 @@ export class Follower {
   async #attend(): Promise<void> {
     const { transport } = this.#current;
     this.#stopState?.();
-    await this.#watch?.close();
+    void this.#watch?.close();
     this.#stopState = transport.onState((change) => {
       if (change.state !== 'open' && change.state !== 'reconnecting') return;
       this.#tell(change.error);

@@ -1,0 +1,254 @@
+// Programs that follow a move by themselves.
+import { BusbarError, type KvChange, type Transport } from '@busbar/api/transport';
+import { type Child, spawnChild, tempDir } from '@busbar/testbed';
+import { openMemory } from '@busbar/transport-memory';
+import { openSqlite } from '@busbar/transport-sqlite';
+import { expect, test } from 'vitest';
+import { type MigrateParts, type MoveEnds, moveBus, openMigrate, retire, rollBack } from '../src/index.ts';
+import { fileParts } from './harness.ts';
+
+const body = Buffer.from('x');
+
+interface Setting extends AsyncDisposable {
+  readonly parts: MigrateParts;
+  readonly ends: MoveEnds;
+  readonly folder: string;
+  /** Opens another follower. */
+  follow(): Promise<Transport>;
+}
+
+/** From memory to a file, or between two files. */
+async function setting(source: 'memory' | 'sqlite' = 'memory'): Promise<Setting> {
+  const dir = tempDir('busbar-follow');
+  const name = crypto.randomUUID();
+  const files = fileParts(dir.path);
+  const parts = source === 'sqlite' ? files : { ...files, from: { name: 'memory', open: () => openMemory({ name }) } };
+  const opened: Transport[] = [];
+  const keep = async (opening: Promise<Transport>): Promise<Transport> => {
+    const transport = await opening;
+    opened.push(transport);
+    return transport;
+  };
+  const [from, to] = [await keep(parts.from.open()), await keep(parts.to.open())];
+  return {
+    parts,
+    ends: { from: { transport: from, name: parts.from.name }, to: { transport: to, name: parts.to.name } },
+    folder: dir.path,
+    follow: () => keep(openMigrate(parts)),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(opened.map((each) => each.close()));
+      await dir[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test('while agents work nothing is lost, doubled or out of order', async () => {
+  await using bus = await setting();
+  const [sender, other, one, two] = await Promise.all([bus.follow(), bus.follow(), bus.follow(), bus.follow()]);
+  const total = 400;
+  const handled: { id: string; key: string; attempt: number }[] = [];
+  let isDone = false;
+  const consume = async ({ queues }: Transport): Promise<void> => {
+    while (!isDone) {
+      for (const delivery of await queues.receive('work', { max: 5, waitMs: 200 })) {
+        const [result] = await queues.settle([{ receipt: delivery.receipt, action: 'ack' }]);
+        if (result?.status !== 'done') continue;
+        handled.push({ id: delivery.id, key: delivery.orderingKey ?? '', attempt: delivery.attempt });
+      }
+    }
+  };
+  const events: string[] = [];
+  await other.topics.subscribe('news', {}, (batch) => void events.push(...batch.map(({ id }) => id)));
+  const consuming = [consume(one), consume(two)];
+  let moving: Promise<unknown> | undefined;
+  for (let index = 0; index < total; index += 1) {
+    if (index === total / 4) moving = moveBus(bus.ends);
+    await Promise.all([
+      sender.queues.send('work', [{ id: `m${index}`, orderingKey: `k${index % 4}`, body }]),
+      sender.topics.publish('news', [{ id: `e${index}`, body }]),
+    ]);
+  }
+  await moving;
+  const ids = (prefix: string): string[] => Array.from({ length: total }, (_, index) => `${prefix}${index}`);
+  await expect.poll(() => handled.length, { timeout: 15_000 }).toBe(total);
+  await expect.poll(() => events.length, { timeout: 15_000 }).toBe(total);
+  isDone = true;
+  await Promise.all(consuming);
+  expect(events).toEqual(ids('e'));
+  expect(handled.map(({ id }) => id).sort()).toEqual(ids('m').sort());
+  for (const key of ['k0', 'k1', 'k2', 'k3']) {
+    const numbers = handled.filter((each) => each.key === key).map(({ id }) => Number(id.slice(1)));
+    expect(numbers).toEqual(numbers.toSorted((first, second) => first - second));
+  }
+  expect(await bus.ends.to.transport.admin.queues()).toMatchObject([{ name: 'work', ready: 0, leased: 0, dead: 0 }]);
+});
+
+test('receipts, positions, locks, presence and watches of the time before', async () => {
+  await using bus = await setting();
+  const [one, two] = await Promise.all([bus.follow(), bus.follow()]);
+  await one.queues.send('work', [{ id: 'held', body }]);
+  const [held] = await one.queues.receive('work');
+  const [first] = await one.topics.publish('news', [
+    { id: 'e0', body },
+    { id: 'e1', body },
+  ]);
+  const lock = await one.kv.put('lock', body, { ifRevision: 0 });
+  await one.kv.put('agent', body, { ttlMs: 5_000 });
+  await one.kv.put('gone', body);
+  const changes: KvChange[] = [];
+  await two.kv.watch('', (seen) => void changes.push(...seen));
+  await expect.poll(() => changes.length).toBe(4);
+  const states: string[] = [];
+  two.onState(({ state }) => states.push(state));
+
+  await moveBus(bus.ends, { drainMs: 50 });
+  expect(await one.queues.settle([{ receipt: held?.receipt ?? '', action: 'ack' }])).toMatchObject([
+    { receipt: held?.receipt, status: 'lease-lost' },
+  ]);
+  expect(await two.queues.receive('work')).toMatchObject([{ id: 'held', attempt: 2 }]);
+  const [last] = await one.topics.publish('news', [{ id: 'e2', body }]);
+  expect(`${last?.position}` > `${first?.position}`).toBe(true);
+  const seen: string[] = [];
+  const from = { after: first?.position ?? '' };
+  await two.topics.subscribe('news', { from }, (batch) => void seen.push(...batch.map(({ id }) => id)));
+  await expect.poll(() => seen).toEqual(['e1', 'e2']);
+  expect((await two.kv.list('')).map(({ key }) => key)).toEqual(['agent', 'gone', 'lock']);
+  expect(await two.kv.get('agent')).toMatchObject({ ttlLeftMs: expect.toSatisfy((left) => left > 3_000) });
+  await one.kv.delete('gone');
+  await one.kv.delete('lock');
+  expect(tokenOf(await two.kv.put('lock', body, { ifRevision: 0 }))).toBeGreaterThan(tokenOf(lock));
+  await expect.poll(() => changes.length).toBe(7);
+  expect(changes.slice(4).map(({ kind }) => kind)).toEqual(['deleted', 'deleted', 'put']);
+  await expect.poll(() => states).toEqual(['reconnecting', 'open']);
+  expect(two.capabilities).toMatchObject({
+    durability: 'none',
+    reach: 'process',
+    features: { calls: false, gate: false },
+  });
+  expect(two.calls).toBeUndefined();
+});
+
+test('a program that was stopped during the whole move sends nothing to the old store', async () => {
+  await using bus = await setting('sqlite');
+  await using child = follower(bus.folder);
+  await child.next(is('ready'));
+  await bus.ends.from.transport.queues.send('work', [{ id: 'held', body }]);
+  child.send('receive');
+  expect(await child.next(is('receive'))).toMatchObject({ result: { id: 'held', attempt: 1 } });
+  await child.stop();
+  await moveBus(bus.ends, { drainMs: 50 });
+  child.cont();
+  child.send('send');
+  child.send('ack');
+  expect(await child.next(is('send'))).toMatchObject({ result: 'stored' });
+  expect(await child.next(is('ack'))).toMatchObject({ result: 'lease-lost' });
+  const { queues } = bus.ends.to.transport;
+  expect((await queues.receive('work', { max: 5 })).map(({ id }) => id)).toEqual(['held', 'late']);
+});
+
+test('a receive that waits at the old store goes on at the new one', async () => {
+  await using bus = await setting('sqlite');
+  await using child = follower(bus.folder);
+  await child.next(is('ready'));
+  child.send('receive');
+  await moveBus(bus.ends);
+  await bus.ends.to.transport.queues.send('work', [{ id: 'new', body }]);
+  expect(await child.next(is('receive'))).toMatchObject({ result: { id: 'new', attempt: 1 } });
+  child.send('ack');
+  expect(await child.next(is('ack'))).toMatchObject({ result: 'done' });
+});
+
+test.concurrent.each(['copy', 'drain', 'transfer', 'verify'] as const)(
+  'a mover that ends in %s stops no bus',
+  async (step) => {
+    await using bus = await setting();
+    const follower = await bus.follow();
+    await follower.queues.send('work', [{ id: 'before', body }]);
+    const stop = new AbortController();
+    const move = moveBus(bus.ends, {
+      signal: stop.signal,
+      onProgress: (progress) => progress.step === step && stop.abort(),
+    });
+    const sent = follower.queues.send('work', [{ id: 'during', body }]);
+    await expect(move).rejects.toThrow();
+    await rollBack(bus.ends);
+    expect(await sent).toMatchObject([{ status: 'stored' }]);
+    expect(await follower.queues.send('work', [{ id: 'after', body }])).toMatchObject([{ status: 'stored' }]);
+    await moveBus(bus.ends);
+    const ids = (await follower.queues.receive('work', { max: 5, waitMs: 5_000 })).map(({ id }) => id);
+    expect(ids.sort()).toEqual(['after', 'before', 'during']);
+  },
+);
+
+test('a call ends with UNAVAILABLE when the move takes longer than its time', async () => {
+  await using bus = await setting();
+  const follower = await bus.follow();
+  const { admin } = bus.ends.from.transport;
+  await admin.setGate('closed', { ifRevision: 0 });
+  await expect(follower.queues.send('work', [{ body }], { timeoutMs: 300 })).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    outcome: 'failed',
+    transport: 'migrate',
+  });
+  await admin.setGate('open', { ifRevision: 1 });
+  expect(await follower.queues.send('work', [{ body }])).toMatchObject([{ status: 'stored' }]);
+});
+
+test('a program that is opened after the move finds the bus, also without the old store', async () => {
+  await using bus = await setting();
+  await bus.ends.from.transport.queues.send('work', [{ id: 'one', body }]);
+  await moveBus({ ...bus.ends, to: { ...bus.ends.to, name: 'another name of the target' } });
+  await retire(bus.ends.from);
+  const late = await bus.follow();
+  expect(await late.admin.queues()).toMatchObject([{ name: 'work', ready: 1 }]);
+  const away = async (): Promise<never> => {
+    throw new BusbarError('UNAVAILABLE', 'it is gone');
+  };
+  await using alone = await openMigrate({ ...bus.parts, from: { name: 'memory', open: away } });
+  expect(await alone.queues.receive('work')).toMatchObject([{ id: 'one' }]);
+  await using unused = await openMemory({ name: 'unused' });
+  const open = async (): Promise<Transport> => openMemory({ name: 'unused' });
+  await expect(openMigrate({ from: { name: 'memory', open: away }, to: { name: 'unused', open } })).rejects.toThrow(
+    'gone',
+  );
+  await unused.close();
+});
+
+test('a bus that moves elsewhere is not followed; one that moves back is', async () => {
+  await using bus = await setting('sqlite');
+  const follower = await bus.follow();
+  await follower.queues.send('work', [{ id: 'one', body }]);
+  await moveBus(bus.ends);
+  await follower.queues.send('work', [{ id: 'two', body }]);
+  await moveBus({ from: bus.ends.to, to: bus.ends.from });
+  await follower.queues.send('work', [{ id: 'three', body }]);
+  const { transport } = bus.ends.from;
+  expect(await transport.admin.queues()).toMatchObject([{ name: 'work', ready: 3 }]);
+  await using third = await openSqlite({ file: `${bus.folder}/third.db` });
+  await moveBus({ from: bus.ends.from, to: { transport: third, name: 'third' } });
+  await expect(follower.queues.send('work', [{ body }])).rejects.toMatchObject({ code: 'CONFLICT' });
+  await expect(bus.follow()).rejects.toMatchObject({ code: 'CONFLICT', message: expect.stringContaining('third') });
+});
+
+test('two names of one store, and stores without a gate, are refused', async () => {
+  await using bus = await setting('sqlite');
+  const { from } = bus.parts;
+  await expect(openMigrate({ from, to: from })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  await bus.ends.from.transport.queues.send('work', [{ body }]);
+  await expect(openMigrate({ from, to: { ...from, name: 'other' } })).rejects.toThrow('the same store');
+  const nested = { name: 'nested', open: () => openMigrate(bus.parts) };
+  const memory = { name: 'memory', open: () => openMemory({}) };
+  await expect(openMigrate({ from: nested, to: memory })).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+});
+
+function follower(folder: string): Child {
+  return spawnChild({ file: new URL('./programs/follower.ts', import.meta.url), args: [folder] });
+}
+
+function is(step: string): (message: { readonly step: string }) => boolean {
+  return (message) => message.step === step;
+}
+
+function tokenOf(result: { readonly status: string; readonly createRevision?: number }): number {
+  return result.createRevision ?? Number.NaN;
+}
