@@ -1,5 +1,9 @@
 import { testTransport } from '@busbar/conformance/vitest';
-import { memoryHarness } from './harness.ts';
+import { filesHarness, memoryHarness } from './harness.ts';
 
-testTransport(memoryHarness('never'), { profile: 'smoke' });
-testTransport(memoryHarness('before'), { profile: 'smoke' });
+const isFull = process.env['BUSBAR_FULL'] === '1';
+const profile = isFull ? 'full' : 'smoke';
+
+testTransport(memoryHarness('never'), { profile });
+testTransport(memoryHarness('before'), { profile });
+if (isFull) testTransport(filesHarness('during'));

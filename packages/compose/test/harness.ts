@@ -93,7 +93,7 @@ async function moving(
   let move: Promise<unknown> | undefined;
   const moveSoon = async (): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, Math.random() * WITHIN_MS));
-    await moveBus(ends, { drainMs: 50 });
+    await moveBus(ends, { drainMs: 2_000 });
   };
   return {
     ...rest,
