@@ -24,6 +24,10 @@ export class EventCursors {
 
   constructor(client: ReconnectingClient) {
     this.#client = client;
+    // Before the next connection: its first message may be of an event behind those that were missed meanwhile.
+    client.onState(({ state }) => {
+      if (state === 'reconnecting') this.#wakeAll();
+    });
     client.onReconnect(() => this.#wakeAll());
   }
 
