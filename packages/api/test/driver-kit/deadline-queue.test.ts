@@ -15,6 +15,25 @@ function recorder(): { readonly fired: string[]; deadline(name: string): Deadlin
   return { fired, deadline: (name) => new Deadline(() => fired.push(name)) };
 }
 
+test('a clock that stands still fires nothing, and each deadline then has the time left that it had', () => {
+  const queue = new DeadlineQueue();
+  const { fired, deadline } = recorder();
+  const [soon, set] = [deadline('soon'), deadline('set meanwhile')];
+  queue.setIn(soon, 30);
+  vi.advanceTimersByTime(20);
+  queue.pause();
+  vi.advanceTimersByTime(1_000);
+  queue.runDue();
+  queue.setIn(set, 5);
+  expect([fired, queue.msLeft(soon), queue.msLeft(set)]).toEqual([[], 10, 5]);
+  vi.advanceTimersByTime(1_000);
+  queue.resume();
+  vi.advanceTimersByTime(5);
+  expect(fired).toEqual(['set meanwhile']);
+  vi.advanceTimersByTime(5);
+  expect(fired).toEqual(['set meanwhile', 'soon']);
+});
+
 test('fires in the order of times, and of setting within one time', () => {
   const queue = new DeadlineQueue();
   const { fired, deadline } = recorder();
