@@ -86,8 +86,8 @@ async function runConfined(setting: RoundSetting): Promise<Verdict> {
     output.stderr = (output.stderr + text).slice(-4_000);
     if (values.verbose) process.stderr.write(text);
   });
-  const late = setTimeout(() => child.kill('SIGKILL'), ROUND_MS);
-  const interruption = setInterval(() => interrupted && child.kill('SIGKILL'), 200);
+  const late = setTimeout(() => child.kill(), ROUND_MS);
+  const interruption = setInterval(() => interrupted && child.kill(), 200);
   const code = await new Promise<string>((resolve) => child.once('close', (...how) => resolve(how.join(' ').trim())));
   clearTimeout(late);
   clearInterval(interruption);
