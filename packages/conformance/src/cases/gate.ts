@@ -1,7 +1,7 @@
 /** State transfer: the gate of a store, its states, revisions and time to live. */
 
 import type { SetGateOptions, Transport } from '@busbar/api/transport';
-import { type ConformanceCase, defineCases } from '../case.ts';
+import { type ConformanceCase, defineCases, keepsNothing } from '../case.ts';
 import { assertAllRefused, tried, unchecked } from '../inputs/bad-inputs.ts';
 import { receiveOne, texts } from '../steps/consuming.ts';
 import { assertClosed, assertGateRefused, openGate, setGate } from '../steps/gate.ts';
@@ -225,6 +225,69 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       await openGate(test);
       await test.check.rejects(admin.importState(records, { gateRevision: revision }), 'CONFLICT', 'a late import');
       await test.receive(transport, 'inbox', 3);
+    },
+  },
+  {
+    id: 'J33',
+    title: 'a gate outlives all clients, and its time goes on meanwhile',
+    rules: ['RA8', 'RD1'],
+    harnessFeatures: ['reopen'],
+    notApplicable: keepsNothing,
+    async run(test, transport) {
+      await test.send(transport, 'inbox', test.messages(1, { ttlMs: 60_000 }));
+      const closed = await setGate(test, transport, 'closed', { ttlMs: LONG_MS });
+      const after = await test.reopen();
+      const present = await after.admin.gate();
+      test.check.equal(
+        [present.state, present.revision],
+        ['closed', closed.revision],
+        'the gate after all clients were closed',
+      );
+      await assertClosed(test, after.queues.send('inbox', test.messages(1)), 'a send');
+      const moved = await after.admin.setGate('moved', { ifRevision: closed.revision, movedTo: 'elsewhere' });
+      const last = await test.reopen();
+      test.check.equal(await last.admin.gate(), moved, 'the gate of a moved store');
+      await last.admin.setGate('closed', { ifRevision: moved.revision, ttlMs: 400 });
+      const over = performance.now() + 800;
+      await test.closeAll();
+      await test.until('the time of the gate', () => performance.now() > over);
+      const back = await (await test.transport()).admin.gate();
+      test.check.equal([back.state, back.movedTo], ['moved', 'elsewhere'], 'the gate whose mover was gone');
+      await openGate(test);
+      await test.receive(await test.transport(), 'inbox', 1);
+    },
+  },
+  {
+    id: 'J34',
+    title: 'the gate of one namespace leaves the others alone: their work, leases and times to live go on',
+    rules: ['RA8', 'RA4'],
+    harnessFeatures: ['options'],
+    async run(test, transport) {
+      const other = await test.openWith({ ns: `other-${crypto.randomUUID().slice(0, 8)}` });
+      test.defer(() => other.admin.clear());
+      for (const client of [transport, other]) {
+        await client.queues.configure('inbox', { leaseMs: 400 });
+        await test.send(client, 'inbox', test.messages(1));
+        await test.receive(client, 'inbox', 1);
+        await test.send(client, 'short', test.messages(1, { ttlMs: 400 }));
+        await test.send(client, 'later', test.messages(1, { delayMs: 400 }));
+        await client.kv.put('short', Uint8Array.of(1), { ttlMs: 400 });
+      }
+      await setGate(test, transport, 'closed', { ttlMs: LONG_MS });
+      const waiting = other.queues.receive('later', { waitMs: 10_000 });
+      test.check.equal(texts(test, await waiting), ['m0'], 'the delayed message of the other namespace');
+      const again = await receiveOne(test, other, 'inbox');
+      test.check.equal(again.attempt, 2, 'the attempt after a lease of the other namespace');
+      await assertCounts(test, other, 'short', { ready: 0 });
+      await test.until(
+        'the entry of the other namespace to expire',
+        async () => (await other.kv.get('short')) === undefined,
+      );
+      test.check.ok((await transport.kv.get('short')) !== undefined, 'the entry of the closed namespace');
+      await assertCounts(test, transport, 'short', { ready: 1 });
+      await assertCounts(test, transport, 'later', { delayed: 1 });
+      await openGate(test);
+      await receiveOne(test, transport, 'later');
     },
   },
 ]);

@@ -17,6 +17,13 @@ export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-re
     killedBy: 'J25',
   },
   {
+    name: 'a gate falls back to open where the bus had moved',
+    file: 'lua/script.ts',
+    find: "changeGate(movedTo == '' and 'open' or 'moved')",
+    replace: "changeGate('open')",
+    killedBy: 'J22',
+  },
+  {
     name: 'times to live end while the store is closed',
     file: 'lua/script.ts',
     find: 'now = (gate.stopped > 0 and gate.stopped or clock) - gate.stood',

@@ -38,6 +38,13 @@ export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-s
     killedBy: 'J25',
   },
   {
+    name: 'expires the keys of another namespace that is closed',
+    file: 'kv/kv.ts',
+    find: ' AND ns NOT IN ',
+    replace: ' AND 0 + ns NOT IN ',
+    killedBy: 'J34',
+  },
+  {
     name: 'times to live end while the store is closed',
     file: 'connection/transaction.ts',
     find: 'return this.#gate.stoppedAt ?? this.time;',
