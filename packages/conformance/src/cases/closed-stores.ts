@@ -121,7 +121,15 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       await admin.importState(records, { gateRevision: revision });
       await waitUntil(test, performance.now() + 2_000);
       test.check.equal(sorted(await exportContent(transport)), sorted(records), 'the export of what was imported');
+      const opening = performance.now();
       await openGate(test);
+      const after = dedupeLeft(await exportContent(transport));
+      test.check.between(
+        dedupeLeft(records) - after,
+        -10,
+        performance.now() - opening + 10,
+        'what the dedupe window lost',
+      );
       const present = await kv.get('presence');
       test.check.equal(present?.createRevision, createRevision, 'the entry after the pause');
       test.check.between(present?.ttlLeftMs ?? 0, 1, 1_500, 'its time to live');
@@ -344,6 +352,11 @@ function expiredOf(changes: readonly KvChange[]): string[] {
 
 function keysOf(changes: readonly KvChange[]): string[] {
   return changes.flatMap((change) => (change.kind === 'put' ? [change.entry.key] : []));
+}
+
+/** What is left of the first dedupe window. */
+function dedupeLeft(records: readonly StateRecord[]): number {
+  return records.flatMap((record) => (record.kind === 'dedupe' ? [record.leftMs] : []))[0] ?? Number.NaN;
 }
 
 function sorted(records: readonly StateRecord[]): string[] {

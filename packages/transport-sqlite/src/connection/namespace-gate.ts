@@ -51,6 +51,8 @@ export function startClock(store: Store, ns: string, time: number): void {
   const own = 'queue_id IN (SELECT id FROM queue WHERE ns=?)';
   store.sql(`UPDATE message SET expires = expires + ? WHERE expires IS NOT NULL AND ${own}`).run(ms, ns);
   store.sql(`UPDATE dead SET died_at = died_at + ? WHERE ${own}`).run(ms, ns);
+  const scopes = 'SELECT id FROM queue WHERE ns=? UNION ALL SELECT -id FROM topic WHERE ns=?';
+  store.sql(`UPDATE dedupe SET until = until + ? WHERE until > ? AND scope IN (${scopes})`).run(ms, stoppedAt, ns, ns);
   store.sql('UPDATE queue SET used_at = used_at + ? WHERE ns=?').run(ms, ns);
   store.sql('UPDATE kv SET expires = expires + ? WHERE expires IS NOT NULL AND ns=?').run(ms, ns);
 }

@@ -97,9 +97,9 @@ export function pruneDedupe(tx: Transaction): boolean {
   for (let expiry = expiries.get(end); expiry !== undefined && checked < STEP; expiry = expiries.get(end)) {
     const [n, scope, text] = expiry;
     const ids = JSON.parse(text) as string[];
-    const kept = ids.filter((id) => !expireId(tx, scope, id));
+    const kept = Map.groupBy(ids, (id) => expireId(tx, scope, id));
     tx.sql('DELETE FROM dedupe_expiry WHERE n=?').run(n);
-    if (kept.length > 0) scheduleExpiry(tx, scope, kept, tx.now + RECHECK_MS);
+    for (const [at, some] of kept) if (at !== undefined) scheduleExpiry(tx, scope, some, at);
     checked += ids.length;
   }
   tx.rowCount += checked;
@@ -123,11 +123,16 @@ function scheduleExpiry(tx: Transaction, scope: number, ids: readonly string[], 
   ).run(first, scope, JSON.stringify(ids), first, first + ROWS_AHEAD);
 }
 
-/** Deletes an id unless its window or its message still exists. Returns false if it is kept. */
-function expireId(tx: Transaction, scope: number, id: string): boolean {
+/**
+ * Deletes an id unless its window or its message still exists. Returns when to look again: its window may have become longer
+ * while the clock of the namespace stood still.
+ */
+function expireId(tx: Transaction, scope: number, id: string): number | undefined {
   const row = tx.sql<[number, number]>('SELECT until, seq FROM dedupe WHERE scope=? AND id=?').get(scope, id);
-  if (row === undefined || row[0] > tx.now) return true;
-  if (hasMessage(tx, scope, id, row[1])) return false;
+  if (row === undefined) return undefined;
+  const [until, seq] = row;
+  if (until > tx.now) return until;
+  if (hasMessage(tx, scope, id, seq)) return tx.now + RECHECK_MS;
   tx.sql('DELETE FROM dedupe WHERE scope=? AND id=?').run(scope, id);
-  return true;
+  return undefined;
 }
