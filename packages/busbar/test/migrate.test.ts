@@ -1,6 +1,7 @@
 // Moves from a shell.
 import { writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { connectTransport } from '../src/index.ts';
 import { shell } from './shell.ts';
 
 const ENDS = ['sqlite:./one.db', 'sqlite:./two.db'] as const;
@@ -69,4 +70,19 @@ test('commands over a bus that may move find it before and after the move', { ti
   await run('send', '@b', 'second');
   expect((await waiting.ended).stdout).toContain('second');
   expect(await run('doctor')).toMatch(/warn .*parts +sqlite:.*two\.db carries the bus: /);
+});
+
+test('a command waits for the end of a move as long as its time-out', async () => {
+  await using sh = shell();
+  const env = { MESSAGE_BUS: 'migrate:?from=sqlite:./one.db&to=sqlite:./two.db' };
+  await sh.use({ args: ['register', '@a'], env });
+  await using source = await connectTransport(`sqlite:${sh.dir.join('one.db')}`);
+  const { revision } = await source.admin.setGate('closed', { ifRevision: 0, ttlMs: 60_000 });
+  expect(await sh.use({ args: ['send', '@a', 'x', '--timeout', '1s'], env })).toMatchObject({
+    code: 69,
+    stderr: expect.stringContaining('the bus is being moved'),
+  });
+  const sending = sh.start({ args: ['send', '@a', 'y', '--timeout', '30s'], env });
+  await source.admin.setGate('open', { ifRevision: revision });
+  expect(await sending.ended).toMatchObject({ code: 0 });
 });

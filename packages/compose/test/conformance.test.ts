@@ -1,3 +1,4 @@
+import { SUITE } from '@busbar/conformance';
 import { testTransport } from '@busbar/conformance/vitest';
 import { filesHarness, memoryHarness } from './harness.ts';
 
@@ -6,4 +7,38 @@ const profile = isFull ? 'full' : 'smoke';
 
 testTransport(memoryHarness('never'), { profile });
 testTransport(memoryHarness('before'), { profile });
-if (isFull) testTransport(filesHarness('during'));
+
+const TOTALS = 'The totals of a queue begin again in the target.';
+const LEASES = 'It holds messages for longer than a move waits, so their leases end.';
+const AWAY = 'A call that waits for the end of a move rejects with UNAVAILABLE, not with TIMEOUT.';
+const LARGE = 'Its thousands of queues take longer to move than the suite waits for the end of a case.';
+
+/** Cases in whose middle a move is not invisible, each with the reason. */
+const VISIBLE: Readonly<Record<string, string>> = {
+  A2: TOTALS,
+  A14: LEASES,
+  A23: TOTALS,
+  A24: LEASES,
+  B2: 'Ephemeral events are lost while their subscribers change stores.',
+  D6: TOTALS,
+  G7: TOTALS,
+  I3: TOTALS,
+  J4: 'Delays stand still while a bus moves.',
+  K2: TOTALS,
+  K3: 'A receive that does not wait gets nothing while a move drains the source.',
+  L6: LEASES,
+  O10: LEASES,
+  P11: LARGE,
+  T2: LEASES,
+  T6: TOTALS,
+  T9: TOTALS,
+  U9: 'An import takes one message of each id. The move is refused, since a dead letter has the id of a newer message.',
+  W1: AWAY,
+  W5: AWAY,
+  W17: AWAY,
+  Y5: 'A position in the source can be read as long as the source exists.',
+  Y6: 'An event has a position in each store.',
+  Z10: LARGE,
+};
+
+if (isFull) testTransport(filesHarness('during'), { cases: SUITE.filter(({ id }) => !(id in VISIBLE)) });

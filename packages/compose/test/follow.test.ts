@@ -128,6 +128,20 @@ test('receipts, positions, locks, presence and watches of the time before', asyn
   expect(two.calls).toBeUndefined();
 });
 
+test('no delay ends earlier by the time of the move', async () => {
+  await using bus = await setting();
+  const follower = await bus.follow();
+  const began = performance.now();
+  await follower.queues.send('work', [
+    { id: 'held', body },
+    { id: 'late', delayMs: 60_000, body },
+  ]);
+  await follower.queues.receive('work');
+  await moveBus(bus.ends, { drainMs: 500 });
+  const [late] = (await follower.admin.browse('work', { state: 'delayed' })).messages;
+  expect((late?.delayLeftMs ?? 0) + performance.now() - began).toBeGreaterThanOrEqual(59_990);
+});
+
 test('a program that was stopped during the whole move sends nothing to the old store', async () => {
   await using bus = await setting('sqlite');
   await using child = follower(bus.folder);

@@ -98,7 +98,10 @@ async function moving(
   return {
     ...rest,
     open() {
-      if (moment === 'during') move ??= moveSoon();
+      if (moment === 'during' && move === undefined) {
+        move = moveSoon();
+        move.catch(() => undefined); // `remove` reports it.
+      }
       return openMigrate(parts);
     },
     async remove() {

@@ -166,6 +166,31 @@ test('a move that failed is repeated, or rolled back', async () => {
   expect(ids).toEqual(['one', 'later']);
 });
 
+test('a mover that ends between the cutover and the opening of the target leaves a bus that opens again', async () => {
+  await using setting = await stores();
+  const { from, to } = setting.ends;
+  await fill(from.transport);
+  await moveBus({ from, to });
+  const { admin } = from.transport;
+  const setGate: typeof admin.setGate = async (state, options) => {
+    if (state === 'open') throw new Error('killed');
+    return admin.setGate(state, options);
+  };
+  const killed = new Proxy(from.transport, {
+    get: (target, key) => (key === 'admin' ? { ...admin, setGate } : Reflect.get(target, key, target)),
+  });
+  await expect(moveBus({ from: to, to: { ...from, transport: killed } })).rejects.toThrow('killed');
+  expect([await to.transport.admin.gate(), await admin.gate()]).toMatchObject([
+    { state: 'moved' },
+    { state: 'closed' },
+  ]);
+  await expect(moveBus({ from: to, to: from })).rejects.toMatchObject({
+    message: expect.stringContaining('has moved'),
+  });
+  expect(await admin.gate()).toMatchObject({ state: 'open' });
+  expect((await from.transport.queues.receive('work')).map(({ id }) => id)).toEqual(['one']);
+});
+
 function revisionOf(result: { readonly status: string; readonly revision?: number }): number {
   return result.revision ?? Number.NaN;
 }

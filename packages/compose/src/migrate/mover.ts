@@ -17,7 +17,7 @@ import {
   type MoveReport,
   type MoveStep,
 } from './move.ts';
-import { conflicts } from './plan.ts';
+import { conflicts, isEmpty } from './plan.ts';
 
 const DRAIN_MS = 5_000;
 const LOOK_MS = 50;
@@ -25,6 +25,7 @@ const MAX_NAMED = 1_000;
 
 /** Moves everything from one store to the other, while agents work. */
 export async function moveBus(ends: MoveEnds, options: MoveOptions = {}): Promise<MoveReport> {
+  await finishCutover(ends);
   const [problem] = await conflicts(ends);
   if (problem !== undefined) throw new BusbarError('CONFLICT', problem.text, { hint: problem.hint });
   await using target = await HeldGate.take(ends.to.transport.admin, 'closed');
@@ -33,6 +34,7 @@ export async function moveBus(ends: MoveEnds, options: MoveOptions = {}): Promis
 
 /** Ends a move that was not completed: the source goes on, and the half copy is deleted. */
 export async function rollBack({ from, to }: MoveEnds): Promise<void> {
+  await finishCutover({ from, to });
   const gate = await from.transport.admin.gate();
   if (gate.state === 'moved') {
     throw new BusbarError('CONFLICT', `the bus is in ${gate.movedTo} already`, {
@@ -46,6 +48,20 @@ export async function rollBack({ from, to }: MoveEnds): Promise<void> {
   await target.change('open');
   const source = await from.transport.admin.gate();
   if (source.state !== 'open') await from.transport.admin.setGate('open', { ifRevision: source.revision });
+}
+
+/**
+ * Opens a target whose mover was killed right after the cutover. A store that had moved away before falls back to `moved`, so
+ * it does not open by itself.
+ */
+async function finishCutover({ from, to }: MoveEnds): Promise<void> {
+  if (!from.transport.capabilities.features.gate || !to.transport.capabilities.features.gate) return;
+  const [source, target] = await Promise.all([from.transport.admin.gate(), to.transport.admin.gate()]);
+  if (source.state !== 'moved' || target.state === 'open') return;
+  const [id, cut] = await Promise.all([readMoveId(from.transport), readCut(to.transport)]);
+  if (id === undefined || cut?.id !== id) return;
+  await using gate = await HeldGate.take(to.transport.admin, 'closed');
+  await gate.change('open');
 }
 
 /** Empties a source after its move. Its gate stays, and says where the bus is. */
@@ -173,8 +189,10 @@ class Move {
     return this.#transfer(source);
   }
 
+  /** Clients see a clear as the loss of the store, so an empty one is left alone. */
   async #clearTarget(): Promise<void> {
-    await this.#to.transport.admin.clear({ gateRevision: this.#target.revision });
+    const { transport } = this.#to;
+    if (!(await isEmpty(transport))) await transport.admin.clear({ gateRevision: this.#target.revision });
     await this.#import([recordOf(MARK, { from: this.#from.name, startedAt: Date.now() })]);
   }
 

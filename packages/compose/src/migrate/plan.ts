@@ -59,7 +59,8 @@ export async function conflicts({ from, to }: MoveEnds): Promise<Problem[]> {
   return [{ text: `${to.name} is not empty`, hint: 'Choose an empty store or another ns, or clear this one.' }];
 }
 
-async function isEmpty({ admin, kv }: Transport): Promise<boolean> {
+/** Whether a store holds nothing, also no half copy. */
+export async function isEmpty({ admin, kv }: Transport): Promise<boolean> {
   const [queues, topics, bindings, keys] = await Promise.all([
     admin.queues({ limit: 1 }),
     admin.topics({ limit: 1 }),

@@ -97,12 +97,13 @@ function importDead(
 }
 
 function importPending(tx: Transaction, queue: QueueRow, exported: ExportedMessage): void {
-  const { now } = tx;
+  const { now, time } = tx;
   const counters = tx.counters();
   counters.messageHead += 1;
   const seq = counters.messageHead;
   const message = toMessage(exported);
-  const at = exported.delayLeftMs ? Math.ceil(now + exported.delayLeftMs) : now;
+  // A delay has a due time that the end of a move does not shift, so it counts from the present also in a closed store.
+  const at = exported.delayLeftMs ? Math.ceil(time + exported.delayLeftMs) : now;
   const expires = toExpiry(now, exported.ttlLeftMs);
   PENDING.run(tx, [message], (values) => {
     values.push(seq, queue.id, at, exported.attempts, expires, toHistory(exported));

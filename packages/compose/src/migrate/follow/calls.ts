@@ -1,7 +1,7 @@
 /** Calls to the store that carries the bus. One that a closed gate refuses waits, and is made again. */
 
 import type { CallContext } from '@busbar/api/driver';
-import { BusbarError, type CallOptions, isBusbarError } from '@busbar/api/transport';
+import { BusbarError, type CallOptions, toBusbarError } from '@busbar/api/transport';
 import type { Follower } from './follower.ts';
 import type { Carrier } from './side.ts';
 
@@ -67,8 +67,7 @@ export function boundsOf({ deadline, signal }: CallContext): Required<CallOption
 }
 
 /** The same error without the operation and the transport, which the outer transport adds. */
-export function ownError(error: unknown): unknown {
-  if (!isBusbarError(error)) return error;
-  const { code, message, hint, outcome, retryable, cause } = error;
+export function ownError(error: unknown): BusbarError {
+  const { code, message, hint, outcome, retryable, cause } = toBusbarError(error);
   return new BusbarError(code, message, { hint, outcome, retryable, cause });
 }

@@ -2,7 +2,7 @@
 
 import type { CallContext, PreparedMessage, QueueDriver, ReceiveRequest } from '@busbar/api/driver';
 import type { Delivery, MessageInput, SendResult, Settlement, SettleResult } from '@busbar/api/transport';
-import { boundsOf, type MigrateCalls } from './calls.ts';
+import { boundsOf, type MigrateCalls, ownError } from './calls.ts';
 import { type Carrier, untag } from './side.ts';
 
 export function openQueues(calls: MigrateCalls): QueueDriver {
@@ -33,12 +33,17 @@ export async function sendAll<R extends SendResult>(
       return { carrier, results: await send(carrier, inputs) };
     });
     const refused = left.filter((_, index) => isRefused(sent.results[index]));
-    for (const [index, result] of sent.results.entries()) results[left[index]?.index ?? 0] = result;
+    for (const [index, result] of sent.results.entries()) results[left[index]?.index ?? 0] = withOwnError(result);
     left = refused;
     const [first] = refused;
     if (first !== undefined) await calls.refused(sent.carrier, results[first.index]?.error, context);
   }
   return results;
+}
+
+/** The error of a result names the outer transport, as every error does. */
+function withOwnError<R extends SendResult>(result: R): R {
+  return result.error === undefined ? result : { ...result, error: ownError(result.error) };
 }
 
 function isRefused(result: SendResult | undefined): boolean {
