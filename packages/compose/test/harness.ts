@@ -7,6 +7,9 @@ import { openMemory } from '@busbar/transport-memory';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { type MigratePart, moveBus, openMigrate } from '../src/index.ts';
 
+/** Small enough for a case to exceed it. */
+const SMALL = { durability: 'process', retention: { maxEvents: 20_000, maxBytes: 64 * 1024 * 1024 } } as const;
+
 /** Whether the bus moves before each case, at a random moment of it, or not at all. */
 export type Moment = 'never' | 'before' | 'during';
 
@@ -24,8 +27,7 @@ export function openFiles({ folder }: Files): Promise<Transport> {
 export function fileParts(folder: string): { from: MigratePart; to: MigratePart } {
   const part = (name: string): MigratePart => ({
     name,
-    open: () =>
-      openSqlite({ file: join(folder, `${name}.db`), durability: 'process', retention: { maxEvents: 20_000 } }),
+    open: () => openSqlite({ file: join(folder, `${name}.db`), ...SMALL }),
   });
   return { from: part('from'), to: part('to') };
 }
@@ -46,10 +48,10 @@ export function memoryHarness(moment: Moment): Harness {
     async store() {
       const dir = tempDir('busbar-migrate');
       const name = crypto.randomUUID();
-      const from: MigratePart = { name: 'memory', open: () => openMemory({ name }) };
+      const from: MigratePart = { name: 'memory', open: () => openMemory({ name, retention: SMALL.retention }) };
       const to: MigratePart = {
         name: 'sqlite',
-        open: () => openSqlite({ file: dir.join('to.db'), durability: 'process' }),
+        open: () => openSqlite({ file: dir.join('to.db'), ...SMALL }),
       };
       return moving({ from, to }, moment, { remove: async () => await dir[Symbol.asyncDispose]() });
     },
