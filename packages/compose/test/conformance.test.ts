@@ -20,9 +20,11 @@ const LARGE = 'Its thousands of queues take longer to move than the suite waits 
 const VISIBLE: Readonly<Record<string, string>> = {
   A2: TOTALS,
   A14: LEASES,
+  A18: LEASES,
   A23: TOTALS,
   A24: LEASES,
   B2: 'Ephemeral events are lost while their subscribers change stores.',
+  D5: 'The next page of a listing is a place in one store.',
   D6: TOTALS,
   D7: LEASES,
   G7: TOTALS,
