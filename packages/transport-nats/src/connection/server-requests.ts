@@ -286,7 +286,7 @@ export class ServerRequests {
       for (let wasBehind = false; ; wasBehind = true) {
         const info = await this.api<ConsumerInfo>(`CONSUMER.INFO.${stream}.${consumer}`);
         if (info.num_pending > 0 || info.delivered.stream_seq >= last) return wasBehind;
-        await this.#pauseForReplica(until);
+        await this.pauseForReplica(until);
       }
     } catch (error) {
       // A user who may read only some queues cannot tell.
@@ -311,7 +311,7 @@ export class ServerRequests {
     const { messages, last_seq } = await this.#state(stream);
     let seq = messages === 0 ? 0 : last_seq;
     while (seq > 0 && (await this.one(stream, { seq, next_by_subj: '>' })) === undefined) {
-      await this.#pauseForReplica(until);
+      await this.pauseForReplica(until);
       // It was deleted, or the replica is behind.
       seq = Math.min(seq, await this.#lastStored(stream));
     }
@@ -337,13 +337,14 @@ export class ServerRequests {
         await this.catchUp(stream);
         return (await read(subjects)).messages;
       }
-      await this.#pauseForReplica(until);
+      await this.pauseForReplica(until);
       page = await read(all);
     }
     return isAdded ? page.messages.filter(({ headers }) => headers?.get('Nats-Subject') !== anchor) : page.messages;
   }
 
-  async #pauseForReplica(until: number): Promise<void> {
+  /** A pause before a replica is asked again. Throws UNAVAILABLE after `until`, by `performance.now()`. */
+  async pauseForReplica(until: number): Promise<void> {
     if (performance.now() > until) throw unavailable('a server of the cluster is behind the others');
     await pause(LAG_MS);
   }

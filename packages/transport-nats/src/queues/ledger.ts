@@ -263,7 +263,12 @@ export class Ledgers {
     }
     if (upTo === undefined) await this.#requests.catchUp(this.#names.ledger);
     if (ledger.last < (upTo ?? Number.POSITIVE_INFINITY)) await ledger.sync();
-    if (ledger.last < (upTo ?? 0)) return this.read(queue, inc);
+    // Each reply may come from another replica, and one of them may be behind.
+    const until = performance.now() + CATCH_UP_MS;
+    while (ledger.last < (upTo ?? 0)) {
+      await this.#requests.pauseForReplica(until);
+      await ledger.sync();
+    }
     return ledger;
   }
 
@@ -290,6 +295,7 @@ export class Ledgers {
 }
 
 const MAX_LEDGERS = 1_000;
+const CATCH_UP_MS = 30_000;
 const APPEND_MS = 30_000;
 
 /** Rising numbers as runs: the first and how many follow each other. */
