@@ -5,8 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { BusbarError, didYouMean, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
 import type { MigratePart, MigrateParts } from '@busbar/compose';
 import type { UrlHarnessOptions } from '@busbar/conformance';
-import { checkControlCharacters, checkSetting, maskUrl, withParameter } from './bus-url.ts';
-import { parseMigrateUrl } from './migrate-url.ts';
+import { checkControlCharacters, checkSetting, maskUrl, parseMigrateUrl, withParameter } from './bus-url.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
 

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import type { Capabilities, Gate, Transport } from '@busbar/api/transport';
 import { isBusbarError, newId } from '@busbar/api/transport';
 import type { MigratePart } from '@busbar/compose';
-import { isMigrateUrl } from '../../migrate-url.ts';
+import { isMigrateUrl } from '../../bus-url.ts';
 import { migrateParts, openUrl } from '../../schemes.ts';
 import { formatDuration } from '../input/durations.ts';
 import { mailboxes } from '../mail/mailbox.ts';
