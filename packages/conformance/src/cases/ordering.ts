@@ -234,7 +234,7 @@ async function blocksItsKey(test: TestContext, transport: Transport): Promise<vo
   const held = await test.receive(transport, 'blocked', 2);
   test.check.equal(texts(test, held), ['k0', 'other0'], 'one of each key');
   await test.nothing(transport, 'blocked', 50);
-  await settle(test, transport, held.slice(0, 1), { action: 'retry', delayMs: 200 });
+  await settle(test, transport, held.slice(0, 1), { action: 'retry', delayMs: 1_000 });
   await test.nothing(transport, 'blocked', 100);
   const again = await receiveOne(test, transport, 'blocked');
   test.check.equal([test.text(again), again.attempt], ['k0', 2], 'messages after the delay');

@@ -87,10 +87,13 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Replay/of
       await publisher.topics.bind('group', 'news');
       const results = await publish(test, publisher, 'news', test.messages(12));
       const order = results.map(({ position }) => position ?? '');
-      test.check.equal(await placesOf(test, client, order.length), order, 'places after each event');
+      const places = await placesOf(test, client, order.length);
+      test.check.equal(places.slice(0, -1), order.slice(0, -1), 'places after each event but the last');
       if (test.capabilities.features.comparablePositions) {
         test.check.equal([...order].sort(), order, 'positions, compared as strings');
-      }
+        // Events of others move a reader that waits.
+        test.check.ok((places.at(-1) ?? '') >= (order.at(-1) ?? ''), 'the last place is at least the last event');
+      } else test.check.equal(places.at(-1), order.at(-1), 'the last place');
       await assertFresh(test, client);
       const held = await test.receive(client, 'group', 12);
       for (const at of [9, 2, 5]) await settle(test, client, held.slice(at, at + 1), { action: 'ack' });
