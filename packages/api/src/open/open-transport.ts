@@ -119,10 +119,11 @@ class OpenTransport implements Transport {
   async #close({ drainMs = 0, leases = 'release' }: TransportCloseOptions): Promise<void> {
     const finishBy = performance.now() + Math.max(drainMs, FINISH_MS);
     this.#lifecycle.change({ state: 'closing' });
-    const endings = Promise.all([...this.#closables].map((closable) => closable.close()));
+    const endings = Promise.allSettled([...this.#closables].map((closable) => closable.close()));
     this.#inflight.abandonWaits(this.#lifecycle.closedError());
     if (leases === 'release') await this.#drain(drainMs);
-    await endings;
+    // What waits for a server that is away ends with the driver.
+    await within(endings, finishBy - performance.now());
     await this.#inflight.whenIdle(Math.max(finishBy - performance.now(), LAST_MS));
     this.#lifecycle.change({ state: 'closed' });
     await this.#driver.close();
@@ -152,6 +153,16 @@ const FINISH_MS = 5_000;
 const LAST_MS = 1_000;
 /** How long closing tries to release leases; otherwise they end by themselves. */
 const RELEASE_MS = 2_000;
+
+/** Waits for `work`, at most `ms`. */
+async function within(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const isLate = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, Math.max(0, ms));
+  });
+  await Promise.race([work, isLate]);
+  clearTimeout(timer);
+}
 
 function deepFreeze<T extends object>(value: T): T {
   for (const part of Object.values(value)) if (typeof part === 'object' && part !== null) deepFreeze(part);

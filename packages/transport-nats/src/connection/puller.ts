@@ -47,6 +47,7 @@ export class Puller {
       if (state === 'reconnecting') for (const inbox of [...this.#busy]) inbox.fail();
     });
     connection.onClose(() => {
+      for (const inbox of [...this.#busy]) inbox.fail();
       for (const pull of [...this.#parked.values()].flat()) pull.end();
     });
     connection.onBack(() => {

@@ -33,11 +33,15 @@ interface Candidate {
   readonly attempt: number;
 }
 
+const MAX_CAUGHT_UP = 1_000;
+
 export class Claimer {
   readonly #shared: QueueContext;
   readonly #puller: Puller;
   /** Consumers may have lost their state of deliveries up to this sequence: a server was away. */
   #uncertainUpTo = 0;
+  /** The last message of this process that the consumers of a queue know of, in a cluster. */
+  readonly #caughtUp = new Map<string, number>();
   /** When a server was last seen to be away. */
   #lostAt = Number.NEGATIVE_INFINITY;
 
@@ -61,6 +65,7 @@ export class Claimer {
     signal: AbortSignal,
   ): Promise<{ deliveries: Delivery[]; lost: boolean }> {
     const deliveries: Delivery[] = [];
+    await this.#awaitOwnSends(queue);
     for (;;) {
       const missing = max - deliveries.length;
       let { pulled, lost } = await this.#pullAll(queue, missing, false);
@@ -80,6 +85,17 @@ export class Claimer {
       const isMore = accepted.length < pulled.length && deliveries.length < max;
       if (!isMore || lost) return { deliveries, lost };
     }
+  }
+
+  /** In a cluster the consumer of a high level may learn of a message after that of a lower one: the order would be wrong. */
+  async #awaitOwnSends(queue: KnownQueue): Promise<void> {
+    const { requests, names } = this.#shared;
+    if (!requests.connection.isClustered || groupsOf(queue).length === 1) return;
+    const sent = requests.confirmed.get(names.queues) ?? 0;
+    if ((this.#caughtUp.get(queue.name) ?? 0) >= sent) return;
+    await this.#wasBehind(queue);
+    if (this.#caughtUp.size >= MAX_CAUGHT_UP) this.#caughtUp.clear();
+    this.#caughtUp.set(queue.name, sent);
   }
 
   /** Whether there may be messages of which a consumer did not know. */
