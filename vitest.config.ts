@@ -12,8 +12,7 @@ export default defineConfig({
     setupFiles: ['test/silence.ts'],
     reporters: ['default', new SummaryReporter()],
     pool: 'forks', // native modules and child processes: one process a file
-    maxWorkers: 3, // most tests wait for servers and processes, so two cores take three files
-    maxConcurrency: 8, // cases mostly wait for servers and processes
+    maxWorkers: 2, // most tests wait for servers and processes, so two cores take two files
     retry: 0, // a flake is a bug
     testTimeout: 20_000,
     hookTimeout: 20_000,
