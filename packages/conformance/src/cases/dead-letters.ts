@@ -38,7 +38,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dead lett
     rules: ['RQ5'],
     smoke: true,
     async run(test, transport) {
-      await transport.queues.configure('work', { leaseMs: 300 });
+      await transport.queues.configure('work', { leaseMs: 1_000 });
       const fields = { headers: { trace: 'ä' }, type: 'order', from: '@a', to: '@b', priority: 7, correlationId: 'c' };
       const more = { contentType: 'text/plain', causationId: 'cause', hops: 2, replyTo: 'replies' };
       await test.send(transport, 'work', [{ ...fields, ...more, id: 'dead-1', body: Uint8Array.of(0, 255, 7) }]);
