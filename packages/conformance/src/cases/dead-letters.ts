@@ -148,9 +148,9 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dead lett
     rules: ['RQ5'],
     async run(test) {
       const [transport, other] = [await test.transport(), await test.open()];
-      await transport.queues.configure('work', { leaseMs: 150, maxAttempts: 1 });
+      await transport.queues.configure('work', { leaseMs: 1_000, maxAttempts: 1 });
       await test.send(transport, 'work', test.messages(2));
-      const silence = (): Promise<void> => test.nothing(other, 'work', test.beyond(400));
+      const silence = (): Promise<void> => test.nothing(other, 'work', test.beyond(1_400));
       const [first] = await test.receive(transport, 'work', 2);
       if (first !== undefined) await settle(test, transport, [first], { action: 'retry', delayMs: 20 });
       await silence();
