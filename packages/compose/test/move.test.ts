@@ -152,6 +152,7 @@ test('a move that failed is repeated, or rolled back', async () => {
     { signal: stop.signal, onProgress: ({ step }) => step === 'transfer' && stop.abort() },
   );
   await expect(stopped).rejects.toThrow();
+  expect(await from.transport.admin.gate()).toMatchObject({ state: 'open' });
   expect(await moveStatus({ from, to })).toMatchObject({ move: 'half' });
   await rollBack({ from, to });
   expect(await moveStatus({ from, to })).toMatchObject({
@@ -164,6 +165,27 @@ test('a move that failed is repeated, or rolled back', async () => {
   await moveBus({ from, to });
   const ids = (await to.transport.queues.receive('work', { max: 5 })).map(({ id }) => id);
   expect(ids).toEqual(['one', 'later']);
+});
+
+test('a mark that a killed mover left does not let another store of the same name clear the target', async () => {
+  await using setting = await stores();
+  const { from, to } = setting.ends;
+  await fill(from.transport);
+  let mark: Uint8Array | undefined;
+  await moveBus(
+    { from, to },
+    {
+      async onProgress({ step }) {
+        if (step === 'verify') mark ??= (await to.transport.kv.get('$migrate'))?.value;
+      },
+    },
+  );
+  await to.transport.kv.put('$migrate', mark ?? body);
+  await using dir = tempDir('busbar-move');
+  await using recreated = await openSqlite({ file: dir.join('from.db') });
+  const again = moveBus({ from: { transport: recreated, name: from.name }, to });
+  await expect(again).rejects.toMatchObject({ code: 'CONFLICT', message: 'memory:to is not empty' });
+  expect(await to.transport.queues.receive('work')).toMatchObject([{ id: 'one' }]);
 });
 
 test('a mover that ends between the cutover and the opening of the target leaves a bus that opens again', async () => {

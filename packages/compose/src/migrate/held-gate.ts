@@ -1,13 +1,13 @@
 /** A gate that this process has changed and keeps in its state. */
 
-import { type Admin, BusbarError, type Gate, type GateState } from '@busbar/api/transport';
+import { type Admin, BusbarError, type Gate, type GateState, isBusbarError } from '@busbar/api/transport';
 
 /** Without a renewal for this long the store opens by itself. */
 const TTL_MS = 10_000;
 const RENEW_MS = 2_500;
 const LOOK_MS = 500;
 
-/** Keeps a gate in its state until it is released or changed. Another mover, or a pause that was too long, takes it away. */
+/** Keeps a gate in its state until it is changed. Another mover, or a pause that was too long, takes it away. */
 export class HeldGate implements AsyncDisposable {
   readonly #admin: Admin;
   #gate: Gate;
@@ -18,9 +18,7 @@ export class HeldGate implements AsyncDisposable {
   private constructor(admin: Admin, gate: Gate) {
     this.#admin = admin;
     this.#gate = gate;
-    this.#timer = setInterval(() => {
-      this.#renewing = this.#renew();
-    }, RENEW_MS);
+    this.#keepRenewing();
   }
 
   /** Changes the gate of a store to `state`, and keeps it. Waits for a mover that was killed, and refuses beside one that lives. */
@@ -31,31 +29,45 @@ export class HeldGate implements AsyncDisposable {
 
   /** The revision of the gate. Throws if the gate was lost. */
   get revision(): number {
-    if (this.#error !== undefined) throw this.#error;
+    this.assertHeld();
     return this.#gate.revision;
+  }
+
+  /** Throws if the gate was lost. */
+  assertHeld(): void {
+    if (this.#error !== undefined) throw this.#error;
   }
 
   /** Changes the state. After `open` and `moved` nothing is left to be kept. */
   async change(state: GateState, movedTo?: string): Promise<void> {
-    await this.#pause();
+    await this.#stopRenewing();
     const isTimed = state === 'draining' || state === 'closed';
     this.#gate = await this.#admin.setGate(state, {
       ifRevision: this.revision,
       ...(isTimed && { ttlMs: TTL_MS }),
       ...(movedTo !== undefined && { movedTo }),
     });
-    if (!isTimed) return;
+    if (isTimed) this.#keepRenewing();
+  }
+
+  /** Opens a store that is still held, so that its agents go on at once. One whose bus is elsewhere falls back by itself. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stopRenewing();
+    const { state, revision, movedTo } = this.#gate;
+    const isHeld = this.#error === undefined && (state === 'draining' || state === 'closed');
+    if (!isHeld || movedTo !== undefined) return;
+    await this.#admin.setGate('open', { ifRevision: revision, timeoutMs: TTL_MS }).catch((error: unknown) => {
+      if (!isBusbarError(error)) throw error; // It opens when its time is over.
+    });
+  }
+
+  #keepRenewing(): void {
     this.#timer = setInterval(() => {
       this.#renewing = this.#renew();
     }, RENEW_MS);
   }
 
-  /** Ends the renewals. The state ends by itself. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#pause();
-  }
-
-  async #pause(): Promise<void> {
+  async #stopRenewing(): Promise<void> {
     clearInterval(this.#timer);
     await this.#renewing;
   }
@@ -65,7 +77,7 @@ export class HeldGate implements AsyncDisposable {
     try {
       this.#gate = await this.#admin.setGate(state, { ifRevision: revision, ttlMs: TTL_MS, timeoutMs: TTL_MS });
     } catch (error) {
-      if (error instanceof BusbarError && error.code !== 'CONFLICT') return; // The next renewal may come through.
+      if (isBusbarError(error) && error.code !== 'CONFLICT') return; // The next renewal may come through.
       this.#error ??= error;
       clearInterval(this.#timer);
     }

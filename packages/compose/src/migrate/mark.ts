@@ -1,12 +1,14 @@
 /** What a move writes into both stores beside the bus: followers read it. None of it is moved. */
 
 import { isBusbarError, type StateRecord, type Transport } from '@busbar/api/transport';
-import { CUT, MARK, MOVE } from './move.ts';
+import { CUT, MARK, MOVE, type MoveEnd } from './move.ts';
 
 /** Who fills the target. */
 export interface Mark {
   /** The name of the source. */
   readonly from: string;
+  /** The incarnation of the source. Another store may have its name later, and must not take this target for its own. */
+  readonly incarnation: string | undefined;
   /** When the move began, in milliseconds since 1970. */
   readonly startedAt: number;
 }
@@ -22,7 +24,7 @@ export interface Cut {
 }
 
 /** The mark of a target, or undefined. */
-export async function readMark({ kv }: Transport): Promise<Mark | undefined> {
+async function readMark({ kv }: Transport): Promise<Mark | undefined> {
   return parse<Mark>(await kv.get(MARK));
 }
 
@@ -47,7 +49,13 @@ export function recordOf(key: string, value: Mark | Cut | { readonly id: string 
   return { kind: 'kv', key, valueBase64, revision: 1, createRevision: 1, ttlLeftMs: undefined };
 }
 
-/** Removes the mark of a target that is open. One that is left over does no harm. */
+/** Whether a target holds the half copy of a move from `from`, which a new one may clear. */
+export async function isHalfCopyOf({ name, transport }: MoveEnd, target: Transport): Promise<boolean> {
+  const mark = await readMark(target);
+  return mark?.from === name && mark.incarnation === transport.past?.incarnation;
+}
+
+/** Removes the mark of a target whose move is complete. */
 export async function removeMark({ kv }: Transport): Promise<void> {
   await kv.delete(MARK).catch((error: unknown) => {
     if (!isBusbarError(error)) throw error;

@@ -6,7 +6,7 @@
 import { BusbarError, invalid, newId, type StateRecord } from '@busbar/api/transport';
 import { ExportDigest, exportOf, isPart } from './export-digest.ts';
 import { HeldGate } from './held-gate.ts';
-import { announceMove, readCut, readMark, readMoveId, recordOf, removeMark } from './mark.ts';
+import { announceMove, isHalfCopyOf, readCut, readMoveId, recordOf, removeMark } from './mark.ts';
 import {
   CUT,
   MARK,
@@ -42,7 +42,7 @@ export async function rollBack({ from, to }: MoveEnds): Promise<void> {
     });
   }
   await using target = await HeldGate.take(to.transport.admin, 'closed');
-  if ((await readMark(to.transport))?.from === from.name) {
+  if (await isHalfCopyOf(from, to.transport)) {
     await to.transport.admin.clear({ gateRevision: target.revision });
   }
   await target.change('open');
@@ -107,6 +107,7 @@ class Move {
     }
     checkEqual(differences);
     await this.#timed('cutover', async () => {
+      this.#target.assertHeld();
       await source.change('moved', this.#to.name);
       await this.#target.change('open');
     });
@@ -170,7 +171,7 @@ class Move {
     );
     // Retention deleted the last event that was copied, so all that are left are newer.
     if (isKnown && this.#lastEvent !== undefined) await this.#import(only(this.#export(), 'event'));
-    void source.revision;
+    source.assertHeld();
     await this.#keepCut();
     return digest;
   }
@@ -193,7 +194,8 @@ class Move {
   async #clearTarget(): Promise<void> {
     const { transport } = this.#to;
     if (!(await isEmpty(transport))) await transport.admin.clear({ gateRevision: this.#target.revision });
-    await this.#import([recordOf(MARK, { from: this.#from.name, startedAt: Date.now() })]);
+    const incarnation = this.#from.transport.past?.incarnation;
+    await this.#import([recordOf(MARK, { from: this.#from.name, incarnation, startedAt: Date.now() })]);
   }
 
   /** What differs in the target, in words. */

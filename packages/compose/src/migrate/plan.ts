@@ -2,7 +2,7 @@
 
 import type { Capabilities, Feature, Transport } from '@busbar/api/transport';
 import { ExportDigest, exportOf } from './export-digest.ts';
-import { readMark } from './mark.ts';
+import { isHalfCopyOf } from './mark.ts';
 import type { MoveEnds, MovePlan } from './move.ts';
 
 type Problem = MovePlan['problems'][number];
@@ -54,7 +54,7 @@ export async function conflicts({ from, to }: MoveEnds): Promise<Problem[]> {
       },
     ];
   }
-  const isOwn = target.state === 'moved' || (await readMark(to.transport))?.from === from.name;
+  const isOwn = target.state === 'moved' || (await isHalfCopyOf(from, to.transport));
   if (isOwn || (await isEmpty(to.transport))) return [];
   return [{ text: `${to.name} is not empty`, hint: 'Choose an empty store or another ns, or clear this one.' }];
 }

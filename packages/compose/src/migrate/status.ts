@@ -2,7 +2,7 @@
 
 import type { Gate } from '@busbar/api/transport';
 import { ExportDigest, exportOf } from './export-digest.ts';
-import { readMark } from './mark.ts';
+import { isHalfCopyOf } from './mark.ts';
 import type { MoveEnds } from './move.ts';
 
 /** The state of a move. */
@@ -14,13 +14,13 @@ export interface MoveStatus {
 }
 
 export async function moveStatus({ from, to }: MoveEnds): Promise<MoveStatus> {
-  const [source, target, mark] = await Promise.all([
+  const [source, target, isHalf] = await Promise.all([
     from.transport.admin.gate(),
     to.transport.admin.gate(),
-    readMark(to.transport),
+    isHalfCopyOf(from, to.transport),
   ]);
   const isDone = source.state === 'moved' && source.movedTo === to.name;
-  return { from: source, to: target, move: isDone ? 'done' : mark?.from === from.name ? 'half' : 'none' };
+  return { from: source, to: target, move: isDone ? 'done' : isHalf ? 'half' : 'none' };
 }
 
 /** Compares both stores, and returns what differs in words. After agents worked in the target it differs, of course. */
