@@ -1,5 +1,6 @@
 // Backups from a shell: export and import.
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
 import { needServer, startRedis } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import { type Shell, shell } from './shell.ts';
@@ -86,6 +87,12 @@ test.each([
   await using sh = shell();
   const ended = await sh.use({ args: ['import'], input });
   expect(ended).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(message) });
+});
+
+test('import names a backup that is packed', async () => {
+  await using sh = shell();
+  const ended = await sh.use({ args: ['import'], input: gzipSync('{"kind":"busbar","format":1}\n') });
+  expect(ended).toMatchObject({ code: 2, stderr: expect.stringMatching(/not text in UTF-8\nhint: .*gunzip/) });
 });
 
 test('import says which file it cannot read', async () => {

@@ -4,6 +4,7 @@
  */
 
 import { createReadStream } from 'node:fs';
+import { TextDecoder } from 'node:util';
 import { BusbarError, invalid, quote, type StateRecord } from '@busbar/api/transport';
 import { stdinChunks } from '../input/body.ts';
 
@@ -78,13 +79,21 @@ export class BackupReader {
     const decoder = new TextDecoder('utf-8', { fatal: true });
     let rest = '';
     for await (const chunk of this.#chunks) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+      const lines = (rest + decode(decoder, chunk)).split('\n');
       rest = lines.pop() ?? '';
       if (rest.length > MAX_LINE) throw invalid('a line is longer than 256 MiB', 'Check that this is a backup.');
       yield* lines;
     }
-    rest += decoder.decode();
+    rest += decode(decoder);
     if (rest !== '') yield rest;
+  }
+}
+
+function decode(decoder: TextDecoder, chunk?: Uint8Array): string {
+  try {
+    return decoder.decode(chunk, { stream: chunk !== undefined });
+  } catch {
+    throw invalid('the backup is not text in UTF-8', 'Unpack it first: gunzip -c backup.jsonl.gz | busbar import.');
   }
 }
 
