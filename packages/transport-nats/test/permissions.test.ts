@@ -5,6 +5,7 @@ import { type Bus, openBus } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 import { type NatsServer, needServer, startNats, startNatsCluster } from '@busbar/testbed';
 import { beforeEach, expect, test } from 'vitest';
+import { useEverything } from '../../../test/use-everything.ts';
 import { type NatsOptions, openNats, parseNatsUrl } from '../src/index.ts';
 
 beforeEach(({ skip }) => needServer('nats-server', skip));
@@ -167,30 +168,4 @@ function lacked({ warnings = [] }: Transport): string[] {
 
 function codeOf(error: unknown): unknown {
   return (error as { code?: unknown }).code;
-}
-
-async function useEverything(transport: Transport): Promise<void> {
-  const { queues, topics, kv, admin } = transport;
-  const seen = Promise.withResolvers<string | undefined>();
-  await topics.bind('work', 'news.>', { from: 'start' });
-  await using _subscription = await topics.subscribe('news.*', {}, ([event]) => seen.resolve(event?.topic));
-  const changed = Promise.withResolvers<void>();
-  await using _watch = await kv.watch('', (changes) => {
-    if (changes.some(({ kind }) => kind === 'put')) changed.resolve();
-  });
-  const waiting = queues.receive('work', { waitMs: 10_000 });
-  await topics.publish('news.today', [{ body: Buffer.from('x') }]);
-  expect(await seen.promise).toBe('news.today');
-  const [delivery] = await waiting;
-  await queues.settle([{ receipt: delivery?.receipt ?? '', action: 'reject', reason: 'no' }]);
-  expect(await admin.redrive('work')).toBe(1);
-  await queues.configure('work', { dedupeMs: 600_000 });
-  await queues.send('work', [{ id: '1', body: new Uint8Array(1), delayMs: 60_000, ttlMs: 90_000, orderingKey: 'k' }]);
-  expect(await admin.cancel('work', ['1'])).toMatchObject([{ status: 'done' }]);
-  await kv.put('key', Buffer.from('x'), { ttlMs: 60_000 });
-  await changed.promise;
-  for await (const _ of admin.exportState()) {
-  }
-  expect(await admin.deleteQueue('work')).toBe(true);
-  await admin.clear();
 }

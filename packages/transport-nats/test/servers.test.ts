@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { needServer, startNats, tempDir } from '@busbar/testbed';
 import { createUser } from '@nats-io/nkeys';
 import { beforeEach, expect, test } from 'vitest';
+import { useEverything } from '../../../test/use-everything.ts';
 import { openNats, parseNatsUrl } from '../src/index.ts';
 
 beforeEach(({ skip }) => needServer('nats-server', skip));
@@ -105,13 +106,13 @@ test.each([
   await using server = await startNats({ users: [{ user: 'agent', password: 'right' }] });
   await refused(server.urlAs(credentials));
   await using transport = await openNats(parseNatsUrl(server.urlAs('agent:right')));
-  await doEverything(transport);
+  await useEverything(transport);
 });
 
 test('a token', async () => {
   await using server = await startNats({ token: 'to/k@en' });
   await using transport = await openNats(parseNatsUrl(server.url));
-  await doEverything(transport);
+  await useEverything(transport);
   await refused(server.urlAs('hunter2'));
 });
 
@@ -124,7 +125,7 @@ test('an nkey', async () => {
     return file;
   };
   await using transport = await openNats(parseNatsUrl(`${server.url}?nkey=${fileOf('known.nk', known)}`));
-  await doEverything(transport);
+  await useEverything(transport);
   await refused(`${server.url}?nkey=${fileOf('unknown.nk', unknown)}`);
 });
 
@@ -144,7 +145,7 @@ test('by TLS, with the right certificates only', async () => {
   const { ca = '', wrongCa = '' } = server.certificates ?? {};
   const options = parseNatsUrl(server.url);
   await using transport = await openNats({ ...options, tls: { ca } });
-  await doEverything(transport);
+  await useEverything(transport);
   for (const tls of [{}, { ca: wrongCa }]) {
     await expect(openNats({ ...options, tls })).rejects.toMatchObject({
       code: 'UNAVAILABLE',
@@ -162,26 +163,4 @@ async function refused(url: string): Promise<void> {
   const error: unknown = await openNats(parseNatsUrl(url)).catch((reason: unknown) => reason);
   expect(error).toMatchObject({ code: 'PERMISSION_DENIED', retryable: false, hint: expect.any(String) });
   expect(`${(error as Error).stack} ${JSON.stringify(error)}`).not.toContain('hunter2');
-}
-
-async function doEverything(transport: Awaited<ReturnType<typeof openNats>>): Promise<void> {
-  const { queues, topics, kv, admin } = transport;
-  const seen = Promise.withResolvers<string | undefined>();
-  await topics.bind('work', 'news.>', { from: 'start' });
-  await using _subscription = await topics.subscribe('news.*', {}, ([event]) => seen.resolve(event?.topic));
-  const changed = Promise.withResolvers<void>();
-  await using _watch = await kv.watch('', (changes) => {
-    if (changes.some(({ kind }) => kind === 'put')) changed.resolve();
-  });
-  const waiting = queues.receive('work', { waitMs: 10_000 });
-  await topics.publish('news.today', [{ body: Buffer.from('x') }]);
-  expect(await seen.promise).toBe('news.today');
-  const [delivery] = await waiting;
-  await queues.settle([{ receipt: delivery?.receipt ?? '', action: 'retry', reason: 'again' }]);
-  await queues.send('work', [{ body: new Uint8Array(1), delayMs: 1, ttlMs: 10_000, orderingKey: 'k' }]);
-  await kv.put('key', Buffer.from('x'), { ttlMs: 60_000 });
-  await changed.promise;
-  for await (const _ of admin.exportState()) {
-  }
-  await admin.clear();
 }

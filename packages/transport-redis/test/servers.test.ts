@@ -2,6 +2,7 @@
 
 import { needServer, startRedis } from '@busbar/testbed';
 import { beforeEach, expect, test } from 'vitest';
+import { useEverything } from '../../../test/use-everything.ts';
 import { openRedis, parseRedisUrl } from '../src/index.ts';
 
 beforeEach(({ skip }) => needServer('redis-server', skip));
@@ -39,7 +40,7 @@ test('a user with the permissions of the README can do everything', async () => 
   await using transport = await openRedis(parseRedisUrl(server.urlAs('agent:secret')));
   expect(transport.capabilities.durability).toBe('none');
   expect(transport.warnings?.[0]?.hint).toContain('config|get');
-  await doEverything(transport);
+  await useEverything(transport);
 });
 
 test('with config|get the transport declares the durability of the server', async () => {
@@ -75,7 +76,7 @@ test('TLS needs the right certificates', async () => {
   const ca = server.certificates?.ca ?? '';
   const options = parseRedisUrl(server.url);
   await using transport = await openRedis({ ...options, tls: { ca } });
-  await doEverything(transport);
+  await useEverything(transport);
   await expect(openRedis(options)).rejects.toMatchObject({
     code: 'UNAVAILABLE',
     message: expect.stringContaining('TLS'),
@@ -117,25 +118,3 @@ test('database and clientName are used', async () => {
   expect(String(await server.call('INFO', 'keyspace'))).toMatch(/^db3:keys=/m);
   expect(String(await server.call('CLIENT', 'LIST'))).toContain('name=agent-7');
 });
-
-async function doEverything(transport: Awaited<ReturnType<typeof openRedis>>): Promise<void> {
-  const { queues, topics, kv, admin } = transport;
-  const seen = Promise.withResolvers<string | undefined>();
-  await topics.bind('work', 'news.>', { from: 'start' });
-  await using _subscription = await topics.subscribe('news.*', {}, ([event]) => seen.resolve(event?.topic));
-  const changed = Promise.withResolvers<void>();
-  await using _watch = await kv.watch('', (changes) => {
-    if (changes.some(({ kind }) => kind === 'put')) changed.resolve();
-  });
-  const waiting = queues.receive('work', { waitMs: 10_000 });
-  await topics.publish('news.today', [{ body: Buffer.from('x') }]);
-  expect(await seen.promise).toBe('news.today');
-  const [delivery] = await waiting;
-  await queues.settle([{ receipt: delivery?.receipt ?? '', action: 'retry', reason: 'again' }]);
-  await queues.send('work', [{ body: new Uint8Array(1), delayMs: 1, ttlMs: 10_000, orderingKey: 'k' }]);
-  await kv.put('key', Buffer.from('x'), { ttlMs: 60_000 });
-  await changed.promise;
-  for await (const _ of admin.exportState()) {
-  }
-  await admin.clear();
-}

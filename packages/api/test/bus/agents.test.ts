@@ -168,7 +168,7 @@ describe.each(backends)('agents over %s', (backend) => {
       agent.handle<number>('job', async (msg) => {
         most[index] = Math.max(most[index]!, agent.load);
         handled.set(msg.body, (handled.get(msg.body) ?? 0) + 1);
-        await new Promise((resolve) => setTimeout(resolve, 2));
+        await new Promise(setImmediate);
       });
     }
     await Promise.all(Array.from({ length: 200 }, (_, n) => buses[0]!.send('worker', 'job', n)));
@@ -287,11 +287,17 @@ describe.each(backends)('agents over %s', (backend) => {
     const evictions: string[] = [];
     const agent = await bus.agent('agent', { presenceTtlMs: 200, onEvicted: () => void evictions.push(agent.state) });
     const online = async (): Promise<AgentInfo[]> => bus.agents({ online: true });
-    for (let n = 0; n < 5; n += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    const key = `$live/agent/${agent.instance}`;
+    let [leftMs, renewals] = [0, 0];
+    const renewed = async (): Promise<number> => {
       expect(await online()).toHaveLength(1);
-    }
-    await bus.transport.kv.delete(`$live/agent/${agent.instance}`);
+      const { ttlLeftMs = 0 } = (await bus.transport.kv.get(key)) ?? {};
+      if (ttlLeftMs > leftMs) renewals += 1;
+      leftMs = ttlLeftMs;
+      return renewals;
+    };
+    await expect.poll(renewed, { interval: 10, timeout: 5_000 }).toBeGreaterThan(4);
+    await bus.transport.kv.delete(key);
     await expect.poll(() => evictions).toEqual(['evicted']);
     expect(await online()).toHaveLength(1);
     expect(agent.state).toBe('online');

@@ -13,9 +13,19 @@ describe.each(backends)('leases over %s', (backend) => {
     const agent = await bus.agent('agent', { leaseMs: 400 });
     let runs = 0;
     let done = 0;
+    const { admin } = bus.transport;
     agent.handle('long', async (_, ctx) => {
       runs += 1;
-      await new Promise((resolve) => setTimeout(resolve, 1500));
+      let [leftMs, renewals] = [0, 0];
+      const renewed = async (): Promise<number> => {
+        const { messages } = await admin.browse('$inbox.agent', { state: 'leased' });
+        const left = messages[0]?.leaseLeftMs ?? 0;
+        if (left > leftMs) renewals += 1;
+        leftMs = left;
+        return renewals;
+      };
+      // More renewals than one lease has room for.
+      await expect.poll(renewed, { interval: 10, timeout: 5_000 }).toBeGreaterThan(4);
       await ctx.extend();
       expect(ctx.signal.aborted).toBe(false);
       done += 1;
@@ -102,8 +112,16 @@ describe('leases', () => {
     expect(calls[0]!.map(({ receipt, action }) => `${action} ${receipt}`)).toEqual(['extend a', 'extend b']);
     for (const lease of held) await leases.settle(lease, { receipt: lease.receipt, action: 'ack' });
     const count = calls.length;
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    expect(calls).toHaveLength(count);
+    // One that is held beside them is renewed three times more; they are not.
+    const other = leases.hold(delivery('c', 60));
+    const renewedOf = (receipt: string) =>
+      calls
+        .slice(count)
+        .flat()
+        .filter((call) => call.receipt === receipt).length;
+    await expect.poll(() => renewedOf('c')).toBeGreaterThan(2);
+    expect(renewedOf('a') + renewedOf('b')).toBe(0);
+    await leases.settle(other, { receipt: other.receipt, action: 'ack' });
     leases.close();
   });
 
