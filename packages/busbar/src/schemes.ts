@@ -3,9 +3,10 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { BusbarError, didYouMean, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
-import type { MigratePart, MigrateParts } from '@busbar/compose';
+import type { MigrateParts } from '@busbar/compose';
 import type { UrlHarnessOptions } from '@busbar/conformance';
-import { checkControlCharacters, checkSetting, maskUrl, parseMigrateUrl, withParameter } from './bus-url.ts';
+import { checkControlCharacters, checkSetting, maskUrl, withParameter } from './bus-url.ts';
+import { parseComposedUrl } from './composed-url.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
 
@@ -88,17 +89,22 @@ const SCHEMES: readonly Scheme[] = [
       return (url) => openMigrate(migrateParts(url));
     },
     isMissing: async (url) => {
-      const { from, to } = parseMigrateUrl(url);
-      return (await isMissing(from)) && (await isMissing(to));
+      const { part } = parseComposedUrl(url);
+      return (await isMissing(part('from'))) && (await isMissing(part('to')));
     },
   },
 ];
 
 /** The two buses of a `migrate:` URL. */
 export function migrateParts(url: string): MigrateParts {
-  const { from, to, waitForServerMs } = parseMigrateUrl(url);
-  const part = (one: string): MigratePart => ({ name: maskUrl(one), open: () => openUrl(one, waitForServerMs) });
-  return { from: part(from), to: part(to) };
+  return { from: partAt(url, 'from'), to: partAt(url, 'to') };
+}
+
+/** One of the buses of a composed URL. */
+function partAt(url: string, name: string): { readonly name: string; readonly open: () => Promise<Transport> } {
+  const { part, waitForServerMs } = parseComposedUrl(url);
+  const inner = part(name);
+  return { name: maskUrl(inner), open: () => openUrl(inner, waitForServerMs) };
 }
 
 function hubScheme(names: readonly string[], bare: string): Scheme {

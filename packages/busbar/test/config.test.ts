@@ -396,3 +396,62 @@ describe('a bad config file', () => {
     expect(refusal(() => locateIn(dir.path, 'team')).message).toMatch(/is not JSON/);
   });
 });
+
+describe('variables in a config file', () => {
+  const buses = {
+    cache: `redis://:\${PASSWORD}@db`,
+    whole: `\${WHOLE}`,
+    both: `migrate:?from=\${WHOLE}&to=cache`,
+    mixed: `migrate:?from=redis%3A%2F%2F%3A\${PASSWORD}%40db&to=sqlite`,
+    bad: `redis://\${A B}@db`,
+  };
+  const env = { PASSWORD: 'a b@%', WHOLE: 'redis://:x%40y@host' };
+  const at = async (bus: string, variables: Environment = env): Promise<string> => {
+    await using dir = tempDir();
+    writeFileSync(dir.join('busbar.config.json'), JSON.stringify({ bus, buses }));
+    return locateIn(dir.path, undefined, variables).url;
+  };
+
+  test('are escaped unless they are the whole value', async () => {
+    expect(await at('cache')).toBe('redis://:a%20b%40%25@db');
+    expect(await at('whole')).toBe(env.WHOLE);
+    expect(await at(`\${WHOLE}`)).toBe(env.WHOLE);
+    const parts = new URLSearchParams((await at('both')).split('?')[1]);
+    expect(Object.fromEntries(parts)).toEqual({ from: env.WHOLE, to: 'redis://:a%20b%40%25@db' });
+  });
+
+  test.each([
+    ['cache', {}, 'needs the environment variable PASSWORD'],
+    ['cache', { PASSWORD: '' }, 'needs the environment variable PASSWORD'],
+    ['mixed', env, 'has a variable inside an inner URL'],
+    ['bad', env, 'has an illegal variable'],
+  ])('%s with %j is refused: it %s', async (bus, variables, text) => {
+    await expect(at(bus, variables)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(text),
+    });
+  });
+});
+
+test('a bus that is made of itself is refused', async () => {
+  await using dir = tempDir();
+  const buses = { a: 'migrate:?from=b&to=sqlite', b: 'migrate:?from=redis&to=a' };
+  writeFileSync(dir.join('busbar.config.json'), JSON.stringify({ bus: 'a', buses }));
+  expect(refusal(() => locateIn(dir.path)).message).toContain('buses.a contains itself: a > b > a');
+});
+
+test('the published schema has the keys and patterns of the parser', () => {
+  const schema = JSON.parse(readFileSync(new URL('../busbar.config.schema.json', import.meta.url), 'utf8'));
+  const { properties } = schema;
+  const refused = (config: unknown): string => refusal(() => parseConfig(JSON.stringify(config), 'f')).hint;
+  expect(refused({ x: 1 })).toContain(Object.keys(properties).join(', '));
+  const [, bus] = properties.buses.additionalProperties.oneOf;
+  expect(refused({ buses: { a: {} } })).toContain(Object.keys(bus.properties).join(', '));
+  expect(refused({ buses: { 'a b': 'sqlite' } })).toContain(properties.buses.propertyNames.pattern.slice(1, -1));
+  const ns = new RegExp(bus.properties.ns.pattern);
+  for (const text of ['team', 'a.b/c+~', '', 'a b', 'x'.repeat(65)]) {
+    const parse = (): unknown => parseConfig(JSON.stringify({ buses: { a: { url: 'sqlite', ns: text } } }), 'f');
+    if (ns.test(text)) parse();
+    else refusal(parse);
+  }
+});

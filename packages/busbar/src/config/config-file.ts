@@ -23,7 +23,7 @@ export interface ConfiguredBus {
 
 const FILE = 'busbar.config.json';
 const OWNER_HINT = 'Change its owner, or name the bus by a URL: with --url or MESSAGE_BUS. Then the file is not read.';
-const KEYS = ['bus', 'buses'];
+const KEYS = ['$schema', 'bus', 'buses'];
 const BUS_KEYS = ['url', 'ns'];
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 

@@ -4,9 +4,11 @@ import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { checkFilePath } from '@busbar/api/driver';
 import { invalid, quote } from '@busbar/api/transport';
-import { inNamespace, resolveMigrateUrl } from '../bus-url.ts';
+import { inNamespace } from '../bus-url.ts';
+import { composedScheme, resolveComposedUrl } from '../composed-url.ts';
 import { type BusName, parseBusName, unknownBus } from '../schemes.ts';
 import { type ConfigFile, type ConfiguredBus, readConfigFile } from './config-file.ts';
+import { fillVariables } from './fill-variables.ts';
 import { findProjectFolder, makeProjectFolder, type ProjectFolder } from './project-folder.ts';
 
 /** A bus, and where its name came from. */
@@ -56,10 +58,11 @@ export function locateBus(
   env: Environment = environment(),
   cwd: string = workingFolder(),
 ): LocatedBus {
-  if (named !== undefined) return locate(named, origin, cwd);
-  if (env.MESSAGE_BUS !== undefined) return locate(env.MESSAGE_BUS, 'MESSAGE_BUS', cwd);
+  const place = { base: cwd, cwd, env, within: [] };
+  if (named !== undefined) return locate(named, origin, place);
+  if (env.MESSAGE_BUS !== undefined) return locate(env.MESSAGE_BUS, 'MESSAGE_BUS', place);
   const file = readConfigFile(cwd);
-  if (file?.bus !== undefined) return locateInFile(file.bus, file);
+  if (file?.bus !== undefined) return locateInFile(file.bus, file, env);
   return { ...defaultFile(SQLITE, cwd), origin: 'default' };
 }
 
@@ -68,60 +71,64 @@ export function createProjectFolder({ folder }: LocatedBus): void {
   if (folder !== undefined) makeProjectFolder(folder);
 }
 
-function locate(value: string, what: string, cwd: string): LocatedBus {
+/** What the meaning of a name depends on. */
+interface Place {
+  /** Where relative paths start. */
+  readonly base: string;
+  readonly cwd: string;
+  readonly env: Environment;
+  /** The names of the config file that are being resolved: composed buses may name others. */
+  readonly within: readonly string[];
+}
+
+type FoundBus = Omit<LocatedBus, 'origin'>;
+
+function locate(value: string, what: string, place: Place): LocatedBus {
   const named = parseBusName(value, what);
-  if (named.kind !== 'word') return { ...resolveUrl(named, cwd, cwd, what), origin: what };
-  const file = readConfigFile(cwd);
+  if (named.kind !== 'word') return { ...resolveUrl(named, what, place), origin: what };
+  const file = readConfigFile(place.cwd);
   const bus = file?.buses.get(named.word);
   if (file === undefined || bus === undefined) throw unknownBus(named.word, what, [...(file?.buses.keys() ?? [])]);
-  return { ...resolveConfigured(bus, named.word, file, cwd), origin: `${what}, ${file.path}` };
+  return { ...resolveConfigured(bus, named.word, file, place), origin: `${what}, ${file.path}` };
 }
 
-function locateInFile(value: string, file: ConfigFile): LocatedBus {
+function locateInFile(value: string, file: ConfigFile, env: Environment): LocatedBus {
   const what = `${file.path}: bus`;
   const folder = dirname(file.path);
-  const named = parseBusName(value, what);
-  if (named.kind !== 'word') return { ...resolveUrl(named, folder, folder, what), origin: file.path };
+  const place = { base: folder, cwd: folder, env, within: [] };
+  const named = parseBusName(fillVariables(value, what, env), what);
+  if (named.kind !== 'word') return { ...resolveUrl(named, what, place), origin: file.path };
   const bus = file.buses.get(named.word);
   if (bus === undefined) throw unknownBus(named.word, what, [...file.buses.keys()]);
-  return { ...resolveConfigured(bus, named.word, file, folder), origin: file.path };
+  return { ...resolveConfigured(bus, named.word, file, place), origin: file.path };
 }
 
-function resolveConfigured(
-  bus: ConfiguredBus,
-  name: string,
-  file: ConfigFile,
-  cwd: string,
-): Omit<LocatedBus, 'origin'> {
+function resolveConfigured(bus: ConfiguredBus, name: string, file: ConfigFile, place: Place): FoundBus {
   const what = `${file.path}: buses.${name}`;
-  const named = parseBusName(bus.url, what);
+  const within = [...place.within, name];
+  if (place.within.includes(name)) throw invalid(`${what} contains itself: ${within.join(' > ')}`, 'Name another bus.');
+  const named = parseBusName(fillVariables(bus.url, what, place.env), what);
   if (named.kind === 'word') throw unknownBus(named.word, what, []);
-  const located = resolveUrl(named, dirname(file.path), cwd, what);
+  const located = resolveUrl(named, what, { ...place, base: dirname(file.path), within });
   if (bus.ns === undefined) return located;
   if (/[?&]ns=/.test(located.url)) throw invalid(`${what} has ns twice`, 'Give ns in the URL or as a key, not both.');
   return { ...located, url: inNamespace(located.url, bus.ns) };
 }
 
-/** Relative paths start from `base`. */
-function resolveUrl(
-  named: Exclude<BusName, { kind: 'word' }>,
-  base: string,
-  cwd: string,
-  what: string,
-): Omit<LocatedBus, 'origin'> {
-  if (named.scheme === 'migrate') return resolveMigrate(named.kind === 'url' ? named.url : 'migrate:', base, cwd, what);
+function resolveUrl(named: Exclude<BusName, { kind: 'word' }>, what: string, place: Place): FoundBus {
+  const url = named.kind === 'url' ? named.url : `${named.scheme}:`;
+  if (composedScheme(url) !== undefined) return resolveComposed(url, what, place);
   const where = Object.hasOwn(FILE_SCHEMES, named.scheme) ? FILE_SCHEMES[named.scheme] : undefined;
-  if (named.kind === 'url')
-    return where === undefined ? { url: named.url } : resolveFileUrl(where, named.url, base, cwd, what);
-  return where === undefined ? { url: `${named.scheme}:` } : defaultFile(where, cwd);
+  if (where === undefined) return { url };
+  if (named.kind === 'url') return resolveFileUrl(where, url, what, place);
+  return defaultFile(where, place.cwd);
 }
 
-/** Both buses by their complete URLs. The project's folder is created if one of them is in it. */
-function resolveMigrate(url: string, base: string, cwd: string, what: string): Omit<LocatedBus, 'origin'> {
+/** The parts by their complete URLs. The project's folder is created if one of them is in it. */
+function resolveComposed(url: string, what: string, place: Place): FoundBus {
   let folder: ProjectFolder | undefined;
-  const resolved = resolveMigrateUrl(url, what, (part, partOfWhat) => {
-    const named = parseBusName(part, partOfWhat);
-    const located = named.kind === 'word' ? locate(part, partOfWhat, cwd) : resolveUrl(named, base, cwd, partOfWhat);
+  const resolved = resolveComposedUrl(url, what, (part, partOfWhat) => {
+    const located = locate(part, partOfWhat, place);
     folder ??= located.folder;
     return located.url;
   });
@@ -145,13 +152,7 @@ const FILE_SCHEMES: Readonly<Record<string, FileScheme>> = {
 /** Longer names of the same schemes. */
 const ALIASES: Readonly<Record<string, string>> = { 'zeromq:': 'zmq:', 'websocket:': 'ws:' };
 
-function resolveFileUrl(
-  where: FileScheme,
-  url: string,
-  base: string,
-  cwd: string,
-  what: string,
-): Omit<LocatedBus, 'origin'> {
+function resolveFileUrl(where: FileScheme, url: string, what: string, { base, cwd }: Place): FoundBus {
   const [, scheme = '', rest = '', query = ''] = /^([^:]*:)([^?#]*)(.*)$/s.exec(url) ?? [];
   const whole = (ALIASES[scheme] ?? scheme) + rest;
   if (rest === '' || whole === where.prefix) {

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import type { Capabilities, Gate, Transport } from '@busbar/api/transport';
 import { isBusbarError, newId } from '@busbar/api/transport';
 import type { MigratePart } from '@busbar/compose';
-import { isMigrateUrl } from '../../bus-url.ts';
+import { composedScheme } from '../../composed-url.ts';
 import { migrateParts, openUrl } from '../../schemes.ts';
 import { formatDuration } from '../input/durations.ts';
 import { mailboxes } from '../mail/mailbox.ts';
@@ -75,7 +75,7 @@ const REACHES: Readonly<Record<Capabilities['reach'], string>> = {
 
 /** Which of its two buses carries a bus that may move; no findings for other URLs. */
 export async function checkParts(url: string, session: Session): Promise<Finding[]> {
-  if (!isMigrateUrl(url)) return [];
+  if (composedScheme(url) !== 'migrate') return [];
   const { from, to } = migrateParts(url);
   const [source, target] = await Promise.all([gateOf(from, session), gateOf(to, session)]);
   const isMoved = source === undefined || source.movedTo !== undefined;

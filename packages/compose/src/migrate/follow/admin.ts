@@ -2,8 +2,9 @@
 
 import type { AdminDriver, CallContext } from '@busbar/api/driver';
 import type { StateRecord } from '@busbar/api/transport';
+import { boundsOf, ownError } from '../../inner/calls.ts';
 import { isPart } from '../export-digest.ts';
-import { boundsOf, type MigrateCalls, ownError } from './calls.ts';
+import type { MigrateCalls } from './calls.ts';
 
 export function openAdmin(calls: MigrateCalls): AdminDriver {
   return {

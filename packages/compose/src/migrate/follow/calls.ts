@@ -1,7 +1,7 @@
 /** Calls to the store that carries the bus. One that a closed gate refuses waits, and is made again. */
 
 import type { CallContext } from '@busbar/api/driver';
-import { BusbarError, type CallOptions, toBusbarError } from '@busbar/api/transport';
+import { ownError } from '../../inner/calls.ts';
 import type { Follower } from './follower.ts';
 import type { Carrier } from './side.ts';
 
@@ -59,15 +59,4 @@ export class MigrateCalls {
       throw ownError(error);
     }
   }
-}
-
-/** The bounds of a call of an inner transport: those of the outer one. */
-export function boundsOf({ deadline, signal }: CallContext): Required<CallOptions> {
-  return { timeoutMs: Math.max(1, deadline - performance.now()), signal };
-}
-
-/** The same error without the operation and the transport, which the outer transport adds. */
-export function ownError(error: unknown): BusbarError {
-  const { code, message, hint, outcome, retryable, cause } = toBusbarError(error);
-  return new BusbarError(code, message, { hint, outcome, retryable, cause });
 }

@@ -8,7 +8,7 @@ import {
   type TopicEvent,
   type TopicSubscription,
 } from '@busbar/api/transport';
-import { ownError } from './calls.ts';
+import { ownError } from '../../inner/calls.ts';
 import type { Carrier } from './side.ts';
 
 const MAX_BYTES = 4 * 1024 * 1024;

@@ -2,8 +2,9 @@
 
 import type { KvDriver, PageQuery } from '@busbar/api/driver';
 import type { CallOptions, KeyValue, KvEntry } from '@busbar/api/transport';
+import { boundsOf } from '../../inner/calls.ts';
 import { isOfMoves } from '../move.ts';
-import { boundsOf, type MigrateCalls } from './calls.ts';
+import type { MigrateCalls } from './calls.ts';
 import { MigrateWatchCursor } from './watch-cursor.ts';
 
 export function openKv(calls: MigrateCalls): KvDriver {

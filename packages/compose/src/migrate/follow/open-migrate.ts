@@ -12,9 +12,9 @@ import {
   type Transport,
   type Warning,
 } from '@busbar/api/transport';
+import { weakest } from '../../inner/capabilities.ts';
 import { openAdmin } from './admin.ts';
 import { MigrateCalls } from './calls.ts';
-import { weakest } from './capabilities.ts';
 import { Follower } from './follower.ts';
 import { openKv } from './kv.ts';
 import { openQueues } from './queues.ts';
@@ -77,6 +77,12 @@ function checkParts(sides: readonly [Side, Side]): void {
   });
 }
 
+/** What the weaker of both lacks from the start. */
+const MISSING = {
+  calls: 'Requests go over queues, so that they move with the bus.',
+  gate: 'A migrate transport follows the gates of its parts.',
+} as const;
+
 class MigrateDriver implements Driver {
   readonly name = 'migrate';
   readonly capabilities: Driver['capabilities'];
@@ -94,7 +100,10 @@ class MigrateDriver implements Driver {
     this.#follower = follower;
     this.#reports = reports;
     const transports = sides.flatMap(({ transport }) => transport ?? []);
-    this.capabilities = weakest(transports.map(({ capabilities }) => capabilities));
+    this.capabilities = weakest(
+      transports.map(({ capabilities }) => capabilities),
+      MISSING,
+    );
     this.warnings = transports.flatMap(({ warnings = [] }) => warnings);
     const calls = new MigrateCalls(follower);
     this.queues = openQueues(calls);

@@ -2,7 +2,8 @@
 
 import type { CallContext, PreparedMessage, QueueDriver, ReceiveRequest } from '@busbar/api/driver';
 import type { Delivery, MessageInput, SendResult, Settlement, SettleResult } from '@busbar/api/transport';
-import { boundsOf, type MigrateCalls, ownError } from './calls.ts';
+import { boundsOf, ownResult, toInput } from '../../inner/calls.ts';
+import type { MigrateCalls } from './calls.ts';
 import { type Carrier, untag } from './side.ts';
 
 export function openQueues(calls: MigrateCalls): QueueDriver {
@@ -33,7 +34,7 @@ export async function sendAll<R extends SendResult>(
       return { carrier, results: await send(carrier, inputs) };
     });
     const refused = left.filter((_, index) => isRefused(sent.results[index]));
-    for (const [index, result] of sent.results.entries()) results[left[index]?.index ?? 0] = withOwnError(result);
+    for (const [index, result] of sent.results.entries()) results[left[index]?.index ?? 0] = ownResult(result);
     left = refused;
     const [first] = refused;
     if (first !== undefined) await calls.refused(sent.carrier, results[first.index]?.error, context);
@@ -41,18 +42,8 @@ export async function sendAll<R extends SendResult>(
   return results;
 }
 
-/** The error of a result names the outer transport, as every error does. */
-function withOwnError<R extends SendResult>(result: R): R {
-  return result.error === undefined ? result : { ...result, error: ownError(result.error) };
-}
-
 function isRefused(result: SendResult | undefined): boolean {
   return result?.status === 'failed' && result.error?.code === 'CONFLICT';
-}
-
-/** The input of a message that was prepared: the inner transport prepares it again. */
-function toInput({ sentAt: _sentAt, topic: _topic, ...input }: PreparedMessage): MessageInput {
-  return input;
 }
 
 /** A receipt of a store that was left is lost, and so is each one of a store that is closed. */

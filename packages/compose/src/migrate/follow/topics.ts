@@ -2,7 +2,8 @@
 
 import { type CallContext, type EventCursor, positionExpired, type TopicDriver } from '@busbar/api/driver';
 import { type From, isBusbarError } from '@busbar/api/transport';
-import { boundsOf, type MigrateCalls, ownError } from './calls.ts';
+import { boundsOf, ownError } from '../../inner/calls.ts';
+import type { MigrateCalls } from './calls.ts';
 import { MigrateEventCursor } from './event-cursor.ts';
 import { sendAll } from './queues.ts';
 import { Carrier, untag } from './side.ts';

@@ -2,8 +2,8 @@
 
 import { Condition, type Cursor } from '@busbar/api/driver';
 import { BusbarError, type CallOptions, type KvChange, type KvWatch } from '@busbar/api/transport';
+import { ownError } from '../../inner/calls.ts';
 import { isOfMoves } from '../move.ts';
-import { ownError } from './calls.ts';
 import type { Carrier } from './side.ts';
 
 export class MigrateWatchCursor implements Cursor<KvChange> {

@@ -1,21 +1,16 @@
-/** The capabilities of a transport over two stores: the weaker of both, from the start. */
+/** The capabilities of a transport over several stores. */
 
 import { type Capabilities, declareFeatures, type Feature } from '@busbar/api/transport';
 
 const DURABILITY = ['none', 'process', 'power'] as const;
-const REACH = ['process', 'host', 'network'] as const;
+export const REACH = ['process', 'host', 'network'] as const;
 
-const REASONS = {
-  calls: 'Requests go over queues, so that they move with the bus.',
-  gate: 'A migrate transport follows the gates of its parts.',
-} as const;
-
-/** What holds in each of the stores. */
-export function weakest(all: readonly Capabilities[]): Capabilities {
+/** What holds in each of the stores. Features in `reasons` are missing for a reason of the transport itself. */
+export function weakest(all: readonly Capabilities[], reasons: Capabilities['reasons']): Capabilities {
   const least = (read: (each: Capabilities) => number): number => Math.min(...all.map(read));
   const most = (read: (each: Capabilities) => number): number => Math.max(...all.map(read));
   return {
-    ...declareFeatures({ ...reasonsOf(all), ...REASONS }),
+    ...declareFeatures({ ...reasonsOf(all), ...reasons }),
     durability: DURABILITY[least(({ durability }) => DURABILITY.indexOf(durability))] ?? 'none',
     reach: REACH[least(({ reach }) => REACH.indexOf(reach))] ?? 'process',
     lease: all.some(({ lease }) => lease === 'connection') ? 'connection' : 'timed',
