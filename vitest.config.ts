@@ -1,7 +1,9 @@
 // The one test configuration: every package is tested from source.
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 import { SummaryReporter } from './test/summary-reporter.ts';
 
+/** `npm run test:full`: longer schedules, and the files named `.full.test.ts`. */
+const isFull = process.env['BUSBAR_FULL'] === '1';
 const conditions = ['@busbar/source', 'module', 'node', 'development|production'];
 
 export default defineConfig({
@@ -9,6 +11,7 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     include: ['**/test/**/*.test.ts'], // also below --dir, the folder of one package
+    exclude: [...configDefaults.exclude, ...(isFull ? [] : ['**/*.full.test.ts'])],
     setupFiles: ['test/silence.ts'],
     reporters: ['default', new SummaryReporter()],
     pool: 'forks', // native modules and child processes: one process a file

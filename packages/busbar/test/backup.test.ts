@@ -23,7 +23,7 @@ const linesOf = (text: string): { kind: string; records?: number }[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as { kind: string });
 
-test('export to a file and import into a new bus: everything is there, and a repeated import adds nothing', {
+test.concurrent('export to a file and import into a new bus: everything is there, and a repeated import adds nothing', {
   timeout: 60_000,
 }, async () => {
   await using sh = await filled();
@@ -49,7 +49,7 @@ test('export to a file and import into a new bus: everything is there, and a rep
   expect(await sh.out('tail', '--from', 'start', '--stop-at-end', '--raw', ...other)).toContain('ä\u001b[31m');
 });
 
-test('a pipe from export to import moves a bus to another backend', async ({ skip }) => {
+test.concurrent('a pipe from export to import moves a bus to another backend', async ({ skip }) => {
   await needServer('redis-server', skip);
   await using server = await startRedis();
   await using sh = await filled();
@@ -59,7 +59,7 @@ test('a pipe from export to import moves a bus to another backend', async ({ ski
   expect(await sh.out('recv', '@a', '--url', server.url)).toContain('two');
 });
 
-test('a file that exists is kept without --force, and a missing bus is an empty backup', async () => {
+test.concurrent('a file that exists is kept without --force, and a missing bus is an empty backup', async () => {
   await using sh = shell();
   writeFileSync(sh.dir.join('backup.jsonl'), 'mine');
   expect(await sh.run('export', 'backup.jsonl')).toMatchObject({ code: 6, stderr: expect.stringContaining('--force') });
@@ -70,7 +70,7 @@ test('a file that exists is kept without --force, and a missing bus is an empty 
   expect(await sh.run('export', 'none/backup.jsonl')).toMatchObject({ code: 3 });
 });
 
-test.each([
+test.concurrent.each([
   ['', 2, /not whole: its last line is missing/],
   ['{"kind":"busbar","format":1}\n', 2, /not whole: its last line is missing/],
   ['{"kind":"busbar","format":1}\n{"kind":"end","records":2}\n', 2, /not whole: 2 records are named, 0 are there/],
@@ -89,13 +89,13 @@ test.each([
   expect(ended).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(message) });
 });
 
-test('import names a backup that is packed', async () => {
+test.concurrent('import names a backup that is packed', async () => {
   await using sh = shell();
   const ended = await sh.use({ args: ['import'], input: gzipSync('{"kind":"busbar","format":1}\n') });
   expect(ended).toMatchObject({ code: 2, stderr: expect.stringMatching(/not text in UTF-8\nhint: .*gunzip/) });
 });
 
-test('import says which file it cannot read', async () => {
+test.concurrent('import says which file it cannot read', async () => {
   await using sh = shell();
   expect(await sh.run('import', 'none.jsonl')).toMatchObject({
     code: 3,

@@ -1,9 +1,9 @@
 // Dead letters from a shell.
 import { connect } from 'busbar';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { shell } from './shell.ts';
 
-test('are listed with their reasons, redriven and purged', async () => {
+test.concurrent('are listed with their reasons, redriven and purged', async () => {
   await using sh = shell();
   await sh.out('register', '@a');
   for (const body of ['1', '2', '3']) await sh.out('send', '@a', body);
@@ -35,7 +35,7 @@ test('are listed with their reasons, redriven and purged', async () => {
   expect(await sh.run('dead', 'list', '@a')).toMatchObject({ code: 0, stdout: '' });
 });
 
-test.each([
+test.concurrent.each([
   [['dead'], /ACTION is missing/],
   [['dead', 'list'], /QUEUE is missing/],
   [['dead', 'lsit', 'q'], /unknown action .*\nhint: Did you mean list\?/],
@@ -48,12 +48,12 @@ test.each([
   expect(await sh.run(...args)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(message) });
 });
 
-test('of an unknown queue (3)', async () => {
+test.concurrent('of an unknown queue (3)', async () => {
   await using sh = shell();
   expect(await sh.run('dead', 'list', 'none')).toMatchObject({ code: 3, stdout: '' });
 });
 
-test('of an agent or a subscription are found by the name that people know', async () => {
+test.concurrent('of an agent or a subscription are found by the name that people know', async () => {
   await using sh = shell();
   await sh.out('register', 'bob');
   await sh.out('send', 'bob', '"first"', '--attempts', '1');
@@ -66,9 +66,10 @@ test('of an agent or a subscription are found by the name that people know', asy
   const options = { durableName: 'audit', maxAttempts: 1 };
   await bus.subscribe('t', () => Promise.reject(new Error('no')), options);
   await bus.publish('t', 'event');
-  await expect
-    .poll(() => sh.json('dead', 'list', 'audit'), { timeout: 10_000 })
-    .toMatchObject([{ body: 'event', queue: '$sub.audit' }]);
+  await vi.waitFor(
+    async () => expect(await sh.json('dead', 'list', 'audit')).toMatchObject([{ body: 'event', queue: '$sub.audit' }]),
+    { timeout: 10_000 },
+  );
   await sh.out('task', 'add', 'bob', '1');
   const both = await sh.run('dead', 'list', 'bob');
   expect(both).toMatchObject({
@@ -79,7 +80,7 @@ test('of an agent or a subscription are found by the name that people know', asy
   expect(await sh.json('dead', 'list', '$inbox.bob')).toHaveLength(1);
 });
 
-test('that die again meanwhile are put back once', async () => {
+test.concurrent('that die again meanwhile are put back once', async () => {
   await using sh = shell();
   await using bus = await connect(`sqlite:${sh.dir.join('bus.db')}`, { onError: () => undefined });
   let runs = 0;
@@ -98,10 +99,10 @@ test('that die again meanwhile are put back once', async () => {
     ['dead', 'redrive', 'q', id],
     ['dead', 'redrive', 'q'],
   ]) {
-    await expect.poll(() => letters.count(), { timeout: 10_000 }).toBe(1);
+    await vi.waitFor(async () => expect(await letters.count()).toBe(1), { timeout: 10_000 });
     const before = runs;
     expect(await sh.out(...args, ...url)).toBe('1 message put back');
-    await expect.poll(() => letters.count(), { timeout: 10_000 }).toBe(1);
+    await vi.waitFor(async () => expect(await letters.count()).toBe(1), { timeout: 10_000 });
     expect(runs).toBe(before + 1);
   }
 });

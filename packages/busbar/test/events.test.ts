@@ -9,7 +9,7 @@ interface Event {
 }
 
 describe('publish and tail', () => {
-  test('stored events are replayed, and --stop-at-end ends', async () => {
+  test.concurrent('stored events are replayed, and --stop-at-end ends', async () => {
     await using sh = shell();
     await sh.out('publish', 'user.login', '{"id":1}', '--as', '@a');
     await sh.out('publish', 'user.logout', '{"id":1}');
@@ -28,7 +28,7 @@ describe('publish and tail', () => {
     expect(await sh.run('tail', '--stop-at-end')).toMatchObject({ code: 0, stdout: '', stderr: '' });
   });
 
-  test('new events are printed at once, until --count is reached', async () => {
+  test.concurrent('new events are printed at once, until --count is reached', async () => {
     await using sh = shell();
     await sh.out('publish', 'a.b', 'first');
     const tailing = sh.start({ args: ['tail', 'a.*', '--from', 'start', '--count', '3', '--json'] });
@@ -43,7 +43,7 @@ describe('publish and tail', () => {
     expect(events.map(({ body }) => body)).toEqual(['first', 'second', 'third']);
   });
 
-  test('--raw and --plain', async () => {
+  test.concurrent('--raw and --plain', async () => {
     await using sh = shell();
     await sh.out('publish', 'a', '{"x":1}', '--as', '@p');
     await sh.out('publish', 'a', 'two\nlines \u001b[31m');
@@ -55,7 +55,7 @@ describe('publish and tail', () => {
     ]);
   });
 
-  test('Ctrl-C ends it with 130; a closed pipe ends it silently', async () => {
+  test.concurrent('Ctrl-C ends it with 130; a closed pipe ends it silently', async () => {
     await using sh = shell();
     await sh.out('publish', 'a', 'first');
     const interrupted = sh.start({ args: ['tail', '--from', 'start', '--json'] });
@@ -69,7 +69,7 @@ describe('publish and tail', () => {
     expect(await left.ended).toMatchObject({ code: 0, stderr: '' });
   });
 
-  test('a position of another store is refused', async () => {
+  test.concurrent('a position of another store is refused', async () => {
     await using sh = shell();
     await sh.out('publish', 'a', '1');
     for (const args of [['--stop-at-end'], ['--count', '1']]) {
@@ -81,14 +81,14 @@ describe('publish and tail', () => {
     }
   });
 
-  test.each(['', 'a b', '$x', 'a..b', 'a.*', 'x'.repeat(256)])('the topic %j is refused', async (topic) => {
+  test.concurrent.each(['', 'a b', '$x', 'a..b', 'a.*', 'x'.repeat(256)])('the topic %j is refused', async (topic) => {
     await using sh = shell();
     const { code, stdout, stderr } = await sh.run('publish', topic, 'x');
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
     expect(stderr).toMatch(/^busbar: topic .*\nhint: /);
   });
 
-  test('duplicates, ephemeral events, JSON', async () => {
+  test.concurrent('duplicates, ephemeral events, JSON', async () => {
     await using sh = shell();
     expect(await sh.json('publish', 'a', '1', '--key', 'k')).toMatchObject([
       { id: 'k', status: 'stored', topic: 'a', position: expect.any(String) },

@@ -6,7 +6,7 @@ import { shell } from './shell.ts';
 
 const unix = { MESSAGE_BUS: 'unix:./bus.sock?idleMs=2000' };
 
-test('the first command starts a hub, later ones use it, and stop ends it', async () => {
+test.concurrent('the first command starts a hub, later ones use it, and stop ends it', async () => {
   await using sh = shell();
   const run = (...args: string[]) => sh.use({ args, env: unix });
   await run('register', '@a');
@@ -21,7 +21,7 @@ test('the first command starts a hub, later ones use it, and stop ends it', asyn
   expect(await run('hub', 'status')).toMatchObject({ code: 69, stderr: expect.stringContaining('no hub') });
 });
 
-test('a hub started by hand serves any store on several links until it is interrupted', async () => {
+test.concurrent('a hub started by hand serves any store on several links until it is interrupted', async () => {
   await using sh = shell();
   const hub = sh.start({
     args: ['hub', '--store', 'memory:', '--listen', 'unix:./a.sock', '--listen', 'unix:./b.sock', '--json'],
@@ -38,7 +38,7 @@ test('a hub started by hand serves any store on several links until it is interr
   );
 });
 
-test('unix without a path uses the folder of the project', async () => {
+test.concurrent('unix without a path uses the folder of the project', async () => {
   await using sh = shell();
   await sh.use({ args: ['register', '@a'], env: { MESSAGE_BUS: 'unix' } });
   expect(statSync(sh.dir.join('.busbar')).mode & 0o777).toBe(0o700);
@@ -48,7 +48,7 @@ test('unix without a path uses the folder of the project', async () => {
   await waitFor(() => !existsSync(sh.dir.join('.busbar/bus.sock')), { what: 'the socket to go' });
 });
 
-test.each([
+test.concurrent.each([
   [['hub', 'sotp'], /unknown action "sotp"\nhint: Use status or stop/],
   [['hub', '--listen', 'sqlite:./x.db'], /is not the URL of a hub/],
   [['hub', '--listen', 'unix:'.padEnd(120, 'x')], /limit is 103/],
@@ -72,7 +72,7 @@ test.each([
   expect(existsSync(sh.dir.join('x.lock'))).toBe(false);
 });
 
-test('a lock that is not the lock of a hub is named, with what to do', async () => {
+test.concurrent('a lock that is not the lock of a hub is named, with what to do', async () => {
   await using sh = shell();
   writeFileSync(sh.dir.join('bus.sock.lock'), 'junk\n\u001b[2J', { mode: 0o600 });
   const { code, stdout, stderr } = await sh.use({ args: ['register', '@a'], env: unix });

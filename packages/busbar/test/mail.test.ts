@@ -1,6 +1,6 @@
 // Messages between agents in a shell: register, send, recv, ack, retry, reject, release, extend, agents.
 import { connect } from 'busbar';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { shell } from './shell.ts';
 
 interface Received {
@@ -14,7 +14,7 @@ interface Received {
 }
 
 describe('register', () => {
-  test('creates a mailbox, and may be repeated', async () => {
+  test.concurrent('creates a mailbox, and may be repeated', async () => {
     await using sh = shell();
     expect(await sh.run('register', '@a', '--capability', 'x', '--capability', 'y', '--note', 'first')).toMatchObject({
       code: 0,
@@ -27,14 +27,14 @@ describe('register', () => {
     expect(agent).toMatchObject({ name: '@a', capabilities: ['x'], inbox: { ready: 1, leased: 0, dead: 0 } });
   });
 
-  test('takes over held messages, with leases for shells', async () => {
+  test.concurrent('takes over held messages, with leases for shells', async () => {
     await using sh = shell();
     await sh.out('send', '@a', 'early', '--create-inbox');
     expect(await sh.json('register', '@a')).toMatchObject([{ created: true, leaseMs: 600_000 }]);
     expect(await sh.json('recv', '@a')).toMatchObject([{ body: 'early', leaseLeftMs: 600_000 }]);
   });
 
-  test('warns that memory is lost', async () => {
+  test.concurrent('warns that memory is lost', async () => {
     await using sh = shell();
     const { code, stderr } = await sh.run('register', '@a', '--url', 'memory');
     expect(code).toBe(0);
@@ -42,7 +42,7 @@ describe('register', () => {
     expect((await sh.run('register', '@a', '--url', 'memory', '-q')).stderr).toBe('');
   });
 
-  test('takes its name from --as or BUSBAR_AGENT too', async () => {
+  test.concurrent('takes its name from --as or BUSBAR_AGENT too', async () => {
     await using sh = shell();
     expect(await sh.out('register', '--as', '@a')).toBe('@a');
     expect(await sh.use({ args: ['register', '-q'], env: { BUSBAR_AGENT: '@b' } })).toMatchObject({
@@ -52,7 +52,7 @@ describe('register', () => {
     expect((await sh.json('agents')).map(({ name }) => name)).toEqual(['@a', '@b']);
   });
 
-  test.each(['', 'a b', '$a', 'x'.repeat(241), '../x y', '@a\n'])('refuses the name %j', async (name) => {
+  test.concurrent.each(['', 'a b', '$a', 'x'.repeat(241), '../x y', '@a\n'])('refuses the name %j', async (name) => {
     await using sh = shell();
     const { code, stderr } = await sh.run('register', name);
     expect(code).toBe(2);
@@ -61,7 +61,7 @@ describe('register', () => {
 });
 
 describe('send and recv', () => {
-  test('a message goes from shell to shell, and an ack removes it', async () => {
+  test.concurrent('a message goes from shell to shell, and an ack removes it', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const id = await sh.out(
@@ -102,7 +102,7 @@ describe('send and recv', () => {
     expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, leased: 0, dead: 0 } });
   });
 
-  test('a body is JSON if it parses, else text', async () => {
+  test.concurrent('a body is JSON if it parses, else text', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const cases: [argument: string, flags: string[], body: unknown][] = [
@@ -125,7 +125,7 @@ describe('send and recv', () => {
     }
   });
 
-  test('a body comes from a pipe', async () => {
+  test.concurrent('a body comes from a pipe', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const cases: [input: string, args: string[], body: unknown][] = [
@@ -142,13 +142,13 @@ describe('send and recv', () => {
     );
   });
 
-  test('a message with only a type has no body', async () => {
+  test.concurrent('a message with only a type has no body', async () => {
     await using sh = shell();
     await sh.out('send', '@a', '--create-inbox', '--type', 'ping');
     expect(await sh.json('recv', '@a')).toMatchObject([{ type: 'ping', body: null }]);
   });
 
-  test('bytes that are not UTF-8 are refused', async () => {
+  test.concurrent('bytes that are not UTF-8 are refused', async () => {
     await using sh = shell();
     const { code, stderr } = await sh.use({
       args: ['send', '@a', '--create-inbox'],
@@ -158,7 +158,7 @@ describe('send and recv', () => {
     expect(stderr).toMatch(/not UTF-8/);
   });
 
-  test('a body over the limit is refused', async () => {
+  test.concurrent('a body over the limit is refused', async () => {
     await using sh = shell();
     const { code, stderr } = await sh.use({
       args: ['send', '@a', '--create-inbox', '--json'],
@@ -168,7 +168,7 @@ describe('send and recv', () => {
     expect(code).toBe(2);
   });
 
-  test('an unknown recipient is refused with a suggestion', async () => {
+  test.concurrent('an unknown recipient is refused with a suggestion', async () => {
     await using sh = shell();
     await sh.out('register', '@reviewer');
     const { code, stdout, stderr } = await sh.run('send', '@reveiwer', 'x');
@@ -183,7 +183,7 @@ describe('send and recv', () => {
     });
   });
 
-  test('priority, delay, time to live, key, attempts', async () => {
+  test.concurrent('priority, delay, time to live, key, attempts', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     await sh.out('send', '@a', 'late', '--delay', '1h');
@@ -204,18 +204,18 @@ describe('send and recv', () => {
     expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, delayed: 1, leased: 0 } });
   });
 
-  test('any agent with the capability', async () => {
+  test.concurrent('any agent with the capability', async () => {
     await using sh = shell();
     expect((await sh.run('send', '--capability', 'review', 'x')).code).toBe(5);
     await sh.out('register', '@a', '--capability', 'review');
     expect(await sh.json('send', '--capability', 'review', 'x')).toMatchObject([{ to: '@a', status: 'stored' }]);
   });
 
-  test('--wait wakes for a message of another process; --wait=TIME ends', async () => {
+  test.concurrent('--wait wakes for a message of another process; --wait=TIME ends', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const waiting = sh.start({ args: ['recv', '@a', '--wait', '--json'] });
-    await expect.poll(async () => (await sh.json('agents', '--online')).length, { timeout: 5000 }).toBe(1);
+    await vi.waitFor(async () => expect((await sh.json('agents', '--online')).length).toBe(1), { timeout: 5000 });
     await sh.out('send', '@a', 'hello');
     expect(await waiting.ended).toMatchObject({ code: 0, stdout: expect.stringContaining('"hello"') });
     const began = performance.now();
@@ -227,32 +227,32 @@ describe('send and recv', () => {
     expect(performance.now() - began).toBeGreaterThan(300);
   });
 
-  test.each([
+  test.concurrent.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)('%s while waiting ends with %d and takes nothing', async (signal, exit) => {
     await using sh = shell();
     await sh.out('register', '@a', '--lease', '1h');
     const waiting = sh.start({ args: ['recv', '@a', '--wait', '--json'] });
-    await expect.poll(async () => (await sh.json('agents', '--online')).length, { timeout: 5000 }).toBe(1);
+    await vi.waitFor(async () => expect((await sh.json('agents', '--online')).length).toBe(1), { timeout: 5000 });
     waiting.child.kill(signal);
     expect(await waiting.ended).toMatchObject({ code: exit, signal: null, stdout: '', stderr: '' });
     await sh.out('send', '@a', 'still here');
     expect(await sh.json('recv', '@a')).toMatchObject([{ body: 'still here', attempt: 1 }]);
   });
 
-  test('a message that cannot be printed is released', async () => {
+  test.concurrent('a message that cannot be printed is released', async () => {
     await using sh = shell();
     await sh.out('register', '@a', '--lease', '1h');
     const waiting = sh.start({ args: ['recv', '@a', '--wait', '--json'] });
-    await expect.poll(async () => (await sh.json('agents', '--online')).length, { timeout: 5000 }).toBe(1);
+    await vi.waitFor(async () => expect((await sh.json('agents', '--online')).length).toBe(1), { timeout: 5000 });
     waiting.child.stdout?.destroy();
     await sh.out('send', '@a', 'hello');
     expect(await waiting.ended).toMatchObject({ code: 0, stderr: '' });
     expect(await sh.json('recv', '@a')).toMatchObject([{ body: 'hello', attempt: 1 }]);
   });
 
-  test('a missing inbox fails at once', async () => {
+  test.concurrent('a missing inbox fails at once', async () => {
     await using sh = shell();
     await sh.out('register', '@worker');
     const { code, stderr } = await sh.run('recv', '@wroker', '--wait');
@@ -260,7 +260,7 @@ describe('send and recv', () => {
     expect(stderr).toMatch(/@wroker has no mailbox\nhint: Did you mean @worker\?/);
   });
 
-  test('as text: type, sender, body, and the next command', async () => {
+  test.concurrent('as text: type, sender, body, and the next command', async () => {
     await using sh = shell();
     await sh.out('send', '@a', 'line one\nline \u001b[2J\u202etwo', '--create-inbox', '--as', '@b');
     const { stdout } = await sh.run('recv', '@a');
@@ -271,7 +271,7 @@ describe('send and recv', () => {
 });
 
 describe('send --jsonl', () => {
-  test('sends thousands of messages and prints their ids', async () => {
+  test.concurrent('sends thousands of messages and prints their ids', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const lines = Array.from({ length: 3000 }, (_, n) =>
@@ -285,7 +285,7 @@ describe('send --jsonl', () => {
     expect(first.map(({ body }) => body)).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }]);
   });
 
-  test('continues after the output pipe closes', async () => {
+  test.concurrent('continues after the output pipe closes', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const lines = Array.from({ length: 2000 }, () => '{"to":"@a"}').join('\n');
@@ -295,7 +295,7 @@ describe('send --jsonl', () => {
     expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 2000 } });
   });
 
-  test('reports each bad line, sends the others, and exits with 2', async () => {
+  test.concurrent('reports each bad line, sends the others, and exits with 2', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const input = [
@@ -331,7 +331,7 @@ describe('send --jsonl', () => {
     ]);
   });
 
-  test('prints JSON with --json', async () => {
+  test.concurrent('prints JSON with --json', async () => {
     await using sh = shell();
     const input = '{"to":"@a"}\nx\n';
     const { code, stdout, stderr } = await sh.use({
@@ -346,7 +346,7 @@ describe('send --jsonl', () => {
 });
 
 describe('settling', () => {
-  test('retry, release and reject: again at once, later, or never; the reason is kept', async () => {
+  test.concurrent('retry, release and reject: again at once, later, or never; the reason is kept', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     await sh.out('send', '@a', 'x');
@@ -366,7 +366,7 @@ describe('settling', () => {
     expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { dead: 1 } });
   });
 
-  test('extend renews a lease; a lost lease stays lost', async () => {
+  test.concurrent('extend renews a lease; a lost lease stays lost', async () => {
     await using sh = shell();
     await sh.out('register', '@a', '--lease', '2s');
     await sh.out('send', '@a', 'x');
@@ -381,7 +381,7 @@ describe('settling', () => {
     expect(stderr).toMatch(/lease lost/);
   });
 
-  test('receipts from a pipe, as recv printed them', async () => {
+  test.concurrent('receipts from a pipe, as recv printed them', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     for (const body of ['1', '2', '3']) await sh.out('send', '@a', body);
@@ -398,18 +398,21 @@ describe('settling', () => {
     ).toEqual(['done', 'lease-lost']);
   });
 
-  test.each(['nonsense', 'x'.repeat(600), '\u001b[2J'])('the receipt %j settles nothing', async (receipt) => {
-    await using sh = shell();
-    const { code, stdout, stderr } = await sh.run('ack', receipt);
-    expect([2, 6]).toContain(code);
-    expect(stdout).toBe('');
-    expect(stderr).not.toMatch(/\n\s+at /);
-    expect(stderr).not.toContain('\u001b');
-  });
+  test.concurrent.each(['nonsense', 'x'.repeat(600), '\u001b[2J'])(
+    'the receipt %j settles nothing',
+    async (receipt) => {
+      await using sh = shell();
+      const { code, stdout, stderr } = await sh.run('ack', receipt);
+      expect([2, 6]).toContain(code);
+      expect(stdout).toBe('');
+      expect(stderr).not.toMatch(/\n\s+at /);
+      expect(stderr).not.toContain('\u001b');
+    },
+  );
 });
 
 describe('an inbox without an agent', () => {
-  test('is shown by agents, and deleted by forget', async () => {
+  test.concurrent('is shown by agents, and deleted by forget', async () => {
     await using sh = shell();
     await sh.out('register', '@real');
     await sh.out('send', '@typo', 'x', '--create-inbox');
@@ -427,7 +430,7 @@ describe('an inbox without an agent', () => {
     expect(await sh.run('send', '@typo', 'x')).toMatchObject({ code: 3, stdout: '' });
   });
 
-  test('forget deletes an empty inbox and an agent, several at once, and says what is unknown', async () => {
+  test.concurrent('forget deletes an empty inbox and an agent, several at once, and says what is unknown', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     await sh.out('send', '@typo', 'x', '--create-inbox');
@@ -446,7 +449,7 @@ describe('an inbox without an agent', () => {
     expect(await sh.run('forget', 'a b')).toMatchObject({ code: 2, stdout: '' });
   });
 
-  test('forget tells of dead letters', async () => {
+  test.concurrent('forget tells of dead letters', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     await sh.out('send', '@a', 'x');

@@ -7,7 +7,7 @@ import { shell } from './shell.ts';
 const ENDS = ['sqlite:./one.db', 'sqlite:./two.db'] as const;
 const [ONE, TWO] = ENDS;
 
-test('a bus moves, and both sides say so', { timeout: 90_000 }, async () => {
+test.concurrent('a bus moves, and both sides say so', { timeout: 90_000 }, async () => {
   await using sh = shell();
   await sh.out('register', '@a', '--url', ONE);
   await sh.out('send', '@a', 'hello', '--url', ONE);
@@ -39,7 +39,7 @@ test('a bus moves, and both sides say so', { timeout: 90_000 }, async () => {
   expect((await sh.run('migrate', 'rollback', ...ENDS)).code).toBe(6);
 });
 
-test('a plan names what is in the way', async () => {
+test.concurrent('a plan names what is in the way', async () => {
   await using sh = shell();
   await sh.out('register', '@a', '--url', TWO);
   expect(await sh.run('migrate', 'plan', ...ENDS)).toMatchObject({
@@ -51,7 +51,9 @@ test('a plan names what is in the way', async () => {
   expect((await sh.run('migrate', 'plan', ONE)).code).toBe(2);
 });
 
-test('commands over a bus that may move find it before and after the move', { timeout: 90_000 }, async () => {
+test.concurrent('commands over a bus that may move find it before and after the move', {
+  timeout: 90_000,
+}, async () => {
   await using sh = shell();
   const env = { MESSAGE_BUS: `migrate:?from=${encodeURIComponent(ONE)}&to=two` };
   writeFileSync(sh.dir.join('busbar.config.json'), JSON.stringify({ buses: { two: TWO } }));
@@ -72,7 +74,7 @@ test('commands over a bus that may move find it before and after the move', { ti
   expect(await run('doctor')).toMatch(/warn .*parts +sqlite:.*two\.db carries the bus: /);
 });
 
-test('a command waits for the end of a move as long as its time-out', async () => {
+test.concurrent('a command waits for the end of a move as long as its time-out', async () => {
   await using sh = shell();
   const env = { MESSAGE_BUS: 'migrate:?from=sqlite:./one.db&to=sqlite:./two.db' };
   await sh.use({ args: ['register', '@a'], env });

@@ -1,6 +1,6 @@
 // Numbers of JSON keep their digits from the shell that sends them to the one that prints them.
 import { connect } from 'busbar';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { parseBody, parseExact } from '../src/cli/exact-json.ts';
 import { shell } from './shell.ts';
 
@@ -20,12 +20,12 @@ const REFUSED = [
   ['9'.repeat(400), /is too large/],
 ] as const;
 
-test.each(KEPT)('%s is parsed and printed unchanged', (text) => {
+test.concurrent.each(KEPT)('%s is parsed and printed unchanged', (text) => {
   expect(JSON.stringify(parseBody(text))).toBe(text);
   expect(JSON.stringify(parseExact(text))).toBe(text);
 });
 
-test('nothing too deep to be printed is sent', () => {
+test.concurrent('nothing too deep to be printed is sent', () => {
   const deep = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels);
   expect(JSON.stringify(parseBody(deep(1_000)))).toBe(deep(1_000));
   expect(() => parseBody(deep(2_000))).toThrow(/nested deeper/);
@@ -34,7 +34,7 @@ test('nothing too deep to be printed is sent', () => {
 });
 
 describe('in a shell', () => {
-  test('send, recv, tail, task list and dead list print the digits that were given', async () => {
+  test.concurrent('send, recv, tail, task list and dead list print the digits that were given', async () => {
     await using sh = shell();
     const body = '{"tweet":1790000000000000123,"price":1.10}';
     await sh.out('register', '@a');
@@ -49,10 +49,12 @@ describe('in a shell', () => {
     expect(await sh.out('task', 'list', 'q')).toContain(body);
     await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`, { onError: () => undefined });
     await bus.process('q', () => Promise.reject(new Error('no')), { maxAttempts: 1 });
-    await expect.poll(() => sh.out('dead', 'list', 'q', '--json'), { timeout: 10_000 }).toContain(`"body":${body}`);
+    await vi.waitFor(async () => expect(await sh.out('dead', 'list', 'q', '--json')).toContain(`"body":${body}`), {
+      timeout: 10_000,
+    });
   });
 
-  test('request and reply keep the digits both ways', async () => {
+  test.concurrent('request and reply keep the digits both ways', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const asking = sh.start({ args: ['request', '@a', '1.10', '--wait', '14s', '--as', '@b'] });
@@ -63,7 +65,7 @@ describe('in a shell', () => {
     expect(await asking.ended).toMatchObject({ code: 0, stdout: '[1790000000000000123]\n' });
   });
 
-  test.each(REFUSED)('%s is refused', async (body, message) => {
+  test.concurrent.each(REFUSED)('%s is refused', async (body, message) => {
     await using sh = shell();
     await sh.out('register', '@a');
     for (const args of [
@@ -80,7 +82,7 @@ describe('in a shell', () => {
     expect(lines).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(message) });
   });
 
-  test('a number in quotes, or as text, is sent', async () => {
+  test.concurrent('a number in quotes, or as text, is sent', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     await sh.out('send', '@a', '1e400', '--text');

@@ -4,14 +4,14 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { bin, type Shell, shell } from './shell.ts';
 
 const preload = (name: string): { NODE_OPTIONS: string } => ({
   NODE_OPTIONS: `--import=${new URL(`./programs/${name}.ts`, import.meta.url).href}`,
 });
 
-test('a store locked by another process is unavailable (69)', async () => {
+test.concurrent('a store locked by another process is unavailable (69)', async () => {
   await using sh = shell();
   await sh.out('register', '@a');
   using other = new DatabaseSync(sh.dir.join('.busbar/bus.db'));
@@ -21,7 +21,7 @@ test('a store locked by another process is unavailable (69)', async () => {
   expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'UNAVAILABLE', hint: expect.any(String) } });
 });
 
-test.each([
+test.concurrent.each([
   ['redis', ['agents']],
   ['redis', ['stats']],
   ['nats', ['recv', '@a', '--wait']],
@@ -45,7 +45,7 @@ test.each([
   });
 });
 
-test('Ctrl-C ends a command that opens', async () => {
+test.concurrent('Ctrl-C ends a command that opens', async () => {
   await using sh = shell();
   const server = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -67,18 +67,20 @@ describe.runIf(process.platform === 'linux')('without its parent process', () =>
     const [line] = (await once(parent.stdout, 'data')) as [Buffer];
     const pid = Number(line.toString());
     try {
-      await expect.poll(ready, { timeout: 10_000 }).toBe(true);
+      await vi.waitFor(async () => expect(await ready()).toBe(true), { timeout: 10_000 });
       parent.kill('SIGKILL');
-      await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false);
+      await vi.waitFor(() => expect(existsSync(`/proc/${pid}`)).toBe(false), { timeout: 10_000 });
     } finally {
       if (existsSync(`/proc/${pid}`)) process.kill(pid, 'SIGKILL');
     }
   };
 
-  test('recv --wait ends and takes no message', async () => {
+  test.concurrent('recv --wait ends and takes no message', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
-    await expect.poll(async () => (await sh.json('agents'))[0]?.['online'], { timeout: 15_000 }).toBe(false);
+    await vi.waitFor(async () => expect((await sh.json('agents'))[0]?.['online']).toBe(false), {
+      timeout: 15_000,
+    });
     const isWaiting = async (): Promise<boolean> => (await sh.json('agents'))[0]?.['online'] === true;
     await orphan(sh, ['recv', '@a', '--wait', '--json'], isWaiting);
     await sh.out('send', '@a', 'x');
@@ -86,7 +88,7 @@ describe.runIf(process.platform === 'linux')('without its parent process', () =>
     expect(readFileSync(sh.dir.join('out.txt'), 'utf8')).toBe('');
   });
 
-  test('request and task add --wait end', async () => {
+  test.concurrent('request and task add --wait end', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const holds = async (): Promise<boolean> => (await sh.json('task', 'list', '@a')).length === 1;
@@ -96,7 +98,7 @@ describe.runIf(process.platform === 'linux')('without its parent process', () =>
   });
 });
 
-test('a missing package is named with the command that installs it (69)', async () => {
+test.concurrent('a missing package is named with the command that installs it (69)', async () => {
   await using sh = shell();
   const { code, stderr } = await sh.use({ args: ['agents', '--url', 'sqlite:x.db'], env: preload('without-sqlite') });
   expect(code).toBe(69);
@@ -105,7 +107,7 @@ test('a missing package is named with the command that installs it (69)', async 
   );
 });
 
-test.each(['redis', 'nats'])('a silent server is unavailable (69): %s', async (scheme) => {
+test.concurrent.each(['redis', 'nats'])('a silent server is unavailable (69): %s', async (scheme) => {
   await using sh = shell();
   const server = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -115,7 +117,7 @@ test.each(['redis', 'nats'])('a silent server is unavailable (69): %s', async (s
   expect({ code, stderr }).toEqual({ code: 69, stderr: expect.stringMatching(/^busbar: .*\nhint: /) });
 });
 
-test.each(['redis', 'nats'])('--wait-for-server waits for a server that is away: %s', async (scheme) => {
+test.concurrent.each(['redis', 'nats'])('--wait-for-server waits for a server that is away: %s', async (scheme) => {
   await using sh = shell();
   const url = `${scheme}://127.0.0.1:1`;
   const waited = await sh.run('agents', '--url', url, '--wait-for-server', '300ms', '--json');
@@ -124,7 +126,7 @@ test.each(['redis', 'nats'])('--wait-for-server waits for a server that is away:
   expect(refused.code).toBe(2);
 });
 
-test('--wait-for-server concerns no store without a server', async () => {
+test.concurrent('--wait-for-server concerns no store without a server', async () => {
   await using sh = shell();
   const { code } = await sh.run('agents', '--url', 'memory:', '--wait-for-server', '1s');
   expect(code).toBe(0);
@@ -140,7 +142,7 @@ test.skipIf(process.getuid?.() === 0)('a folder that may not be written is denie
   expect(stderr).toMatch(/cannot make .*: EACCES\nhint: /);
 });
 
-test('a full inbox refuses (5)', async () => {
+test.concurrent('a full inbox refuses (5)', async () => {
   await using sh = shell();
   const url = 'memory:?maxLength=1';
   const input = '{"to":"@a","createInbox":true}\n{"to":"@a","createInbox":true}\n';
@@ -150,14 +152,14 @@ test('a full inbox refuses (5)', async () => {
   expect(code).toBe(5);
 });
 
-test('a stack is shown with BUSBAR_DEBUG only', async () => {
+test.concurrent('a stack is shown with BUSBAR_DEBUG only', async () => {
   await using sh = shell();
   expect((await sh.run('logs', '@missing')).stderr).not.toMatch(/\n\s+at /);
   const { stderr } = await sh.use({ args: ['logs', '@missing'], env: { BUSBAR_DEBUG: '1' } });
   expect(stderr).toMatch(/^busbar: @missing has no mailbox\nhint: .*\nBusbarError: .*\n\s+at /);
 });
 
-test('a pipe has no colours unless they are forced', async () => {
+test.concurrent('a pipe has no colours unless they are forced', async () => {
   await using sh = shell();
   await sh.out('register', '@a');
   expect(await sh.out('agents')).not.toContain('\u001b');
@@ -167,7 +169,7 @@ test('a pipe has no colours unless they are forced', async () => {
   expect(refused.stdout).not.toContain('\u001b');
 });
 
-test('sending one message loads few modules', async () => {
+test.concurrent('sending one message loads few modules', async () => {
   await using sh = shell();
   await sh.out('register', '@a');
   const { code, stderr } = await sh.use({ args: ['send', '@a', 'x'], env: preload('count-modules') });

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { shell } from './shell.ts';
 
 describe('task', () => {
-  test('is added, listed and done, with a result', async () => {
+  test.concurrent('is added, listed and done, with a result', async () => {
     await using sh = shell();
     const id = await sh.out('task', 'add', 'build', '{"target":"all"}', '--priority', '7');
     expect(id).toMatch(/^build#/);
@@ -22,7 +22,7 @@ describe('task', () => {
     expect(await sh.out('task', 'add', 'build', 'x', '--wait=10s', '-q')).toBe('{"built":"x"}');
   });
 
-  test('is cancelled, or dead', async () => {
+  test.concurrent('is cancelled, or dead', async () => {
     await using sh = shell();
     const id = await sh.out('task', 'add', 'q', '1', '--delay', '1h');
     expect(await sh.out('task', 'status', id)).toBe('delayed');
@@ -44,7 +44,7 @@ describe('task', () => {
     );
   });
 
-  test('of one key is added once', async () => {
+  test.concurrent('of one key is added once', async () => {
     await using sh = shell();
     expect(await sh.out('task', 'add', 'q', '1', '--key', 'nightly')).toBe('q#nightly');
     expect(await sh.json('task', 'add', 'q', '1', '--key', 'nightly')).toEqual([
@@ -53,7 +53,7 @@ describe('task', () => {
     expect(await sh.json('task', 'list', 'q')).toHaveLength(1);
   });
 
-  test('with an unknown id', async () => {
+  test.concurrent('with an unknown id', async () => {
     await using sh = shell();
     expect(await sh.run('task', 'status', 'q#none')).toMatchObject({ code: 3, stdout: '' });
     expect(await sh.run('task', 'result', 'q#none')).toMatchObject({ code: 3, stdout: '' });
@@ -65,7 +65,7 @@ describe('task', () => {
 });
 
 describe('logs, agents, stats', () => {
-  test('show the state of the bus', async () => {
+  test.concurrent('show the state of the bus', async () => {
     await using sh = shell();
     await sh.out('register', '@idle', '--note', 'waits');
     await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`, { onError: () => undefined });
@@ -99,7 +99,7 @@ describe('logs, agents, stats', () => {
     expect(text).toMatch(/\n@idle +inbox +1 /);
   });
 
-  test('of an empty bus', async () => {
+  test.concurrent('of an empty bus', async () => {
     await using sh = shell();
     expect(await sh.run('agents')).toMatchObject({ code: 0, stdout: '', stderr: expect.stringMatching(/no agents/) });
     expect(await sh.json('agents')).toEqual([]);
@@ -108,7 +108,7 @@ describe('logs, agents, stats', () => {
 });
 
 describe('doctor', () => {
-  test('prints one line per finding', async () => {
+  test.concurrent('prints one line per finding', async () => {
     await using sh = shell();
     const { code, stdout } = await sh.use({ args: ['doctor'], env: { BUSBAR_AGNET: '@a', BUSBAR_AGENT: '@me' } });
     expect(code).toBe(0);
@@ -121,7 +121,7 @@ describe('doctor', () => {
     expect(await sh.json('stats', '--all')).toMatchObject([{ queues: [] }]);
   });
 
-  test('finds folders open to other users, and broken stores', async () => {
+  test.concurrent('finds folders open to other users, and broken stores', async () => {
     await using sh = shell();
     mkdirSync(sh.dir.join('.busbar'));
     chmodSync(sh.dir.join('.busbar'), 0o770);
@@ -139,7 +139,7 @@ describe('doctor', () => {
 });
 
 describe('the default bus', () => {
-  test('is a file in the project, for its owner only', async () => {
+  test.concurrent('is a file in the project, for its owner only', async () => {
     await using sh = shell();
     mkdirSync(sh.dir.join('.git'));
     mkdirSync(sh.dir.join('deep/er'), { recursive: true });
@@ -151,14 +151,14 @@ describe('the default bus', () => {
     expect((await sh.json('agents')).map(({ name }) => name)).toEqual(['@a']);
   });
 
-  test('a bad command creates none', async () => {
+  test.concurrent('a bad command creates none', async () => {
     await using sh = shell();
     await sh.run('send', '@a', 'x', '--priority', '99');
     await sh.run('recv');
     expect(existsSync(sh.dir.join('.busbar'))).toBe(false);
   });
 
-  test('names in a config file isolate buses', async () => {
+  test.concurrent('names in a config file isolate buses', async () => {
     await using sh = shell();
     const buses = { one: { url: 'sqlite:./both.db', ns: 'one' }, two: { url: 'sqlite:./both.db', ns: 'two' } };
     writeFileSync(sh.dir.join('busbar.config.json'), JSON.stringify({ bus: 'one', buses }));
@@ -173,7 +173,7 @@ describe('the default bus', () => {
 });
 
 describe('conformance', () => {
-  test.each([
+  test.concurrent.each([
     ['--only', 'q1', ['Q1']],
     ['--only', 'Q1,A4', ['Q1', 'A4']],
     ['--only', 'D', /^(D\d+ ?)+$/],
@@ -191,7 +191,7 @@ describe('conformance', () => {
     else expect(ids).toEqual(wanted);
   });
 
-  test('prints a report, and exits with 0 when nothing failed', async () => {
+  test.concurrent('prints a report, and exits with 0 when nothing failed', async () => {
     await using sh = shell();
     const [report] = await sh.json<{ cases: unknown[] }>('conformance', 'memory:', '--only', 'Q1,A4');
     expect(report).toMatchObject({ transport: 'memory', passed: 2, failed: 0, unsupported: 0 });

@@ -3,7 +3,7 @@ import type { Transport } from '@busbar/api/transport';
 import { tempDir } from '@busbar/testbed';
 import { openMemory } from '@busbar/transport-memory';
 import { openSqlite } from '@busbar/transport-sqlite';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { type MoveEnds, moveBus, moveStatus, planMove, retire, rollBack } from '../src/index.ts';
 
 const body = Buffer.from('x');
@@ -42,7 +42,7 @@ async function fill({ queues, topics, kv }: Transport): Promise<void> {
   await kv.put('short', body, { ttlMs: 60_000 });
 }
 
-test('everything moves, the source says where the bus is, and tokens go on rising', async () => {
+test.concurrent('everything moves, the source says where the bus is, and tokens go on rising', async () => {
   await using setting = await stores();
   const { ends } = setting;
   const [from, to] = [ends.from.transport, ends.to.transport];
@@ -75,7 +75,7 @@ test('everything moves, the source says where the bus is, and tokens go on risin
   expect(await from.admin.gate()).toMatchObject({ state: 'moved', movedTo: 'memory:to' });
 });
 
-test('a bus moves back, with what came meanwhile', async () => {
+test.concurrent('a bus moves back, with what came meanwhile', async () => {
   await using setting = await stores();
   const { from, to } = setting.ends;
   await fill(from.transport);
@@ -87,7 +87,7 @@ test('a bus moves back, with what came meanwhile', async () => {
   expect(await from.transport.admin.gate()).toMatchObject({ state: 'open' });
 });
 
-test('messages that are leased when the source closes are named, and come again', async () => {
+test.concurrent('messages that are leased when the source closes are named, and come again', async () => {
   await using setting = await stores();
   const { from, to } = setting.ends;
   await from.transport.queues.send('work', [{ id: 'held', body }]);
@@ -100,7 +100,7 @@ test('messages that are leased when the source closes are named, and come again'
   expect(await to.transport.queues.receive('work')).toMatchObject([{ id: 'held', attempt: 2 }]);
 });
 
-test('events that are published during the copy arrive once and in order', async () => {
+test.concurrent('events that are published during the copy arrive once and in order', async () => {
   await using setting = await stores();
   const { from, to } = setting.ends;
   const publish = (first: number, count: number): Promise<unknown> =>
@@ -123,12 +123,12 @@ test('events that are published during the copy arrive once and in order', async
   const reading = await to.transport.topics.subscribe('news', { from: 'start' }, (events) => {
     seen.push(...events.map(({ id }) => id));
   });
-  await expect.poll(() => seen.length).toBe(950);
+  await vi.waitFor(() => expect(seen.length).toBe(950), { timeout: 5_000 });
   expect(seen).toEqual(Array.from({ length: 950 }, (_, index) => `e${index}`));
   await reading.close();
 });
 
-test('a move that is refused says what to do', async () => {
+test.concurrent('a move that is refused says what to do', async () => {
   await using setting = await stores();
   const { from, to } = setting.ends;
   await to.transport.queues.send('other', [{ body }]);
@@ -142,7 +142,7 @@ test('a move that is refused says what to do', async () => {
   await expect(moveBus({ from, to })).rejects.toMatchObject({ message: expect.stringContaining('has moved') });
 });
 
-test('a move that failed is repeated, or rolled back', async () => {
+test.concurrent('a move that failed is repeated, or rolled back', async () => {
   await using setting = await stores();
   const { from, to } = setting.ends;
   await fill(from.transport);
@@ -167,7 +167,7 @@ test('a move that failed is repeated, or rolled back', async () => {
   expect(ids).toEqual(['one', 'later']);
 });
 
-test('a mark that a killed mover left does not let another store of the same name clear the target', async () => {
+test.concurrent('a mark that a killed mover left does not let another store of the same name clear the target', async () => {
   await using setting = await stores();
   const { from, to } = setting.ends;
   await fill(from.transport);
@@ -188,7 +188,7 @@ test('a mark that a killed mover left does not let another store of the same nam
   expect(await to.transport.queues.receive('work')).toMatchObject([{ id: 'one' }]);
 });
 
-test('a mover that ends between the cutover and the opening of the target leaves a bus that opens again', async () => {
+test.concurrent('a mover that ends between the cutover and the opening of the target leaves a bus that opens again', async () => {
   await using setting = await stores();
   const { from, to } = setting.ends;
   await fill(from.transport);

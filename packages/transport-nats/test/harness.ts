@@ -93,7 +93,7 @@ const cluster: Harness = {
   ...single,
   missing: {
     ...single.missing,
-    server: 'kills.test.ts and lost-consumers.test.ts take servers from a cluster.',
+    server: 'kills.test.ts and lost-consumers.full.test.ts take servers from a cluster.',
     loss: 'A cluster with replicas loses data only with most of its servers.',
   },
   store: clusterStore,

@@ -4,7 +4,7 @@ import type { Transport } from '@busbar/api/transport';
 import { type NatsServer, needServer, startNats } from '@busbar/testbed';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { openNats, parseNatsUrl } from '../src/index.ts';
 import { compactorOf } from './compactor.ts';
 
@@ -16,7 +16,7 @@ const WAIT_MS = 20_000;
 
 beforeEach(({ skip }) => needServer('nats-server', skip));
 
-test('messages of all levels wake waiting receives, highest level first, without a consumer', async () => {
+test.concurrent('messages of all levels wake waiting receives, highest level first, without a consumer', async () => {
   await using fixture = await start(2);
   const [receiver, sender] = fixture.transports;
   for (let round = 0; round < 20; round += 1) {
@@ -33,14 +33,14 @@ test('messages of all levels wake waiting receives, highest level first, without
   expect(await fixture.consumers()).toBe(0);
 }, 60_000);
 
-test('of several processes that wait one gets each message, and one attempt is counted', async () => {
+test.concurrent('of several processes that wait one gets each message, and one attempt is counted', async () => {
   await using fixture = await start(4);
   const [sender, ...receivers] = fixture.transports;
   const got: { id: string; attempt: number }[] = [];
   const loops = receivers.map((receiver) => loop(receiver, got));
   for (let number = 0; number < 60; number += 1) {
     await sender.queues.send(MAILBOX, [toMessage(`m${number}`, number % 10)]);
-    await expect.poll(() => got.length, { timeout: WAIT_MS, interval: 1 }).toBe(number + 1);
+    await vi.waitFor(() => expect(got.length).toBe(number + 1), { timeout: WAIT_MS, interval: 1 });
   }
   expect(new Set(got.map(({ id }) => id)).size).toBe(60);
   expect(got.every(({ attempt }) => attempt === 1)).toBe(true);
@@ -48,7 +48,7 @@ test('of several processes that wait one gets each message, and one attempt is c
   await Promise.all(loops.map(({ done }) => done));
 }, 60_000);
 
-test('a waiting receive gets a message after the lease of another process, and at once when it is returned', async () => {
+test.concurrent('a waiting receive gets a message after the lease of another process, and at once when it is returned', async () => {
   await using fixture = await start(3);
   const [sender, holder, waiter] = fixture.transports;
   await sender.queues.configure(MAILBOX, { leaseMs: 1_500 });
@@ -75,7 +75,7 @@ test('a waiting receive gets a message after the lease of another process, and a
   expect(await fixture.consumers()).toBe(0);
 }, 60_000);
 
-test('a delayed retry and a delayed message come when they are due', async () => {
+test.concurrent('a delayed retry and a delayed message come when they are due', async () => {
   await using fixture = await start(2);
   const [sender, receiver] = fixture.transports;
   await sender.queues.send(MAILBOX, [toMessage('again')]);
@@ -94,7 +94,7 @@ test('a delayed retry and a delayed message come when they are due', async () =>
   expect(performance.now() - sentAt).toBeGreaterThanOrEqual(699);
 }, 60_000);
 
-test('a burst gives a mailbox its consumers while others still claim without them: each message comes once', async () => {
+test.concurrent('a burst gives a mailbox its consumers while others still claim without them: each message comes once', async () => {
   await using fixture = await start(4);
   const [sender, ...receivers] = fixture.transports;
   for (let round = 0; round < 12; round += 1) {
@@ -107,7 +107,7 @@ test('a burst gives a mailbox its consumers while others still claim without the
         sender.queues.send(mailbox, [message]),
       );
     await Promise.all([9, 4, 0].flatMap(part));
-    await expect.poll(() => got.length, { timeout: WAIT_MS, interval: 5 }).toBe(3 * BURST + 1);
+    await vi.waitFor(() => expect(got.length).toBe(3 * BURST + 1), { timeout: WAIT_MS, interval: 5 });
     for (const each of loops) each.stop();
     await Promise.all(loops.map(({ done }) => done));
     expect(new Set(got.map(({ id }) => id)).size).toBe(3 * BURST + 1);
@@ -116,7 +116,7 @@ test('a burst gives a mailbox its consumers while others still claim without the
   expect(await fixture.consumers()).toBeGreaterThan(0);
 }, 120_000);
 
-test('a message that was claimed without a consumer returns through the consumers that the mailbox has by now', async () => {
+test.concurrent('a message that was claimed without a consumer returns through the consumers that the mailbox has by now', async () => {
   await using fixture = await start(2);
   const [sender, receiver] = fixture.transports;
   await sender.queues.configure(MAILBOX, { leaseMs: 120_000 });
@@ -140,7 +140,7 @@ test('a message that was claimed without a consumer returns through the consumer
   expect(info).toMatchObject({ ready: 0, leased: 0, totals: { sent: BURST + 1, done: BURST + 1, dead: 0 } });
 }, 60_000);
 
-test('consumers of an idle mailbox are retired, and it gets new ones when it is busy again', async () => {
+test.concurrent('consumers of an idle mailbox are retired, and it gets new ones when it is busy again', async () => {
   await using fixture = await start(2);
   const [sender, receiver] = fixture.transports;
   await using maintenance = await compactorOf(fixture.server.url);
@@ -159,7 +159,7 @@ test('consumers of an idle mailbox are retired, and it gets new ones when it is 
   const [held, waiting] = [await hold(sender, receiver), receiver.queues.receive(MAILBOX, { waitMs: WAIT_MS })];
   expect(await maintenance.retire(MAILBOX, 0)).toBe(false);
   await ack(receiver, [held]);
-  await expect.poll(() => maintenance.retire(MAILBOX, 0), { timeout: WAIT_MS }).toBe(true);
+  await vi.waitFor(async () => expect(await maintenance.retire(MAILBOX, 0)).toBe(true), { timeout: WAIT_MS });
   expect(await fixture.consumers()).toBe(0);
   await sender.queues.send(MAILBOX, [toMessage('after')]);
   expect(await waiting).toMatchObject([{ id: 'after', attempt: 1 }]);
@@ -170,7 +170,7 @@ test('consumers of an idle mailbox are retired, and it gets new ones when it is 
   expect(info).toMatchObject({ ready: 0, leased: 0, totals: { sent: 2 * BURST + 2, done: 2 * BURST + 2 } });
 }, 60_000);
 
-test('while consumers are retired and made again each message comes once, to those that wait and those that do not', async () => {
+test.concurrent('while consumers are retired and made again each message comes once, to those that wait and those that do not', async () => {
   await using fixture = await start(4);
   const [sender, ...receivers] = fixture.transports;
   await using maintenance = await compactorOf(fixture.server.url);
@@ -182,7 +182,7 @@ test('while consumers are retired and made again each message comes once, to tho
       sender.queues.send(MAILBOX, [toMessage(`m${sent++}`, sent % 10)]),
     );
     await Promise.all(burst);
-    await expect.poll(() => got.length, { timeout: WAIT_MS, interval: 1 }).toBe(sent);
+    await vi.waitFor(() => expect(got.length).toBe(sent), { timeout: WAIT_MS, interval: 1 });
     const end = new AbortController();
     const trickle = (async () => {
       while (!end.signal.aborted) await sender.queues.send(MAILBOX, [toMessage(`m${sent++}`, sent % 10)]);
@@ -191,9 +191,9 @@ test('while consumers are retired and made again each message comes once, to tho
     for (let attempt = 0; attempt < 2; attempt += 1) await maintenance.retire(MAILBOX, 0);
     end.abort();
     await trickle;
-    await expect.poll(() => got.length, { timeout: WAIT_MS, interval: 1 }).toBe(sent);
+    await vi.waitFor(() => expect(got.length).toBe(sent), { timeout: WAIT_MS, interval: 1 });
     const isRetired = async () => (await maintenance.retire(MAILBOX, 0)) || (await fixture.consumers()) === 0;
-    await expect.poll(isRetired, { timeout: WAIT_MS }).toBe(true);
+    await vi.waitFor(async () => expect(await isRetired()).toBe(true), { timeout: WAIT_MS });
     expect(await sender.queues.receive(MAILBOX)).toEqual([]);
   }
   for (const each of loops) each.stop();
@@ -203,7 +203,7 @@ test('while consumers are retired and made again each message comes once, to tho
   expect(got.every(({ attempt }) => attempt === 1)).toBe(true);
 }, 120_000);
 
-test('a receive that hears nothing of a message looks for it', async () => {
+test.concurrent('a receive that hears nothing of a message looks for it', async () => {
   const users = [
     { user: 'all', password: 'all' },
     { user: 'deaf', password: 'deaf', permissions: { subscribe: { allow: ['>'], deny: ['busbar.=.q.>'] } } },
@@ -213,14 +213,16 @@ test('a receive that hears nothing of a message looks for it', async () => {
   await using receiver = await openNats({ ...parseNatsUrl(server.url), user: 'deaf', password: 'deaf' });
   await sender.queues.configure(MAILBOX, {});
   const waiting = receiver.queues.receive(MAILBOX, { waitMs: 60_000 });
-  await expect
-    .poll(() => server.monitor<{ in_msgs: number }>('varz').then(({ in_msgs }) => in_msgs))
-    .toBeGreaterThan(0);
+  await vi.waitFor(
+    async () =>
+      expect(await server.monitor<{ in_msgs: number }>('varz').then(({ in_msgs }) => in_msgs)).toBeGreaterThan(0),
+    { timeout: 1_000 },
+  );
   await sender.queues.send(MAILBOX, [toMessage('unheard')]);
   expect(await waiting).toMatchObject([{ id: 'unheard' }]);
 }, 60_000);
 
-test('a mailbox that was deleted begins without the messages of its earlier life', async () => {
+test.concurrent('a mailbox that was deleted begins without the messages of its earlier life', async () => {
   await using fixture = await start(2);
   const [sender, receiver] = fixture.transports;
   await sender.queues.send(MAILBOX, [toMessage('old'), toMessage('held')]);

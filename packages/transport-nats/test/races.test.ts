@@ -7,7 +7,7 @@
  * - bindings that overlap, history beside new events: Y9, S9, S14
  * - delayed messages that are due together: L3, L9; a level that no receive waits on: Q7; three levels at once: below
  * - put, touch, delete and expiry of one key: K8; on a cluster: below
- * - a lost consumer: compaction.test.ts, lost-consumers.test.ts; a long lease above settled messages: compaction.test.ts
+ * - a lost consumer: compaction.test.ts, lost-consumers.full.test.ts; a long lease above settled messages: compaction.test.ts
  * - a stale ack: A6, I6, I10, C9, stale-acks.test.ts
  * - ordering keys over retries, leases and clients: O2, O5
  * - receipts and leases of an earlier life of a queue: A5, J10

@@ -11,7 +11,7 @@ import { openNats, parseNatsUrl } from '../src/index.ts';
 
 beforeEach(({ skip }) => needServer('nats-server', skip));
 
-test.each([
+test.concurrent.each([
   ['file', 'process'],
   ['memory', 'none'],
 ] as const)('streams in %s declare %s, and its next client need not say so', async (storage, durability) => {
@@ -35,7 +35,7 @@ test.each([
   });
 });
 
-test('more replicas than servers are refused', async () => {
+test.concurrent('more replicas than servers are refused', async () => {
   await using server = await startNats();
   const options = parseNatsUrl(server.url);
   await expect(openNats({ ...options, replicas: 3 })).rejects.toMatchObject({ hint: expect.any(String) });
@@ -44,7 +44,7 @@ test('more replicas than servers are refused', async () => {
   expect(transport.name).toBe('nats');
 });
 
-test('without JetStream there is no bus', async () => {
+test.concurrent('without JetStream there is no bus', async () => {
   await using server = await startNats({ jetStream: false });
   await expect(openNats(parseNatsUrl(server.url))).rejects.toMatchObject({
     code: 'UNSUPPORTED',
@@ -52,7 +52,7 @@ test('without JetStream there is no bus', async () => {
   });
 });
 
-test('the largest body follows the server, which must take enough', async () => {
+test.concurrent('the largest body follows the server, which must take enough', async () => {
   await using large = await startNats({ config: ['max_payload: 4MB'] });
   await using transport = await openNats(parseNatsUrl(large.url));
   expect(transport.capabilities.maxBodyBytes).toBe(4 * 1_048_576 - 131_072);
@@ -63,7 +63,7 @@ test('the largest body follows the server, which must take enough', async () => 
   });
 });
 
-test('a full store refuses sends with BACKPRESSURE, and what is there stays', async () => {
+test.concurrent('a full store refuses sends with BACKPRESSURE, and what is there stays', async () => {
   await using folder = tempDir('busbar-nats-full');
   await using server = await startNats({
     config: [`jetstream: { store_dir: ${JSON.stringify(folder.path)}, max_file_store: 8MB }`],
@@ -80,7 +80,7 @@ test('a full store refuses sends with BACKPRESSURE, and what is there stays', as
   await expect(transport.queues.configure('other', { leaseMs: 1_000 })).rejects.toMatchObject(full);
 });
 
-test.each([
+test.concurrent.each([
   ['another greeting', '220 mail.example ESMTP\r\n'],
   ['nothing', ''],
 ])('a server that says %s is UNAVAILABLE', { timeout: 30_000 }, async (_, greeting) => {
@@ -97,7 +97,7 @@ test.each([
   foreign.close();
 });
 
-test.each([
+test.concurrent.each([
   ['a wrong password', 'agent:hunter2'],
   ['no password', undefined],
   ['an unknown user', 'mallory:hunter2'],
@@ -109,14 +109,14 @@ test.each([
   await useEverything(transport);
 });
 
-test('a token', async () => {
+test.concurrent('a token', async () => {
   await using server = await startNats({ token: 'to/k@en' });
   await using transport = await openNats(parseNatsUrl(server.url));
   await useEverything(transport);
   await refused(server.urlAs('hunter2'));
 });
 
-test('an nkey', async () => {
+test.concurrent('an nkey', async () => {
   const [known, unknown] = [createUser(), createUser()];
   await using server = await startNats({ users: [{ nkey: known.getPublicKey() }] });
   const fileOf = (name: string, pair: typeof known): string => {
@@ -129,18 +129,21 @@ test('an nkey', async () => {
   await refused(`${server.url}?nkey=${fileOf('unknown.nk', unknown)}`);
 });
 
-test.each(['nkey', 'creds'])('a file of %s that holds none is INVALID_ARGUMENT, and is not shown', async (name) => {
-  await using server = await startNats();
-  const file = join(server.folder, 'bad');
-  writeFileSync(file, 'hunter2hunter2', { mode: 0o600 });
-  const error: unknown = await openNats(parseNatsUrl(`${server.url}?${name}=${file}`)).catch(
-    (reason: unknown) => reason,
-  );
-  expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', hint: expect.any(String) });
-  expect(`${(error as Error).stack} ${JSON.stringify(error)}`).not.toContain('hunter2');
-});
+test.concurrent.each(['nkey', 'creds'])(
+  'a file of %s that holds none is INVALID_ARGUMENT, and is not shown',
+  async (name) => {
+    await using server = await startNats();
+    const file = join(server.folder, 'bad');
+    writeFileSync(file, 'hunter2hunter2', { mode: 0o600 });
+    const error: unknown = await openNats(parseNatsUrl(`${server.url}?${name}=${file}`)).catch(
+      (reason: unknown) => reason,
+    );
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT', hint: expect.any(String) });
+    expect(`${(error as Error).stack} ${JSON.stringify(error)}`).not.toContain('hunter2');
+  },
+);
 
-test('by TLS, with the right certificates only', async () => {
+test.concurrent('by TLS, with the right certificates only', async () => {
   await using server = await startNats({ tls: true });
   const { ca = '', wrongCa = '' } = server.certificates ?? {};
   const options = parseNatsUrl(server.url);
@@ -154,7 +157,7 @@ test('by TLS, with the right certificates only', async () => {
   }
 });
 
-test('TLS is not left out silently where the server has none', async () => {
+test.concurrent('TLS is not left out silently where the server has none', async () => {
   await using server = await startNats();
   await expect(openNats({ ...parseNatsUrl(server.url), tls: {} })).rejects.toMatchObject({ hint: expect.any(String) });
 });

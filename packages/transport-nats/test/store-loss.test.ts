@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import type { StoreReset, Transport } from '@busbar/api/transport';
 import { type NatsServer, needServer, startNats } from '@busbar/testbed';
 import { connect } from '@nats-io/transport-node';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { openNats, parseNatsUrl } from '../src/index.ts';
 
 const SOON = { timeout: 20_000 };
 
 beforeEach(({ skip }) => needServer('nats-server', skip));
 
-test.each(['QUEUES', 'LEDGER', 'TOPICS', 'KV'] as const)(
+test.concurrent.each(['QUEUES', 'LEDGER', 'TOPICS', 'KV'] as const)(
   'the stream %s is deleted while clients wait: it is made again, and each client goes on',
   async (name) => {
     await using server = await startNats();
@@ -23,7 +23,7 @@ test.each(['QUEUES', 'LEDGER', 'TOPICS', 'KV'] as const)(
     for (let n = 0; n < 20; n += 1) await assertAllArrive(waits, sender, `before ${n}`);
     const revision = revisionOf(await sender.kv.put('some/key', Buffer.from('x')));
     await ask(server, `STREAM.DELETE.${name === 'KV' ? 'KV_BUSBAR' : `BUSBAR_${name}`}`);
-    await expect.poll(() => waits.resets, SOON).toEqual([name === 'LEDGER' ? 'replaced' : 'rolled-back']);
+    await vi.waitFor(() => expect(waits.resets).toEqual([name === 'LEDGER' ? 'replaced' : 'rolled-back']), SOON);
     await waiter.topics.bind('bound', 'news.*');
     await assertAllArrive(waits, sender, 'after');
     expect(revisionOf(await sender.kv.put('some/key', Buffer.from('y')))).toBeGreaterThan(revision);
@@ -34,43 +34,43 @@ test.each(['QUEUES', 'LEDGER', 'TOPICS', 'KV'] as const)(
   60_000,
 );
 
-test('purged keys are noticed: watches show that they are gone, and revisions rise', async () => {
+test.concurrent('purged keys are noticed: watches show that they are gone, and revisions rise', async () => {
   await using server = await startNats();
   await using watcher = await openNats(parseNatsUrl(server.url));
   await using other = await openNats(parseNatsUrl(server.url));
   const before = revisionOf(await other.kv.put('some/key', Buffer.from('x')));
   const waits = await waitOn(watcher);
   await ask(server, 'STREAM.PURGE.KV_BUSBAR');
-  await expect.poll(() => waits.keys.get('some/key'), SOON).toBe('deleted');
-  await expect.poll(() => waits.resets, SOON).toEqual(['rolled-back']);
+  await vi.waitFor(() => expect(waits.keys.get('some/key')).toBe('deleted'), SOON);
+  await vi.waitFor(() => expect(waits.resets).toEqual(['rolled-back']), SOON);
   expect(revisionOf(await other.kv.put('some/key', Buffer.from('y'), { ifRevision: 0 }))).toBeGreaterThan(before);
 }, 60_000);
 
-test('a subscription goes on behind the clear of another client', async () => {
+test.concurrent('a subscription goes on behind the clear of another client', async () => {
   await using server = await startNats();
   await using waiter = await openNats(parseNatsUrl(server.url));
   await using operator = await openNats(parseNatsUrl(server.url));
   const waits = await waitOn(waiter);
   await assertAllArrive(waits, operator, 'before');
   await operator.admin.clear();
-  await expect.poll(() => waits.resets, SOON).toEqual(['replaced']);
+  await vi.waitFor(() => expect(waits.resets).toEqual(['replaced']), SOON);
   await waiter.topics.bind('bound', 'news.*');
   await assertAllArrive(waits, operator, 'after');
 }, 60_000);
 
-test('a purged ledger is a replaced store, and queues are made again', async () => {
+test.concurrent('a purged ledger is a replaced store, and queues are made again', async () => {
   await using server = await startNats();
   await using waiter = await openNats(parseNatsUrl(server.url));
   await using sender = await openNats(parseNatsUrl(server.url));
   const waits = await waitOn(waiter);
   await assertAllArrive(waits, sender, 'before');
   await ask(server, 'STREAM.PURGE.BUSBAR_LEDGER');
-  await expect.poll(() => waits.resets, SOON).toEqual(['replaced']);
+  await vi.waitFor(() => expect(waits.resets).toEqual(['replaced']), SOON);
   await waiter.topics.bind('bound', 'news.*');
   await assertAllArrive(waits, sender, 'after');
 }, 60_000);
 
-test('a settlement in flight concerns no message of the restored store that has its sequence', async () => {
+test.concurrent('a settlement in flight concerns no message of the restored store that has its sequence', async () => {
   await using server = await startNats({ proxy: true });
   await using direct = await openNats(parseNatsUrl(`nats://127.0.0.1:${server.port}`));
   await using client = await openNats(parseNatsUrl(server.url));
@@ -91,12 +91,12 @@ test('a settlement in flight concerns no message of the restored store that has 
   await server.start();
   await direct.queues.send('work', [{ id: 'new', body: Buffer.from('x') }]);
   server.network.heal();
-  await expect.poll(() => resets, SOON).toEqual(['rolled-back']);
+  await vi.waitFor(() => expect(resets).toEqual(['rolled-back']), SOON);
   expect(await settled).toMatchObject([{ status: 'unknown' }]);
   expect(await direct.queues.receive('work', { waitMs: 5_000 })).toMatchObject([{ id: 'new' }]);
 }, 60_000);
 
-test('a client that only waited notices an older folder, though others have written as much since', async () => {
+test.concurrent('a client that only waited notices an older folder, though others have written as much since', async () => {
   await using server = await startNats();
   await using waiter = await openNats(parseNatsUrl(server.url));
   await using writer = await openNats(parseNatsUrl(server.url));
@@ -117,12 +117,12 @@ test('a client that only waited notices an older folder, though others have writ
   cpSync(saved, folder, { recursive: true });
   await server.start();
   await write(50);
-  await expect.poll(() => resets, SOON).toEqual(['rolled-back']);
+  await vi.waitFor(() => expect(resets).toEqual(['rolled-back']), SOON);
   expect(held).toMatchObject([{ status: 'stored' }]);
   expect(await waiter.kv.get('own')).toBeUndefined();
 }, 60_000);
 
-test('a restart without a loss is no reset, and writes under way keep their meaning', async () => {
+test.concurrent('a restart without a loss is no reset, and writes under way keep their meaning', async () => {
   await using server = await startNats();
   await using waiter = await openNats(parseNatsUrl(server.url));
   await using writer = await openNats(parseNatsUrl(server.url));
@@ -133,7 +133,7 @@ test('a restart without a loss is no reset, and writes under way keep their mean
     const killed = server.kill().then(() => server.start());
     for (let n = 0; n < 20; n += 1) revisions.push(revisionOf(await writer.kv.put('some/key', Buffer.from('x'))));
     await killed;
-    await expect.poll(() => [waiter.state, writer.state], SOON).toEqual(['open', 'open']);
+    await vi.waitFor(() => expect([waiter.state, writer.state]).toEqual(['open', 'open']), SOON);
     await assertAllArrive(waits, writer, `round ${round}`);
   }
   expect(revisions).toEqual(revisions.toSorted((one, other) => one - other));
@@ -194,8 +194,8 @@ async function assertAllArrive(waits: Waits, { queues, topics, kv }: Transport, 
   await topics.publish('news.a', [{ body }], { ephemeral: true });
   await kv.put('watched', body);
   const seen = () => [waits.tasks, waits.bound, waits.events, waits.passing].map((texts) => texts.at(-1));
-  await expect.poll(seen, SOON).toEqual([text, text, text, text]);
-  await expect.poll(() => waits.keys.get('watched'), SOON).toBe(text);
+  await vi.waitFor(async () => expect(seen()).toEqual([text, text, text, text]), SOON);
+  await vi.waitFor(() => expect(waits.keys.get('watched')).toBe(text), SOON);
 }
 
 function resetsOf(transport: Transport): StoreReset['cause'][] {

@@ -14,7 +14,7 @@ import { openRedis, parseRedisUrl } from '../src/index.ts';
 
 beforeEach(({ skip }) => needServer('redis-server', skip));
 
-test('a silent connection is replaced, and pending receives continue', async () => {
+test.concurrent('a silent connection is replaced, and pending receives continue', async () => {
   await using server = await startRedis({ proxy: true });
   await using transport = await openRedis({ ...parseRedisUrl(server.url), silenceMs: 500 });
   const changes: StateChange[] = [];
@@ -33,7 +33,7 @@ test('a silent connection is replaced, and pending receives continue', async () 
   ]);
 });
 
-test('a server that drops each new connection is asked ever more rarely, and served again when it keeps one', async () => {
+test.concurrent('a server that drops each new connection is asked ever more rarely, and served again when it keeps one', async () => {
   await using server = await startRedis({ proxy: true });
   await using transport = await openRedis(parseRedisUrl(server.url));
   const opened: number[] = [];
@@ -48,7 +48,7 @@ test('a server that drops each new connection is asked ever more rarely, and ser
   expect((await transport.queues.send('work', [{ body: Buffer.from('x') }]))[0]?.status).toBe('stored');
 });
 
-test('a call waits for the server until its deadline, then it is UNAVAILABLE', async () => {
+test.concurrent('a call waits for the server until its deadline, then it is UNAVAILABLE', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   await server.kill();
@@ -60,7 +60,7 @@ test('a call waits for the server until its deadline, then it is UNAVAILABLE', a
   expect((await patient)[0]?.status).toBe('stored');
 });
 
-test('a settlement whose reply was lost is unknown and is not repeated', async () => {
+test.concurrent('a settlement whose reply was lost is unknown and is not repeated', async () => {
   await using server = await startRedis({ proxy: true });
   await using transport = await openRedis(parseRedisUrl(server.url));
   await transport.queues.send('work', [{ body: Buffer.from('x') }]);
@@ -73,7 +73,7 @@ test('a settlement whose reply was lost is unknown and is not repeated', async (
   expect(await settled).toMatchObject([{ status: 'unknown' }]);
 });
 
-test('a claim whose reply was lost is undone without counting an attempt', async () => {
+test.concurrent('a claim whose reply was lost is undone without counting an attempt', async () => {
   await using server = await startRedis({ proxy: true });
   await using transport = await openRedis(parseRedisUrl(server.url));
   await using other = await openRedis({ servers: [`127.0.0.1:${server.port}`] });
@@ -87,7 +87,7 @@ test('a claim whose reply was lost is undone without counting an attempt', async
   expect(delivery?.attempt).toBe(1);
 });
 
-test('a server that offers less than before is refused with the difference', async () => {
+test.concurrent('a server that offers less than before is refused with the difference', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   await server.call('CONFIG', 'SET', 'appendfsync', 'everysec');
@@ -105,7 +105,7 @@ test('a server that offers less than before is refused with the difference', asy
   expect(await transport.kv.get('key')).toBeUndefined();
 });
 
-test('scripts are sent again after SCRIPT FLUSH', async () => {
+test.concurrent('scripts are sent again after SCRIPT FLUSH', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   await transport.kv.put('key', Buffer.from('x'));
@@ -114,7 +114,7 @@ test('scripts are sent again after SCRIPT FLUSH', async () => {
   expect(results.map(({ status }) => status)).toEqual(['stored', 'stored', 'stored']);
 });
 
-test('any node of a cluster leads to the owner of a namespace', async () => {
+test.concurrent('any node of a cluster leads to the owner of a namespace', async () => {
   await using cluster = await startRedisCluster();
   const servers = cluster.servers.map(({ port }) => `127.0.0.1:${port}`);
   for (const ns of ['a', 'b', 'c', 'd', 'e']) {
@@ -129,7 +129,7 @@ test('any node of a cluster leads to the owner of a namespace', async () => {
   }
 }, 60_000);
 
-test('sentinels lead to the master, and to a new one after a failover', async () => {
+test.concurrent('sentinels lead to the master, and to a new one after a failover', async () => {
   await using group = await startRedisSentinel();
   const servers = group.sentinels.map(({ port }) => `127.0.0.1:${port}`);
   await using transport = await openRedis({ servers, master: group.name, silenceMs: 1000 });

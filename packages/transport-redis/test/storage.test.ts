@@ -6,7 +6,7 @@ import { openRedis, parseRedisUrl } from '../src/index.ts';
 
 beforeEach(({ skip }) => needServer('redis-server', skip));
 
-test('bodies are stored as they are, and the commands of the README find them', async () => {
+test.concurrent('bodies are stored as they are, and the commands of the README find them', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   const body = Buffer.from('{"text":"grüße 🎉"}');
@@ -21,7 +21,7 @@ test('bodies are stored as they are, and the commands of the README find them', 
   expect(await server.call('HGET', '{busbar:}:kv:values', 'who')).toBe(body.toString());
 });
 
-test('namespaces are separate, whatever their names', async () => {
+test.concurrent('namespaces are separate, whatever their names', async () => {
   await using server = await startRedis();
   const spaces = [undefined, 'a', 'a:', 'a:b', 'queue:a', 'A'];
   for (const ns of spaces) {
@@ -36,7 +36,7 @@ test('namespaces are separate, whatever their names', async () => {
   expect(await server.call('EXISTS', '{busbar:a}:body:b:work')).toBe(0);
 });
 
-test('clear and close leave no key, and revisions still rise', async () => {
+test.concurrent('clear and close leave no key, and revisions still rise', async () => {
   await using server = await startRedis();
   await server.call('SET', 'mine', '1');
   const use = async (): Promise<number> => {
@@ -54,7 +54,7 @@ test('clear and close leave no key, and revisions still rise', async () => {
   expect(await use()).toBeGreaterThan(first);
 });
 
-test('after acks only the dedupe ids of the messages are left', async () => {
+test.concurrent('after acks only the dedupe ids of the messages are left', async () => {
   await using server = await startRedis({ config: ['appendfsync no'] });
   await using transport = await openRedis(parseRedisUrl(server.url));
   const empty = await keys(server);
@@ -87,7 +87,7 @@ test('after acks only the dedupe ids of the messages are left', async () => {
   expect(await server.call('ZCARD', '{busbar:}:dedupe:work')).toBe(1000);
 });
 
-test('clear leaves the header, the counters and the log position', async () => {
+test.concurrent('clear leaves the header, the counters and the log position', async () => {
   await using server = await startRedis({ config: ['appendfsync no'] });
   await using transport = await openRedis(parseRedisUrl(server.url));
   await transport.topics.bind('work', 'news.>');
@@ -100,7 +100,7 @@ test('clear leaves the header, the counters and the log position', async () => {
   expect(await keys(server)).toEqual(['counters', 'header', 'log', 'log:state']);
 });
 
-test('a namespace of a newer format is refused', async () => {
+test.concurrent('a namespace of a newer format is refused', async () => {
   await using server = await startRedis({ config: ['appendfsync no'] });
   const options = parseRedisUrl(server.url);
   await using transport = await openRedis(options);
@@ -121,7 +121,7 @@ test('a namespace of a newer format is refused', async () => {
   expect(await refused).toMatchObject({ code: 'UNAVAILABLE' });
 });
 
-test('another client writes the header again with the first data after a removal', async () => {
+test.concurrent('another client writes the header again with the first data after a removal', async () => {
   await using server = await startRedis({ config: ['appendfsync no'] });
   await using idle = await openRedis(parseRedisUrl(server.url));
   const remove = async (): Promise<void> => {
@@ -145,7 +145,7 @@ async function keys(server: RedisServer): Promise<string[]> {
     .sort();
 }
 
-test('the id of a long key is kept beside its hash, and leaves with it', async () => {
+test.concurrent('the id of a long key is kept beside its hash, and leaves with it', async () => {
   await using server = await startRedis();
   await using transport = await openRedis(parseRedisUrl(server.url));
   const id = 'x'.repeat(220);

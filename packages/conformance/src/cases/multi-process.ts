@@ -96,7 +96,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
       const processes = await Promise.all([test.process(), test.process(), test.process()]);
       const loads = await Promise.all(processes.map((process) => process.consume('work', { workMs: 1_500 })));
       const latencies: number[] = [];
-      for (let round = 0; round < 5; round += 1) {
+      for (let round = 0; round < 3; round += 1) {
         await test.until('all wait', () => loads.every(({ acked }) => acked.length === round));
         await pause(100 + test.random() * 50);
         const began = performance.timeOrigin + performance.now();
@@ -105,7 +105,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
         latencies.push(...loads.map(({ seen }) => (seen[round]?.at ?? Number.NaN) - began));
       }
       const sorted = latencies.sort((one, other) => one - other);
-      test.check.between(sorted[12] ?? 0, -5, 400, 'milliseconds until most processes were woken');
+      test.check.between(sorted[7] ?? 0, -5, 400, 'milliseconds until most processes were woken');
     },
   },
   {

@@ -6,7 +6,7 @@ import { PROGRAM, startHub, whenServing } from '../support/running-hub.ts';
 
 const body = (text: string): Uint8Array => Buffer.from(text);
 
-test('a hub that comes back with fewer features is refused, and calls name the missing one', async () => {
+test.concurrent('a hub that comes back with fewer features is refused, and calls name the missing one', async () => {
   await using hub = await startHub('sqlite:$');
   await using client = await openUnix({ path: hub.path });
   await hub.child.kill();
@@ -26,7 +26,7 @@ test('a hub that comes back with fewer features is refused, and calls name the m
   await lesser.kill();
 });
 
-test('a waiting subscription moves past events that do not match', async () => {
+test.concurrent('a waiting subscription moves past events that do not match', async () => {
   await using hub = await startHub('sqlite:$');
   await using client = await openUnix({ path: hub.path });
   const subscription = await client.topics.subscribe('rare', {}, () => undefined);
@@ -36,7 +36,7 @@ test('a waiting subscription moves past events that do not match', async () => {
   expect(await client.topics.subscribe('>', { from: { after: subscription.position! } }, () => undefined)).toBeTruthy();
 });
 
-test('the store of a namespace closes after its last client, and opens again', async () => {
+test.concurrent('the store of a namespace closes after its last client, and opens again', async () => {
   await using hub = await startHub('sqlite:$');
   for (let round = 0; round < 3; round += 1) {
     await using client = await openUnix({ path: hub.path, ns: 'team' });
@@ -48,7 +48,7 @@ test('the store of a namespace closes after its last client, and opens again', a
   expect(await other.queues.receive('jobs')).toEqual([]);
 });
 
-test('a namespace in memory keeps its data while the hub runs, though no client uses it', async () => {
+test.concurrent('a namespace in memory keeps its data while the hub runs, though no client uses it', async () => {
   await using hub = await startHub('memory:');
   await using other = await openUnix({ path: hub.path });
   const past = await openUnix({ path: hub.path, ns: 'team' });
@@ -65,7 +65,7 @@ test('a namespace in memory keeps its data while the hub runs, though no client 
   expect(other.state).toBe('open');
 });
 
-test('requests with large headers are split into legal frames', async () => {
+test.concurrent('requests with large headers are split into legal frames', async () => {
   await using hub = await startHub('memory:');
   await using client = await openUnix({ path: hub.path });
   const states: string[] = [];

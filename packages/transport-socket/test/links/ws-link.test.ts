@@ -14,7 +14,7 @@ const body = (text: string): Uint8Array => Buffer.from(text);
 const unavailable = { code: 'UNAVAILABLE' };
 
 describe('an endpoint file', () => {
-  test('contains what clients need, is private to its owner, and is removed with the hub', async () => {
+  test.concurrent('contains what clients need, is private to its owner, and is removed with the hub', async () => {
     await using folder = tempDir('busbar-ws');
     const path = folder.join('bus.ws');
     const { hub, url } = await localHub(`ws:${path}`);
@@ -33,7 +33,7 @@ describe('an endpoint file', () => {
     for (const left of [path, `${path}.lock`]) expect(() => statSync(left)).toThrow(/ENOENT/);
   });
 
-  test('has one hub', async () => {
+  test.concurrent('has one hub', async () => {
     await using folder = tempDir('busbar-ws');
     const url = `ws:${folder.join('bus.ws')}`;
     await using _first = await localHub(url);
@@ -41,7 +41,7 @@ describe('an endpoint file', () => {
     await (await openSocket(url)).close();
   });
 
-  test('that is missing or outdated is UNAVAILABLE, and the hint names the command', async () => {
+  test.concurrent('that is missing or outdated is UNAVAILABLE, and the hint names the command', async () => {
     await using folder = tempDir('busbar-ws');
     const path = folder.join('bus.ws');
     const url = `ws:${path}?connectTimeoutMs=200`;
@@ -53,7 +53,7 @@ describe('an endpoint file', () => {
     await expect(openSocket(url)).rejects.toMatchObject(unavailable);
   });
 
-  test('whose port belongs to another program is not trusted', async () => {
+  test.concurrent('whose port belongs to another program is not trusted', async () => {
     await using folder = tempDir('busbar-ws');
     const server = createServer();
     new WebSocketServer({ server });
@@ -67,7 +67,7 @@ describe('an endpoint file', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
-  test('that is illegal, or that other users can read or write, is PERMISSION_DENIED', async () => {
+  test.concurrent('that is illegal, or that other users can read or write, is PERMISSION_DENIED', async () => {
     await using folder = tempDir('busbar-ws');
     const denied = { code: 'PERMISSION_DENIED', message: expect.not.stringContaining('secret') };
     const path = folder.join('bus.ws');
@@ -83,7 +83,7 @@ describe('an endpoint file', () => {
 });
 
 describe('the URL', () => {
-  test.each([
+  test.concurrent.each([
     'ws:',
     'ws://',
     'wss:bus.ws',
@@ -105,7 +105,7 @@ describe('the URL', () => {
     await expect(openSocket(url)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
-  test('of another server is refused', async () => {
+  test.concurrent('of another server is refused', async () => {
     await using local = await localHub(ANY);
     await expect(openSocket(local.url.replace('/bus', '/other'))).rejects.toMatchObject({
       ...unavailable,
@@ -120,7 +120,7 @@ describe('the URL', () => {
 });
 
 describe('a connection', () => {
-  test('that is half open is detected by both ends', async () => {
+  test.concurrent('that is half open is detected by both ends', async () => {
     await using local = await localHub(ANY);
     const { port } = new URL(local.url);
     await using proxy = await openProxy({ target: { host: '127.0.0.1', port: Number(port) } });
@@ -133,7 +133,7 @@ describe('a connection', () => {
     expect((await client.queues.send('q', [{ body: body('hi') }]))[0]?.status).toBe('stored');
   });
 
-  test('that is cut within a message ends, and other clients are not affected', async () => {
+  test.concurrent('that is cut within a message ends, and other clients are not affected', async () => {
     await using local = await localHub(ANY);
     await using client = await openSocket(local.url);
     const socket = new WebSocket(local.url);
@@ -149,7 +149,7 @@ describe('a connection', () => {
     expect((await client.queues.send('q', [{ body: body('hi') }]))[0]?.status).toBe('stored');
   });
 
-  test('that is not read is closed with 1013, and its buffer is limited', { timeout: 40_000 }, async () => {
+  test.concurrent('that is not read is closed with 1013, and its buffer is limited', { timeout: 40_000 }, async () => {
     await using local = await localHub(ANY);
     await using client = await openSocket(local.url);
     await client.kv.put('large', new Uint8Array(65_536));
@@ -169,7 +169,7 @@ describe('a connection', () => {
     expect(await client.kv.get('large')).toBeDefined();
   });
 
-  test('that begins with bytes of another protocol is closed', async () => {
+  test.concurrent('that begins with bytes of another protocol is closed', async () => {
     await using local = await localHub(ANY);
     const socket = connect(Number(new URL(local.url).port), '127.0.0.1');
     socket.write(

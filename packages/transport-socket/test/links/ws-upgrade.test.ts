@@ -55,7 +55,7 @@ async function say(port: number, text: string): Promise<string> {
 const portOf = (url: string): number => Number(new URL(url).port);
 
 describe('an upgrade', () => {
-  test('needs a token in a header or among the subprotocols', async () => {
+  test.concurrent('needs a token in a header or among the subprotocols', async () => {
     await using local = await localHub(ANY, [{ token: TOKEN }]);
     const { url } = local;
     const bearer = (token: string): Attempt => ({ headers: { authorization: `Bearer ${token}` } });
@@ -70,7 +70,7 @@ describe('an upgrade', () => {
     expect(local.log.join('\n')).not.toContain(TOKEN);
   });
 
-  test('accepts no token in the URL', async () => {
+  test.concurrent('accepts no token in the URL', async () => {
     await using local = await localHub(ANY, [{ token: TOKEN }]);
     const { url, log } = local;
     const response = await upgrade(`${url}?token=${TOKEN}`);
@@ -82,7 +82,7 @@ describe('an upgrade', () => {
     });
   });
 
-  test('is refused to an unlisted web page, even with a token', async () => {
+  test.concurrent('is refused to an unlisted web page, even with a token', async () => {
     await using closed = await localHub(ANY);
     const page = 'https://app.example';
     expect(await upgrade(closed.url, { origin: page })).toMatchObject({
@@ -95,7 +95,7 @@ describe('an upgrade', () => {
     expect((await upgrade(open.url, { origin: `${page}.evil` })).status).toBe(403);
   });
 
-  test('is refused for an unknown host name', async () => {
+  test.concurrent('is refused for an unknown host name', async () => {
     await using local = await localHub(`${ANY}?host=bus.example`);
     const named = async (host: string): Promise<number> => (await upgrade(local.url, { headers: { host } })).status;
     expect(await named('evil.example')).toBe(403);
@@ -106,7 +106,7 @@ describe('an upgrade', () => {
     expect(await named('evil.example:80:80')).toBe(403);
   });
 
-  test('gets a response even if it is not an upgrade or not HTTP', async () => {
+  test.concurrent('gets a response even if it is not an upgrade or not HTTP', async () => {
     await using local = await localHub(ANY);
     const port = portOf(local.url);
     const response = await fetch(`http://127.0.0.1:${port}/bus`);
@@ -119,7 +119,7 @@ describe('an upgrade', () => {
     expect((await upgrade(local.url)).status).toBe(101);
   });
 
-  test('is never compressed', async () => {
+  test.concurrent('is never compressed', async () => {
     await using local = await localHub(ANY);
     const socket = new WebSocket(local.url, { perMessageDeflate: true });
     await new Promise((resolve) => socket.once('open', resolve));
@@ -127,7 +127,7 @@ describe('an upgrade', () => {
     socket.terminate();
   });
 
-  test('has a time limit, and their number is limited: the oldest is dropped first', async () => {
+  test.concurrent('has a time limit, and their number is limited: the oldest is dropped first', async () => {
     await using local = await localHub(ANY);
     const port = portOf(local.url);
     const began = performance.now();
@@ -145,7 +145,7 @@ describe('a hub beyond this machine', () => {
   const start = (url: string, tokens: { token: string }[] = []): Promise<void> =>
     localHub(url, tokens).then(({ hub }) => hub.close());
 
-  test('needs tokens, and TLS or the parameter insecure', async () => {
+  test.concurrent('needs tokens, and TLS or the parameter insecure', async () => {
     const hint = { code: 'INVALID_ARGUMENT' };
     await expect(start('ws://0.0.0.0:0/bus')).rejects.toMatchObject({
       ...hint,
@@ -162,7 +162,7 @@ describe('a hub beyond this machine', () => {
     await expect(start('ws://127.0.0.1:0/bus?cert=a&key=b')).rejects.toMatchObject(hint);
   });
 
-  test('speaks TLS to clients that trust its authority', async () => {
+  test.concurrent('speaks TLS to clients that trust its authority', async () => {
     await using folder = tempDir('busbar-tls');
     const { cert, key, ca, wrongCa } = TEST_CERTIFICATES;
     const tokenFile = folder.join('token');
@@ -179,7 +179,7 @@ describe('a hub beyond this machine', () => {
   });
 });
 
-test('ws is new enough: before 8.21 tiny fragments could exhaust the memory', () => {
+test.concurrent('ws is new enough: before 8.21 tiny fragments could exhaust the memory', () => {
   const { resolve } = createRequire(import.meta.url);
   const { version } = JSON.parse(readFileSync(resolve('ws/package.json'), 'utf8')) as { version: string };
   const [major = 0, minor = 0] = version.split('.').map(Number);

@@ -28,7 +28,7 @@ async function next(dealer: Dealer): Promise<readonly Frame[]> {
 const get = (id: number): Frame => frame(FRAME.request, id, { op: 'kv.get', key: 'large' });
 
 describe('one path', () => {
-  test('has one hub: a second one is refused, and the first continues', async () => {
+  test.concurrent('has one hub: a second one is refused, and the first continues', async () => {
     await using folder = tempDir('busbar-zmq');
     const url = `zmq:ipc://${folder.join('bus.zmq')}`;
     await using first = await localHub(url);
@@ -40,7 +40,7 @@ describe('one path', () => {
     expect(first.hub.clients).toBe(2);
   });
 
-  test('can be bound twice by ZeroMQ, so the lock is needed', async () => {
+  test.concurrent('can be bound twice by ZeroMQ, so the lock is needed', async () => {
     await using folder = tempDir('busbar-zmq');
     const [first, second] = [new Router(), new Router()];
     first.bindSync(`ipc://${folder.join('stolen')}`);
@@ -49,7 +49,7 @@ describe('one path', () => {
     second.close();
   });
 
-  test('is private to its owner, and removed with its hub', async () => {
+  test.concurrent('is private to its owner, and removed with its hub', async () => {
     await using folder = tempDir('busbar-zmq');
     const path = folder.join('deep', 'bus.zmq');
     const { hub } = await localHub(`zmq:ipc://${path}`);
@@ -60,7 +60,7 @@ describe('one path', () => {
     for (const left of [path, `${path}.token`, `${path}.lock`]) expect(() => statSync(left)).toThrow(/ENOENT/);
   });
 
-  test('requires the token from the file beside it', async () => {
+  test.concurrent('requires the token from the file beside it', async () => {
     await using folder = tempDir('busbar-zmq');
     await using local = await localHub(`zmq:ipc://${folder.join('bus.zmq')}`);
     const dealer = dealerTo(local.url);
@@ -69,7 +69,7 @@ describe('one path', () => {
     dealer.close();
   });
 
-  test.each([
+  test.concurrent.each([
     ['a path of 104 bytes', `zmq:ipc:///${'x'.repeat(103)}`, 'INVALID_ARGUMENT'],
     ['another machine', 'zmq:tcp://192.0.2.1:7400', 'UNSUPPORTED'],
     ['all addresses', 'zmq:tcp://0.0.0.0:7400', 'UNSUPPORTED'],
@@ -85,7 +85,7 @@ describe('one path', () => {
     await expect(localHub(url)).rejects.toMatchObject({ code });
   });
 
-  test('without a hub is UNAVAILABLE, and the hint names the command', async () => {
+  test.concurrent('without a hub is UNAVAILABLE, and the hint names the command', async () => {
     await expect(openSocket('zmq:tcp://127.0.0.1:1?connectTimeoutMs=200')).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       hint: 'Start one: busbar hub --listen zmq:tcp://127.0.0.1:1',
@@ -94,7 +94,7 @@ describe('one path', () => {
 });
 
 describe('a peer', () => {
-  test('that is killed is removed at once, with its waits', async () => {
+  test.concurrent('that is killed is removed at once, with its waits', async () => {
     await using local = await localHub(TCP);
     await using client = await openSocket(local.url);
     const program = `import { openSocket } from ${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)};
@@ -115,7 +115,7 @@ describe('a peer', () => {
     expect((await client.queues.receive('q')).length).toBe(1);
   });
 
-  test('that does not read is disconnected: its buffer is limited, and other clients are served', {
+  test.concurrent('that does not read is disconnected: its buffer is limited, and other clients are served', {
     timeout: 40_000,
   }, async () => {
     await using local = await localHub(TCP);
@@ -133,7 +133,7 @@ describe('a peer', () => {
     dealer.close();
   });
 
-  test('that reads slowly receives everything', async () => {
+  test.concurrent('that reads slowly receives everything', async () => {
     await using local = await localHub(TCP);
     await using client = await openSocket(local.url);
     await client.kv.put('large', new Uint8Array(65_536).fill(7));
@@ -144,7 +144,7 @@ describe('a peer', () => {
     expect((await client.admin.queues({ names: ['q'] }))[0]?.ready).toBe(5_000);
   });
 
-  test('that exceeds its credit is disconnected', async () => {
+  test.concurrent('that exceeds its credit is disconnected', async () => {
     await using local = await localHub(TCP);
     const dealer = dealerTo(local.url);
     await dealer.send(HELLO);
@@ -158,7 +158,7 @@ describe('a peer', () => {
     dealer.close();
   });
 
-  test('that sends an empty message or one of two parts harms no other client', async () => {
+  test.concurrent('that sends an empty message or one of two parts harms no other client', async () => {
     await using local = await localHub(TCP);
     await using client = await openSocket(local.url);
     const dealer = dealerTo(local.url);

@@ -11,7 +11,7 @@ import { openSqlite } from '../../src/index.ts';
 const BODY = new TextEncoder().encode('hello');
 const SOON = { timeout: 10_000, interval: 20 };
 
-test('a waiting process finds the store that another one makes after their folder was removed', async () => {
+test.concurrent('a waiting process finds the store that another one makes after their folder was removed', async () => {
   await using folder = tempDir();
   const file = folder.join('bus', 'bus.db');
   await using waiter = await openSqlite({ file });
@@ -24,7 +24,7 @@ test('a waiting process finds the store that another one makes after their folde
   expect(resets).toEqual(['replaced']);
 });
 
-test('a send that is acknowledged after the file was removed is in the store that is there then', async () => {
+test.concurrent('a send that is acknowledged after the file was removed is in the store that is there then', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using sender = await openSqlite({ file });
@@ -38,7 +38,7 @@ test('a send that is acknowledged after the file was removed is in the store tha
   }
 });
 
-test('a folder whose parent is gone is not made again: calls say so, and go on when it is back', async () => {
+test.concurrent('a folder whose parent is gone is not made again: calls say so, and go on when it is back', async () => {
   await using folder = tempDir();
   const file = folder.join('project', 'bus', 'bus.db');
   await using transport = await openSqlite({ file });
@@ -57,7 +57,7 @@ test('a folder whose parent is gone is not made again: calls say so, and go on w
   await vi.waitFor(() => expect(got).toEqual(['later']), SOON);
 });
 
-test('nothing is lost when only the log and its index are removed', async () => {
+test.concurrent('nothing is lost when only the log and its index are removed', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using transport = await openSqlite({ file });
@@ -74,7 +74,7 @@ test('nothing is lost when only the log and its index are removed', async () => 
   expect(resets).toEqual([]);
 });
 
-test('the log of an earlier file is not mixed with the one that took its place', async () => {
+test.concurrent('the log of an earlier file is not mixed with the one that took its place', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using transport = await openSqlite({ file });
@@ -89,7 +89,7 @@ test('the log of an earlier file is not mixed with the one that took its place',
   expect(new Database(file).pragma('integrity_check', { simple: true })).toBe('ok');
 });
 
-test('a backup that is copied over the open file is noticed', async () => {
+test.concurrent('a backup that is copied over the open file is noticed', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using transport = await openSqlite({ file });
@@ -109,7 +109,7 @@ test('a backup that is copied over the open file is noticed', async () => {
   await vi.waitFor(() => expect(values.at(-1)).toBe('saved'), SOON);
 });
 
-test('a backup that is restored while nobody has the store open is another copy of it', async () => {
+test.concurrent('a backup that is restored while nobody has the store open is another copy of it', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   const copyOf = async (): Promise<string | undefined> => {
@@ -125,7 +125,7 @@ test('a backup that is restored while nobody has the store open is another copy 
   expect(await copyOf()).not.toBe(first);
 });
 
-test('events after a restore come after the positions that were lost', async () => {
+test.concurrent('events after a restore come after the positions that were lost', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using transport = await openSqlite({ file });
@@ -146,7 +146,7 @@ test('events after a restore come after the positions that were lost', async () 
   await vi.waitFor(() => expect(got).toEqual(['next']), SOON);
 });
 
-test('processes find each other again after the folder of wake-up files was removed', async () => {
+test.concurrent('processes find each other again after the folder of wake-up files was removed', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using waiter = await openSqlite({ file });
@@ -161,7 +161,7 @@ test('processes find each other again after the folder of wake-up files was remo
   expect(await waiting).toHaveLength(1);
 });
 
-test('clearing a namespace is a reset for its clients, and not for those of another', async () => {
+test.concurrent('clearing a namespace is a reset for its clients, and not for those of another', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   const [one, same, other] = await Promise.all([
@@ -178,7 +178,7 @@ test('clearing a namespace is a reset for its clients, and not for those of anot
   expect(resets).toEqual([['replaced'], ['replaced'], []]);
 });
 
-test('what is stored while a namespace is being cleared stays', async () => {
+test.concurrent('what is stored while a namespace is being cleared stays', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using clearing = await openSqlite({ file });
@@ -205,7 +205,7 @@ test('what is stored while a namespace is being cleared stays', async () => {
   expect(await living.admin.topics()).toEqual([{ name: 'news', events: 1 }]);
 });
 
-test('a file of another program in the place of the store is not touched', async () => {
+test.concurrent('a file of another program in the place of the store is not touched', async () => {
   await using folder = tempDir();
   const file = folder.join('bus.db');
   await using transport = await openSqlite({ file });

@@ -4,7 +4,7 @@ import type { Delivery, Transport } from '@busbar/api/transport';
 import { type NatsCluster, type NatsServer, needServer, startNatsCluster } from '@busbar/testbed';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test, vi } from 'vitest';
 import { openNats } from '../src/index.ts';
 
 const MAILBOX = '$inbox.agent';
@@ -54,7 +54,9 @@ test.concurrent('a wait goes on when the server of the consumer was away, though
   await using waiter = await openNats(options);
   await using sender = await openNats(options);
   const waiting = waiter.queues.receive(MAILBOX, { waitMs: 2 * BOUND_MS });
-  await expect.poll(async () => (await consumersOf(options.servers))[0]?.num_waiting).toBe(1);
+  await vi.waitFor(async () => expect((await consumersOf(options.servers))[0]?.num_waiting).toBe(1), {
+    timeout: 1_000,
+  });
   await victim.kill();
   await victim.start();
   await cluster.usable();

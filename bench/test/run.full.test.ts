@@ -1,0 +1,41 @@
+/** Small runs of all targets. */
+
+import { needServer } from '@busbar/testbed';
+import { describe, test } from 'vitest';
+import { bench, measured } from './small-run.ts';
+
+/** They mostly wait, so they run together. */
+describe.concurrent('small runs', { timeout: 120_000 }, () => {
+  test('requests of peers that need no server', async ({ expect }) => {
+    const { report } = await bench('--transports moleculer,nestjs,bare-socket --scenarios request');
+    expect(measured(report)).toEqual(['request moleculer', 'request nestjs', 'request bare-socket']);
+  });
+
+  test('all links to a hub', async ({ expect }) => {
+    const { report } = await bench('--transports unix-bus,zmq,ws --scenarios queue');
+    expect(measured(report)).toEqual(['queue unix-bus', 'queue zmq', 'queue ws']);
+  });
+
+  test('a queue beside idle members', async ({ expect }) => {
+    const { report, stdout } = await bench('--transports unix --scenarios members --members 0,3');
+    expect(stdout).toContain('3 members');
+    expect(measured(report)).toEqual(['members unix']);
+  });
+
+  test('many mailboxes, and minutes at full rate', async ({ expect }) => {
+    const { report } = await bench('--transports unix --scenarios mailboxes,sustained --mailboxes 20 --seconds 1');
+    expect(measured(report)).toEqual(['mailboxes unix', 'sustained unix']);
+  });
+
+  test('Redis and its peers', async ({ expect, skip }) => {
+    needServer('redis-server', skip);
+    const { report } = await bench('--transports redis,bullmq,ioredis --scenarios queue');
+    expect(measured(report)).toEqual(['queue redis', 'queue bullmq', 'queue ioredis']);
+  });
+
+  test('NATS and its peers', async ({ expect, skip }) => {
+    needServer('nats-server', skip);
+    const { report } = await bench('--transports nats,jetstream,nats-core --scenarios queue,request');
+    expect(measured(report)).toEqual([...['queue nats', 'queue jetstream'], ...['request nats', 'request nats-core']]);
+  });
+});
