@@ -1,7 +1,8 @@
-/** Moves a bus from one backend to another. */
+/** Transports made of transports: a bus that moves to another backend, and a bridge between two. */
 
 export { type MigratePart, type MigrateParts, openMigrate } from './migrate/follow/open-migrate.ts';
-export type { MoveEnd, MoveEnds, MoveOptions, MovePlan, MoveProgress, MoveReport, MoveStep } from './migrate/move.ts';
+export type { MoveOptions, MovePlan, MoveProgress, MoveReport, MoveStep } from './migrate/move.ts';
 export { moveBus, retire, rollBack } from './migrate/mover.ts';
 export { planMove } from './migrate/plan.ts';
 export { compareStores, type MoveStatus, moveStatus } from './migrate/status.ts';
+export type { StoreEnd, StoreEnds } from './store-end.ts';

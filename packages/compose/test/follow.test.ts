@@ -4,14 +4,14 @@ import { type Child, spawnChild, tempDir } from '@busbar/testbed';
 import { openMemory } from '@busbar/transport-memory';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { expect, test } from 'vitest';
-import { type MigrateParts, type MoveEnds, moveBus, openMigrate, retire, rollBack } from '../src/index.ts';
+import { type MigrateParts, moveBus, openMigrate, retire, rollBack, type StoreEnds } from '../src/index.ts';
 import { fileParts } from './harness.ts';
 
 const body = Buffer.from('x');
 
 interface Setting extends AsyncDisposable {
   readonly parts: MigrateParts;
-  readonly ends: MoveEnds;
+  readonly ends: StoreEnds;
   readonly folder: string;
   /** Opens another follower. */
   follow(): Promise<Transport>;

@@ -4,12 +4,12 @@ import { tempDir } from '@busbar/testbed';
 import { openMemory } from '@busbar/transport-memory';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { expect, test, vi } from 'vitest';
-import { type MoveEnds, moveBus, moveStatus, planMove, retire, rollBack } from '../src/index.ts';
+import { moveBus, moveStatus, planMove, retire, rollBack, type StoreEnds } from '../src/index.ts';
 
 const body = Buffer.from('x');
 
 interface Stores extends AsyncDisposable {
-  readonly ends: MoveEnds;
+  readonly ends: StoreEnds;
 }
 
 async function stores(): Promise<Stores> {

@@ -116,6 +116,8 @@ function canonical(key: string, value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
-function bytesOf(base64: string): number {
-  return Math.floor((base64.length / 4) * 3);
+/** How many bytes a base64 text stands for. */
+export function bytesOf(base64: string): number {
+  const padding = base64.endsWith('==') ? 2 : base64.endsWith('=') ? 1 : 0;
+  return (base64.length / 4) * 3 - padding;
 }

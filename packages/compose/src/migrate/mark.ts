@@ -1,7 +1,8 @@
 /** What a move writes into both stores beside the bus: followers read it. None of it is moved. */
 
 import { isBusbarError, type StateRecord, type Transport } from '@busbar/api/transport';
-import { CUT, MARK, MOVE, type MoveEnd } from './move.ts';
+import type { StoreEnd } from '../store-end.ts';
+import { CUT, MARK, MOVE } from './move.ts';
 
 /** Who fills the target. */
 export interface Mark {
@@ -50,7 +51,7 @@ export function recordOf(key: string, value: Mark | Cut | { readonly id: string 
 }
 
 /** Whether a target holds the half copy of a move from `from`, which a new one may clear. */
-export async function isHalfCopyOf({ name, transport }: MoveEnd, target: Transport): Promise<boolean> {
+export async function isHalfCopyOf({ name, transport }: StoreEnd, target: Transport): Promise<boolean> {
   const mark = await readMark(target);
   return mark?.from === name && mark.incarnation === transport.past?.incarnation;
 }

@@ -1,20 +1,5 @@
 /** A move of a bus from one store to another: what its parts share. */
 
-import type { Transport } from '@busbar/api/transport';
-
-/** One of the two stores. */
-export interface MoveEnd {
-  readonly transport: Transport;
-  /** Its URL without secrets: it is shown, and the gate of the source says it to clients that still go there. */
-  readonly name: string;
-}
-
-/** The source and the target. */
-export interface MoveEnds {
-  readonly from: MoveEnd;
-  readonly to: MoveEnd;
-}
-
 /**
  * `copy`: the history of topics, while agents work. `drain`: nothing is claimed any more. `transfer`: the source is closed, and
  * all the rest is copied. `verify`: both stores are compared. `cutover`: the source is marked as moved, and the target opens.

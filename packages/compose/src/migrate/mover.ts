@@ -3,37 +3,31 @@
  * decides is one compare and set, when the gate of the source becomes `moved`.
  */
 
-import { BusbarError, invalid, newId, type StateRecord } from '@busbar/api/transport';
-import { ExportDigest, exportOf, isPart } from './export-digest.ts';
+import { BusbarError, type ErrorCode, invalid, newId, type StateRecord } from '@busbar/api/transport';
+import type { StoreEnd, StoreEnds } from '../store-end.ts';
+import { bytesOf, ExportDigest, exportOf, isPart } from './export-digest.ts';
 import { HeldGate } from './held-gate.ts';
 import { announceMove, isHalfCopyOf, readCut, readMoveId, recordOf, removeMark } from './mark.ts';
-import {
-  CUT,
-  MARK,
-  MOVE,
-  type MoveEnd,
-  type MoveEnds,
-  type MoveOptions,
-  type MoveReport,
-  type MoveStep,
-} from './move.ts';
-import { conflicts, isEmpty } from './plan.ts';
+import { CUT, MARK, MOVE, type MoveOptions, type MovePlan, type MoveReport, type MoveStep } from './move.ts';
+import { conflicts, isEmpty, lacking, tooLarge } from './plan.ts';
 
 const DRAIN_MS = 5_000;
-const LOOK_MS = 50;
+/** How long the mover waits before it looks again for leased messages: twice as long each time. */
+const LOOK_MS = 20;
+const MAX_LOOK_MS = 500;
 const MAX_NAMED = 1_000;
 
 /** Moves everything from one store to the other, while agents work. */
-export async function moveBus(ends: MoveEnds, options: MoveOptions = {}): Promise<MoveReport> {
+export async function moveBus(ends: StoreEnds, options: MoveOptions = {}): Promise<MoveReport> {
+  refuse('UNSUPPORTED', lacking(ends));
   await finishCutover(ends);
-  const [problem] = await conflicts(ends);
-  if (problem !== undefined) throw new BusbarError('CONFLICT', problem.text, { hint: problem.hint });
+  refuse('CONFLICT', await conflicts(ends));
   await using target = await HeldGate.take(ends.to.transport.admin, 'closed');
   return await new Move(ends, options, target).run();
 }
 
 /** Ends a move that was not completed: the source goes on, and the half copy is deleted. */
-export async function rollBack({ from, to }: MoveEnds): Promise<void> {
+export async function rollBack({ from, to }: StoreEnds): Promise<void> {
   await finishCutover({ from, to });
   const gate = await from.transport.admin.gate();
   if (gate.state === 'moved') {
@@ -54,7 +48,7 @@ export async function rollBack({ from, to }: MoveEnds): Promise<void> {
  * Opens a target whose mover was killed right after the cutover. A store that had moved away before falls back to `moved`, so
  * it does not open by itself.
  */
-async function finishCutover({ from, to }: MoveEnds): Promise<void> {
+async function finishCutover({ from, to }: StoreEnds): Promise<void> {
   if (!from.transport.capabilities.features.gate || !to.transport.capabilities.features.gate) return;
   const [source, target] = await Promise.all([from.transport.admin.gate(), to.transport.admin.gate()]);
   if (source.state !== 'moved' || target.state === 'open') return;
@@ -65,7 +59,7 @@ async function finishCutover({ from, to }: MoveEnds): Promise<void> {
 }
 
 /** Empties a source after its move. Its gate stays, and says where the bus is. */
-export async function retire({ transport, name }: MoveEnd): Promise<void> {
+export async function retire({ transport, name }: StoreEnd): Promise<void> {
   const gate = await transport.admin.gate();
   if (gate.state !== 'moved') throw invalid(`the bus is still in ${name}`, 'Move it first.');
   const id = await readMoveId(transport);
@@ -74,9 +68,15 @@ export async function retire({ transport, name }: MoveEnd): Promise<void> {
   if (id !== undefined) await transport.admin.importState([recordOf(MOVE, { id })], { gateRevision: gate.revision });
 }
 
+/** A queue with leased messages. */
+interface LeasedQueue {
+  readonly name: string;
+  readonly leased: number;
+}
+
 class Move {
-  readonly #from: MoveEnd;
-  readonly #to: MoveEnd;
+  readonly #from: StoreEnd;
+  readonly #to: StoreEnd;
   readonly #options: MoveOptions;
   readonly #target: HeldGate;
   readonly #ms: Record<MoveStep, number> = { copy: 0, drain: 0, transfer: 0, verify: 0, cutover: 0 };
@@ -84,7 +84,7 @@ class Move {
   /** The last event that was copied while the source was open. */
   #lastEvent: string | undefined;
 
-  constructor({ from, to }: MoveEnds, options: MoveOptions, target: HeldGate) {
+  constructor({ from, to }: StoreEnds, options: MoveOptions, target: HeldGate) {
     this.#from = from;
     this.#to = to;
     this.#options = options;
@@ -116,26 +116,37 @@ class Move {
     return { records: digest.counts, ms: this.#ms, pauseMs, redelivered };
   }
 
-  /** The history of topics only grows, so the most of it is copied before the pause. */
+  /**
+   * The history of topics only grows, so the most of it is copied before the pause. A body that the target does not take is
+   * found here, while the source is open.
+   */
   async #copyEvents(): Promise<void> {
     await this.#clearTarget();
     const all = this.#export();
     await this.#import(
       this.#counted('copy', all, (record) => {
+        if (record.kind === 'event' || record.kind === 'message') this.#checkSize(record.message.bodyBase64);
         if (record.kind === 'event') this.#lastEvent = record.message.message.id;
         return record.kind === 'event';
       }),
     );
   }
 
+  #checkSize(bodyBase64: string): void {
+    refuse('PAYLOAD_TOO_LARGE', tooLarge(bytesOf(bodyBase64), this.#to.transport));
+  }
+
   /** Waits until no message is leased. Returns those that still are. */
   async #drain(): Promise<MoveReport['redelivered']> {
     const until = performance.now() + (this.#options.drainMs ?? DRAIN_MS);
     let leased = await this.#leased();
-    while (leased.length > 0 && performance.now() < until) {
+    // Nothing is claimed meanwhile, so only these queues can still have leased messages.
+    for (let waitMs = LOOK_MS; leased.length > 0; waitMs = Math.min(MAX_LOOK_MS, waitMs * 2)) {
+      const leftMs = until - performance.now();
+      if (leftMs <= 0) break;
       this.#options.signal?.throwIfAborted();
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      leased = await this.#leased();
+      await new Promise((resolve) => setTimeout(resolve, Math.min(waitMs, leftMs)));
+      leased = await this.#stillLeased(leased.map(({ name }) => name));
     }
     const ids: string[] = [];
     for (const { name } of leased) {
@@ -146,8 +157,14 @@ class Move {
     return { count, ids: ids.slice(0, MAX_NAMED) };
   }
 
-  async #leased(): Promise<{ name: string; leased: number }[]> {
-    const held: { name: string; leased: number }[] = [];
+  async #stillLeased(names: readonly string[]): Promise<LeasedQueue[]> {
+    if (names.length > MAX_NAMED) return this.#leased();
+    const queues = await this.#from.transport.admin.queues({ names });
+    return queues.filter(({ leased }) => leased > 0);
+  }
+
+  async #leased(): Promise<LeasedQueue[]> {
+    const held: LeasedQueue[] = [];
     for (let after: string | undefined; ; ) {
       const page = await this.#from.transport.admin.queues({ after });
       held.push(...page.filter(({ leased }) => leased > 0));
@@ -244,6 +261,10 @@ class Move {
 
 async function* only(records: AsyncIterable<StateRecord>, kind: StateRecord['kind']): AsyncGenerator<StateRecord> {
   for await (const record of records) if (record.kind === kind) yield record;
+}
+
+function refuse(code: ErrorCode, [problem]: MovePlan['problems']): void {
+  if (problem !== undefined) throw new BusbarError(code, problem.text, { hint: problem.hint });
 }
 
 function checkEqual(differences: readonly string[]): void {

@@ -1,9 +1,10 @@
 /** What a move would do, and why it cannot be done. */
 
 import type { Capabilities, Feature, Transport } from '@busbar/api/transport';
+import type { StoreEnds } from '../store-end.ts';
 import { ExportDigest, exportOf } from './export-digest.ts';
 import { isHalfCopyOf } from './mark.ts';
-import type { MoveEnds, MovePlan } from './move.ts';
+import type { MovePlan } from './move.ts';
 
 type Problem = MovePlan['problems'][number];
 
@@ -12,7 +13,7 @@ const RECORDS_PER_S = 8_000;
 const PAUSE_MS = 1_000;
 
 /** Looks at both stores and changes nothing. */
-export async function planMove(ends: MoveEnds, { signal }: { readonly signal?: AbortSignal } = {}): Promise<MovePlan> {
+export async function planMove(ends: StoreEnds, { signal }: { readonly signal?: AbortSignal } = {}): Promise<MovePlan> {
   const problems = [...lacking(ends), ...(await conflicts(ends))];
   const changes = changesOf(ends.from.transport.capabilities, ends.to.transport.capabilities);
   const digest = new ExportDigest();
@@ -25,7 +26,8 @@ export async function planMove(ends: MoveEnds, { signal }: { readonly signal?: A
   return { problems, changes, records: counts, bytes, pauseMs: PAUSE_MS + Math.ceil((moved / RECORDS_PER_S) * 1000) };
 }
 
-function lacking({ from, to }: MoveEnds): Problem[] {
+/** What a store lacks for a move. */
+export function lacking({ from, to }: StoreEnds): Problem[] {
   return [from, to].flatMap(({ transport, name }) =>
     (['exportState', 'gate'] as const)
       .filter((feature) => !transport.capabilities.features[feature])
@@ -37,7 +39,7 @@ function lacking({ from, to }: MoveEnds): Problem[] {
 }
 
 /** Why these two stores cannot be the ends of a move now. */
-export async function conflicts({ from, to }: MoveEnds): Promise<Problem[]> {
+export async function conflicts({ from, to }: StoreEnds): Promise<Problem[]> {
   if (!from.transport.capabilities.features.gate || !to.transport.capabilities.features.gate) return [];
   const [source, target] = await Promise.all([from.transport.admin.gate(), to.transport.admin.gate()]);
   if (source.state === 'moved') {
@@ -70,7 +72,8 @@ export async function isEmpty({ admin, kv }: Transport): Promise<boolean> {
   return queues.length + topics.length + bindings.length + keys.length === 0;
 }
 
-function tooLarge(largestBody: number, { capabilities: { maxBodyBytes } }: Transport): Problem[] {
+/** Whether the target cannot take a body of this size. */
+export function tooLarge(largestBody: number, { capabilities: { maxBodyBytes } }: Transport): Problem[] {
   if (largestBody <= maxBodyBytes) return [];
   return [
     {

@@ -1,9 +1,9 @@
 /** Where a move stands, as both stores tell it. */
 
 import type { Gate } from '@busbar/api/transport';
+import type { StoreEnds } from '../store-end.ts';
 import { ExportDigest, exportOf } from './export-digest.ts';
 import { isHalfCopyOf } from './mark.ts';
-import type { MoveEnds } from './move.ts';
 
 /** The state of a move. */
 export interface MoveStatus {
@@ -13,7 +13,7 @@ export interface MoveStatus {
   readonly move: 'none' | 'half' | 'done';
 }
 
-export async function moveStatus({ from, to }: MoveEnds): Promise<MoveStatus> {
+export async function moveStatus({ from, to }: StoreEnds): Promise<MoveStatus> {
   const [source, target, isHalf] = await Promise.all([
     from.transport.admin.gate(),
     to.transport.admin.gate(),
@@ -25,7 +25,7 @@ export async function moveStatus({ from, to }: MoveEnds): Promise<MoveStatus> {
 
 /** Compares both stores, and returns what differs in words. After agents worked in the target it differs, of course. */
 export async function compareStores(
-  { from, to }: MoveEnds,
+  { from, to }: StoreEnds,
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<string[]> {
   const [one, other] = [new ExportDigest(), new ExportDigest()];

@@ -1,16 +1,12 @@
 /** `busbar migrate`: moves a bus to another backend while its agents work. */
 
-import { invalid } from '@busbar/api/transport';
-import type { MoveEnd, MoveEnds, MovePlan, MoveReport } from '@busbar/compose';
-import { maskUrl } from '../../bus-url.ts';
-import { createProjectFolder } from '../../config/locate-bus.ts';
-import { openUrl } from '../../schemes.ts';
+import type { MovePlan, MoveReport, StoreEnds } from '@busbar/compose';
 import { type Command, defineCommand, type Invocation, selectAction } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { CONFLICT, DONE, UNEXPECTED } from '../output/exit-codes.ts';
 import { printableLine } from '../output/printable.ts';
 import { count } from '../output/table.ts';
-import { openWithin, type Session } from '../session.ts';
+import { openEnd } from '../store-end.ts';
 
 const FLAGS = {
   drain: { kind: 'duration', max: 600_000, help: 'start: how long held messages may be settled (default 5s)' },
@@ -18,7 +14,7 @@ const FLAGS = {
 
 type MigrateInvocation = Invocation<typeof FLAGS>;
 type Compose = typeof import('@busbar/compose');
-type Action = (ends: MoveEnds, invocation: MigrateInvocation, compose: Compose) => Promise<number>;
+type Action = (ends: StoreEnds, invocation: MigrateInvocation, compose: Compose) => Promise<number>;
 
 /** The least time between two lines of progress. */
 const PROGRESS_MS = 1_000;
@@ -42,23 +38,22 @@ export const migrate: Command = defineCommand({
     'After a move the source refuses every change, and says where the bus is. Set MESSAGE_BUS to TO.',
   ],
   run: async (invocation) => {
-    const [action, from = '', to = ''] = invocation.args;
+    const [action, from, to] = invocation.args;
     const run = selectAction(ACTIONS, action);
-    const { session } = invocation;
-    await using source = await openEnd(from, session);
-    await using target = await openEnd(to, session);
+    await using source = await openEnd(from, invocation);
+    await using target = await openEnd(to, invocation);
     return await run({ from: source, to: target }, invocation, await import('@busbar/compose'));
   },
 });
 
-async function plan(ends: MoveEnds, { session }: MigrateInvocation, { planMove }: Compose): Promise<number> {
+async function plan(ends: StoreEnds, { session }: MigrateInvocation, { planMove }: Compose): Promise<number> {
   const { out, signal } = session;
   const planned = await planMove(ends, { signal });
   await (out.json ? out.jsonLines([planned]) : out.lines(planLines(ends, planned)));
   return planned.problems.length === 0 ? DONE : CONFLICT;
 }
 
-function planLines({ from, to }: MoveEnds, { problems, changes, records, bytes, pauseMs }: MovePlan): string[] {
+function planLines({ from, to }: StoreEnds, { problems, changes, records, bytes, pauseMs }: MovePlan): string[] {
   const lines = [`from    ${from.name}`, `to      ${to.name}`];
   lines.push(`moves   ${inWords(records)}; ${Math.ceil(bytes / 1024)} KiB of bodies`);
   lines.push(`pause   about ${formatDuration(pauseMs)}, and the time for held messages`);
@@ -67,7 +62,7 @@ function planLines({ from, to }: MoveEnds, { problems, changes, records, bytes, 
   return lines;
 }
 
-async function start(ends: MoveEnds, { flags, session }: MigrateInvocation, { moveBus }: Compose): Promise<number> {
+async function start(ends: StoreEnds, { flags, session }: MigrateInvocation, { moveBus }: Compose): Promise<number> {
   const { out, signal } = session;
   let step = '';
   let said = 0;
@@ -86,7 +81,7 @@ async function start(ends: MoveEnds, { flags, session }: MigrateInvocation, { mo
   return DONE;
 }
 
-function reportLines({ to }: MoveEnds, { records, pauseMs, ms, redelivered }: MoveReport): string[] {
+function reportLines({ to }: StoreEnds, { records, pauseMs, ms, redelivered }: MoveReport): string[] {
   const steps = Object.entries(ms).map(([step, took]) => `${step} ${formatDuration(took)}`);
   const lines = [
     `moved   ${inWords(records)}`,
@@ -101,7 +96,7 @@ function reportLines({ to }: MoveEnds, { records, pauseMs, ms, redelivered }: Mo
 }
 
 async function status(
-  ends: MoveEnds,
+  ends: StoreEnds,
   { session: { out } }: MigrateInvocation,
   { moveStatus }: Compose,
 ): Promise<number> {
@@ -117,7 +112,7 @@ async function status(
   return DONE;
 }
 
-async function verify(ends: MoveEnds, { session }: MigrateInvocation, { compareStores }: Compose): Promise<number> {
+async function verify(ends: StoreEnds, { session }: MigrateInvocation, { compareStores }: Compose): Promise<number> {
   const { out, signal } = session;
   const differences = await compareStores(ends, { signal });
   if (out.json) await out.jsonLines([{ differences }]);
@@ -127,7 +122,7 @@ async function verify(ends: MoveEnds, { session }: MigrateInvocation, { compareS
 }
 
 async function rollback(
-  ends: MoveEnds,
+  ends: StoreEnds,
   { session: { out } }: MigrateInvocation,
   { rollBack }: Compose,
 ): Promise<number> {
@@ -137,7 +132,7 @@ async function rollback(
 }
 
 async function retire(
-  { from }: MoveEnds,
+  { from }: StoreEnds,
   { session: { out } }: MigrateInvocation,
   { retire: empty }: Compose,
 ): Promise<number> {
@@ -149,13 +144,4 @@ async function retire(
 function inWords({ queues, messages, events, keys, bindings, ids }: MovePlan['records']): string {
   const parts = [count(messages, 'message'), count(queues, 'queue'), count(events, 'event'), count(keys, 'key')];
   return [...parts, count(bindings, 'binding'), `${ids} remembered ids`].join(', ');
-}
-
-/** A store that is closed at the end. */
-async function openEnd(named: string, session: Session): Promise<MoveEnd & AsyncDisposable> {
-  const located = session.locate(named);
-  if (named === '') throw invalid('FROM and TO are two buses', 'Write busbar migrate plan sqlite redis.');
-  createProjectFolder(located);
-  const transport = await openWithin(openUrl(located.url), session.call);
-  return { transport, name: maskUrl(located.url), [Symbol.asyncDispose]: () => transport.close() };
 }

@@ -1,14 +1,8 @@
 /** A cursor over events: reads the store that it began in to its end, then the next one behind the cut. */
 
-import { Condition, type EventCursor, positionExpired } from '@busbar/api/driver';
-import {
-  BusbarError,
-  type CallOptions,
-  type From,
-  type TopicEvent,
-  type TopicSubscription,
-} from '@busbar/api/transport';
-import { ownError } from '../../inner/calls.ts';
+import { type EventCursor, positionExpired } from '@busbar/api/driver';
+import type { CallOptions, From, TopicEvent, TopicSubscription } from '@busbar/api/transport';
+import { Feed } from './feed.ts';
 import type { Carrier } from './side.ts';
 
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -17,115 +11,79 @@ const LOOK_MS = 20;
 /** How long a store that was left may be away before the cursor ends. */
 const AWAY_MS = 30_000;
 
-/** Where the next events of a cursor come from. */
-interface Source {
-  readonly carrier: Carrier;
-  readonly subscription: TopicSubscription;
-}
-
 /** A cursor over the events of one pattern. */
 export class MigrateEventCursor implements EventCursor {
   readonly #pattern: string;
-  readonly #changed = new Condition();
-  #source: Source | undefined;
-  #events: readonly TopicEvent[] = [];
-  /** Lets the subscription go on. */
-  #credit: (() => void) | undefined;
+  readonly #feed = new Feed<TopicEvent, TopicSubscription>();
   /** The position of the last event that was handled; undefined once there is a newer one of the source. */
   #handled: string | undefined;
   #taken: string | undefined;
   #droppedBefore = 0;
-  #error: unknown;
-  #freeLeave: (() => void) | undefined;
-  readonly #closing = new AbortController();
-  #isClosed = false;
 
   constructor(pattern: string) {
     this.#pattern = pattern;
   }
 
-  /** Begins to read. */
-  async open(carrier: Carrier, from: From, bounds: CallOptions): Promise<void> {
-    const onEvents = (events: readonly TopicEvent[]): Promise<void> => this.#take(carrier, events);
+  /** Begins to read. Returns the subscription before it. */
+  async open(carrier: Carrier, from: From, bounds: CallOptions): Promise<TopicSubscription | undefined> {
+    const onEvents = (events: readonly TopicEvent[]): Promise<void> =>
+      this.#feed.take(events.map((event) => carrier.tagEvent(event)));
     const options = { from, maxBytes: MAX_BYTES, ...bounds };
     const subscription = await carrier.transport.topics.subscribe(this.#pattern, options, onEvents);
-    this.#droppedBefore += this.#source?.subscription.dropped ?? 0;
-    this.#source = { carrier, subscription };
-    this.#freeLeave?.();
-    this.#freeLeave = carrier.onLeave(() => this.#changed.notify());
-    void subscription.ended.then((error) => {
-      if (this.#source?.subscription !== subscription || this.#isClosed) return;
-      this.#error ??= error ?? new BusbarError('CLOSED', 'the store was closed');
-      this.#changed.notify();
-    });
+    const before = this.#feed.attach(carrier, subscription);
+    this.#droppedBefore += before?.dropped ?? 0;
+    return before;
   }
 
   get dropped(): number {
-    return this.#droppedBefore + (this.#source?.subscription.dropped ?? 0);
+    return this.#droppedBefore + this.#feed.source.subscription.dropped;
   }
 
   get position(): string | undefined {
-    const at = this.#events.length > 0 ? undefined : this.#sourcePosition;
+    const at = this.#feed.isEmpty ? this.#sourcePosition : undefined;
     if (at === undefined || this.#handled === undefined) return this.#handled ?? at ?? this.#sourcePosition;
     return at > this.#handled ? at : this.#handled;
   }
 
   async next(max: number): Promise<readonly TopicEvent[]> {
+    const feed = this.#feed;
     this.#handled = this.#taken ?? this.#handled;
     let end: string | undefined;
     let awayUntil = Number.POSITIVE_INFINITY;
-    while (!this.#isClosed) {
-      if (this.#events.length > 0) return this.#give(max);
-      if (this.#error !== undefined) throw ownError(this.#error);
-      this.#credit?.();
-      const { carrier, subscription } = this.#source ?? unopened();
+    while (!feed.closing.aborted) {
+      if (!feed.isEmpty) return this.#give(max);
+      feed.assertOpen();
+      feed.goOn();
+      const { carrier, subscription } = feed.source;
       if (!carrier.isLeft) {
-        await this.#changed.wait();
+        await feed.changed.wait();
         continue;
       }
       if (carrier.transport.state === 'open') awayUntil = performance.now() + AWAY_MS;
       else awayUntil = Math.min(awayUntil, performance.now() + AWAY_MS);
       if (performance.now() > awayUntil) throw positionExpired();
       end ??= await this.#endOf(carrier);
-      if (this.#events.length === 0 && end !== undefined && (subscription.position ?? '') >= end) {
-        await this.#goOn(carrier);
+      if (feed.isEmpty && end !== undefined && (subscription.position ?? '') >= end) {
+        await this.#follow(carrier);
         end = undefined;
-      } else await this.#changed.waitFor(LOOK_MS);
+      } else await feed.changed.waitFor(LOOK_MS);
     }
     return [];
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#freeLeave?.();
-    this.#closing.abort();
-    this.#credit?.();
-    this.#changed.notify();
-    await this.#source?.subscription.close();
+  close(): Promise<void> {
+    return this.#feed.close();
   }
 
   get #sourcePosition(): string | undefined {
-    const { carrier, subscription } = this.#source ?? unopened();
+    const { carrier, subscription } = this.#feed.source;
     return subscription.position && carrier.tag(subscription.position);
   }
 
   #give(max: number): readonly TopicEvent[] {
-    const events = this.#events.slice(0, max);
-    this.#events = this.#events.slice(max);
+    const events = this.#feed.give(max);
     this.#taken = events.findLast(({ position }) => position !== undefined)?.position ?? this.#taken;
     return events;
-  }
-
-  /** Takes a batch. The subscription goes on when all of it was handled. */
-  async #take(carrier: Carrier, events: readonly TopicEvent[]): Promise<void> {
-    if (this.#isClosed) return;
-    this.#events = events.map((event) => carrier.tagEvent(event));
-    this.#changed.notify();
-    await new Promise<void>((resolve) => {
-      this.#credit = resolve;
-    });
-    this.#credit = undefined;
   }
 
   /** The position after the last event of a store that gets no more; undefined while it is away. */
@@ -133,7 +91,7 @@ export class MigrateEventCursor implements EventCursor {
     try {
       await using probe = await transport.topics.subscribe(
         this.#pattern,
-        { from: 'new', timeoutMs: AWAY_MS, signal: this.#closing.signal },
+        { from: 'new', timeoutMs: AWAY_MS, signal: this.#feed.closing },
         () => undefined,
       );
       return probe.position;
@@ -143,18 +101,10 @@ export class MigrateEventCursor implements EventCursor {
   }
 
   /** Goes on in the next store, behind the events that came from this one. */
-  async #goOn(carrier: Carrier): Promise<void> {
-    const { next } = carrier;
-    const old = this.#source?.subscription;
+  async #follow({ next }: Carrier): Promise<void> {
     if (next === undefined) return;
-    await this.open(next, next.cut === undefined ? 'start' : { after: next.cut }, {
-      timeoutMs: Number.POSITIVE_INFINITY,
-      signal: this.#closing.signal,
-    });
-    void old?.close();
+    const from = next.cut === undefined ? 'start' : { after: next.cut };
+    const bounds = { timeoutMs: Number.POSITIVE_INFINITY, signal: this.#feed.closing };
+    void (await this.open(next, from, bounds))?.close();
   }
-}
-
-function unopened(): never {
-  throw new Error('the cursor is not open');
 }

@@ -2,6 +2,7 @@
 
 import { Condition, isClosed } from '@busbar/api/driver';
 import { BusbarError, type Gate, isBusbarError, type KvWatch, type StateChange } from '@busbar/api/transport';
+import { pause } from '../../pause.ts';
 import { readCut, readMoveId } from '../mark.ts';
 import { MARK } from '../move.ts';
 import { Carrier, movedElsewhere, type Side } from './side.ts';
@@ -258,18 +259,5 @@ function moveUnderWay(name: string): BusbarError {
 function moveTooLong(): BusbarError {
   return new BusbarError('UNAVAILABLE', 'the bus is being moved, and the move was not over in time', {
     hint: 'Raise the timeout. busbar migrate status shows the move.',
-  });
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
   });
 }

@@ -1,91 +1,64 @@
 /** A watch of keys: watches again in the store to which the bus has moved, and reports what differs. */
 
-import { Condition, type Cursor } from '@busbar/api/driver';
-import { BusbarError, type CallOptions, type KvChange, type KvWatch } from '@busbar/api/transport';
-import { ownError } from '../../inner/calls.ts';
+import type { Cursor } from '@busbar/api/driver';
+import type { CallOptions, KvChange, KvWatch } from '@busbar/api/transport';
 import { isOfMoves } from '../move.ts';
+import { Feed } from './feed.ts';
 import type { Carrier } from './side.ts';
 
 export class MigrateWatchCursor implements Cursor<KvChange> {
   readonly #prefix: string;
-  readonly #changed = new Condition();
+  readonly #feed = new Feed<KvChange, KvWatch>();
   /** The revision of each key that was reported. */
   readonly #known = new Map<string, number>();
   /** In another store, until it is synced: keys that were reported and are not listed so far. */
   #missing: Set<string> | undefined;
   #isSynced = false;
-  #watch: KvWatch | undefined;
+  /** The store whose changes count. */
   #carrier: Carrier | undefined;
-  #freeLeave: (() => void) | undefined;
-  #changes: readonly KvChange[] = [];
-  /** Lets the watch go on. */
-  #credit: (() => void) | undefined;
-  #error: unknown;
-  #isClosed = false;
-  readonly #closing = new AbortController();
 
   constructor(prefix: string) {
     this.#prefix = prefix;
   }
 
-  /** Begins to watch. */
-  async open(carrier: Carrier, bounds: CallOptions): Promise<void> {
-    const onChanges = (changes: readonly KvChange[]): Promise<void> => this.#take(carrier, changes);
+  /** Begins to watch. Returns the watch before it. */
+  async open(carrier: Carrier, bounds: CallOptions): Promise<KvWatch | undefined> {
     this.#carrier = carrier;
+    const onChanges = (changes: readonly KvChange[]): Promise<void> => this.#take(carrier, changes);
     const watch = await carrier.transport.kv.watch(this.#prefix, onChanges, bounds);
-    this.#watch = watch;
-    this.#freeLeave?.();
-    this.#freeLeave = carrier.onLeave(() => this.#changed.notify());
-    void watch.ended.then((error) => {
-      if (this.#watch !== watch || this.#isClosed || carrier.isLeft) return;
-      this.#error ??= error ?? new BusbarError('CLOSED', 'the store was closed');
-      this.#changed.notify();
-    });
+    return this.#feed.attach(carrier, watch);
   }
 
   async next(max: number): Promise<readonly KvChange[]> {
-    while (!this.#isClosed) {
-      if (this.#changes.length > 0) {
-        const changes = this.#changes.slice(0, max);
-        this.#changes = this.#changes.slice(max);
-        return changes;
+    const feed = this.#feed;
+    while (!feed.closing.aborted) {
+      if (!feed.isEmpty) return feed.give(max);
+      feed.goOn();
+      const { next } = feed.source.carrier;
+      if (next !== undefined) {
+        await this.#follow(next);
+        continue;
       }
-      if (this.#error !== undefined) throw ownError(this.#error);
-      this.#credit?.();
-      const next = this.#carrier?.next;
-      if (next === undefined) await this.#changed.wait();
-      else await this.#goOn(next);
+      feed.assertOpen();
+      await feed.changed.wait();
     }
     return [];
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#freeLeave?.();
-    this.#closing.abort();
-    this.#credit?.();
-    this.#changed.notify();
-    await this.#watch?.close();
+  close(): Promise<void> {
+    return this.#feed.close();
   }
 
   /** All keys are in the next store with their revisions, so what the old one did not report so far is seen there. */
-  async #goOn(next: Carrier): Promise<void> {
-    const old = this.#watch;
+  async #follow(next: Carrier): Promise<void> {
     this.#missing = new Set(this.#known.keys());
-    await this.open(next, { timeoutMs: Number.POSITIVE_INFINITY, signal: this.#closing.signal });
-    void old?.close();
+    const bounds = { timeoutMs: Number.POSITIVE_INFINITY, signal: this.#feed.closing };
+    void (await this.open(next, bounds))?.close();
   }
 
   async #take(carrier: Carrier, changes: readonly KvChange[]): Promise<void> {
-    if (this.#isClosed || carrier !== this.#carrier) return;
-    this.#changes = changes.flatMap((change) => this.#differences(change));
-    if (this.#changes.length === 0) return;
-    this.#changed.notify();
-    await new Promise<void>((resolve) => {
-      this.#credit = resolve;
-    });
-    this.#credit = undefined;
+    if (carrier !== this.#carrier) return;
+    await this.#feed.take(changes.flatMap((change) => this.#differences(change)));
   }
 
   #differences(change: KvChange): KvChange[] {
