@@ -35,15 +35,17 @@ const HOW = [
 ];
 
 /**
- * Which servers a task starts: the demonstration only to kill it.
+ * Which servers a task starts: the demonstration only to kill it, or to move to it.
  * @param {string} task @param {string[]} args @param {Record<string, string | undefined>} env
  */
 export function serversOf(task, args, env) {
   const programs = Object.keys(SERVERS);
   if (['test', 'test:full', 'bench', 'bench:compare', 'conformance', 'mutants', 'chaos'].includes(task))
     return programs;
-  if (task !== 'demo' || !args.includes('--kill-server')) return [];
-  return programs.filter((program) => env['MESSAGE_BUS'] === program.split('-')[0]);
+  if (task !== 'demo') return [];
+  const killed = args.includes('--kill-server') ? env['MESSAGE_BUS'] : undefined;
+  const target = /--migrate[= ](\S+)/.exec(args.join(' '))?.[1];
+  return programs.filter((program) => [killed, target].includes(program.split('-')[0]));
 }
 
 /**

@@ -1,6 +1,7 @@
-/** Runs the steps of a run: start the processes, audit and merge, kill meanwhile, count at the end. */
+/** Runs the steps of a run: start the processes, audit and merge, kill or move meanwhile, count at the end. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { MoveReport } from '@busbar/compose';
 import type { DemoBus } from './bus/demo-bus.ts';
 import { AUDITS, RESULTS } from './bus/names.ts';
 import { retryWhileUnavailable } from './bus/retry-while-unavailable.ts';
@@ -26,8 +27,8 @@ export interface RunDependencies {
   readonly results: string;
 }
 
-/** A kill that is due once a share of the files is audited. */
-interface PlannedKill {
+/** A kill or a move that is due once a share of the files is audited. */
+interface Disturbance {
   readonly share: number;
   readonly run: () => Promise<void>;
 }
@@ -42,6 +43,7 @@ export class Orchestrator {
   readonly #replacements: Promise<void>[] = [];
   #lastWorker = 0;
   #serversKilled = 0;
+  #moved: MoveReport | undefined;
 
   constructor(run: RunDependencies) {
     this.#run = run;
@@ -52,7 +54,7 @@ export class Orchestrator {
     await this.#startProcesses();
     await this.#begin();
     progress.begin();
-    await Promise.all([this.#killAll(), this.#untilMerged()]);
+    await Promise.all([this.#disturb(), this.#untilMerged()]);
     const { seconds } = progress;
     await Promise.all(this.#replacements);
     await workers.flush();
@@ -97,13 +99,14 @@ export class Orchestrator {
     stats.end();
   }
 
-  async #killAll(): Promise<void> {
+  async #disturb(): Promise<void> {
     const { options, demoBus, stats } = this.#run;
-    const kills: PlannedKill[] = [
+    const planned: Disturbance[] = [
       ...(options.kill ? [1 / 3, 2 / 3].map((share) => ({ share, run: () => this.#killWorker() })) : []),
       ...(demoBus.server ? [{ share: 1 / 2, run: () => this.#killServer() }] : []),
+      ...(demoBus.move ? [{ share: 1 / 2, run: () => this.#move() }] : []),
     ];
-    for (const { share, run } of kills.sort((a, b) => a.share - b.share)) {
+    for (const { share, run } of planned.sort((a, b) => a.share - b.share)) {
       await stats.when(() => stats.isOver || stats.audited >= Math.floor((stats.files ?? 0) * share));
       if (!stats.isOver) await run();
     }
@@ -132,6 +135,16 @@ export class Orchestrator {
     line.say(`the server is back after ${seconds} s, on the same data`);
   }
 
+  /** Moves the bus while all processes work. They follow by themselves. */
+  async #move(): Promise<void> {
+    const { line, demoBus } = this.#run;
+    const { move } = demoBus;
+    if (move === undefined) return;
+    line.say(`moving the bus from ${move.from} to ${move.to}`);
+    this.#moved = await move.run();
+    line.say(`the bus is in ${move.to}, after a pause of ${count(this.#moved.pauseMs)} ms`);
+  }
+
   async #deadLetters(): Promise<RunOutcome['dead']> {
     const { bus } = this.#run.demoBus;
     const [audits, results] = await Promise.all([AUDITS, RESULTS].map((name) => bus.deadLetters(name).browse()));
@@ -150,6 +163,8 @@ export class Orchestrator {
       killsWanted: options.kill ? 2 : 0,
       serversKilled: this.#serversKilled,
       serverKillWanted: options.killServer,
+      moveWanted: demoBus.move,
+      moved: this.#moved,
     };
   }
 }

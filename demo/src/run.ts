@@ -22,13 +22,14 @@ export interface RunEnvironment {
 
 const CONCURRENCY = 4;
 const LEASE_MS = 10_000;
-/** With kills, leases end soon and the run lasts long enough to kill a process at work. */
+/** With kills or a move, leases end soon and the run lasts long enough to meet processes at work. */
 const WITH_KILLS = { leaseMs: 2_000, minRunMs: 4_000 };
 
 /** Runs the demonstration. Throws `UsageError` for a bus or a folder that it cannot use. */
 export async function runDemo(options: DemoOptions, environment: RunEnvironment): Promise<RunOutcome> {
   const { root, messageBus, line, signal } = environment;
-  await using demoBus = await openDemoBus({ messageBus, killServer: options.killServer });
+  const { killServer, migrate } = options;
+  await using demoBus = await openDemoBus({ messageBus, killServer, migrate });
   signal.throwIfAborted();
   const failure = Promise.withResolvers<never>();
   signal.addEventListener('abort', () => failure.reject(signal.reason), { once: true });
@@ -52,11 +53,15 @@ export async function runDemo(options: DemoOptions, environment: RunEnvironment)
   return await Promise.race([orchestrator.run(), failure.promise]);
 }
 
-function toConfig({ workers, kill, killServer }: DemoOptions, root: string, { address, folder }: DemoBus): RunConfig {
+function toConfig(
+  { workers, kill, killServer, migrate }: DemoOptions,
+  root: string,
+  { address, folder }: DemoBus,
+): RunConfig {
   return {
     ...address,
     ...{ root, workers, concurrency: CONCURRENCY },
     results: folder.join('results.jsonl'),
-    ...(kill || killServer ? WITH_KILLS : { leaseMs: LEASE_MS, minRunMs: 0 }),
+    ...(kill || killServer || migrate !== undefined ? WITH_KILLS : { leaseMs: LEASE_MS, minRunMs: 0 }),
   };
 }

@@ -78,6 +78,23 @@ test('workers are killed at work and nothing is lost; the bus is left as it was 
   expect((await bus.stats()).queues).toMatchObject([{ name: 'mine', ready: 1 }]);
 });
 
+test('the bus moves while agents work and die; both stores are left as they were found', {
+  timeout: LONG,
+}, async () => {
+  await using on = await stage(150);
+  const [one, other] = ['one', 'other'].map((name) => `sqlite:${on.dir.join(`${name}.db`)}`);
+  const outcome = await run(on.dir, [on.tree, '--kill', '--migrate', `${other}?ns=mine`], `${one}?ns=mine`);
+  expect(outcome, outcome.stderr).toMatchObject({ code: 0 });
+  const counts = `${on.files} files, ${on.files} results, 0 lost, 0 duplicated, 2 killed, moved to sqlite`;
+  expect(lastLine(outcome)).toBe(`demo: ${counts}`);
+  expect(outcome.stderr).toMatch(
+    /^moving the bus from sqlite to sqlite\n(?:.*\n)*the bus is in sqlite, after a pause/m,
+  );
+  expect(outcome.stdout).toMatch(/^records +[1-9]\d* messages, [1-9]\d* events, [1-9]\d* keys/m);
+  const ns = /namespace (demo-[0-9a-f]+)/.exec(outcome.stdout)?.[1] ?? '';
+  for (const url of [one, other]) expect(await recordsIn(url ?? '', ns)).toBe(0);
+});
+
 test('one worker and one file are enough to be killed twice', { timeout: LONG }, async () => {
   await using dir = tempDir('demo-test');
   for (const name of ['tree', 'tmp']) mkdirSync(dir.join(name));
@@ -122,6 +139,9 @@ describe('refused with one reason, exit code 2', () => {
     [['--workers', 'many'], sqlite, '--workers "many" is not a whole number from 1 to 64'],
     [['--bad'], sqlite, "Unknown option '--bad'"],
     [['--kill-server'], sqlite, '--kill-server: sqlite has no server to kill'],
+    [['tree', '--migrate', 'memory'], sqlite, 'memory lives in one process'],
+    [['tree', '--migrate', 'sqlit'], sqlite, '--migrate: the URL names an unknown bus: "sqlit"'],
+    [['tree', '--migrate', 'sqlite:b.db'], 'sqlite:./b.db', '--migrate: sqlite and sqlite are the same store'],
     [['tree'], 'memory', 'memory lives in one process'],
     [['tree'], 'memory:x', 'memory lives in one process'],
     [['tree'], 'sqlit', 'MESSAGE_BUS names an unknown bus: "sqlit"'],

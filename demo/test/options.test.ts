@@ -3,13 +3,14 @@
 import { describe, expect, test } from 'vitest';
 import { parseOptions, UsageError } from '../src/options.ts';
 
-const DEFAULTS = { path: undefined, workers: 2, kill: false, killServer: false };
+const DEFAULTS = { path: undefined, workers: 2, kill: false, killServer: false, migrate: undefined };
 
 test.each([
   [[], DEFAULTS],
   [['src'], { ...DEFAULTS, path: 'src' }],
   [['--workers', '4', '--kill', 'a b'], { ...DEFAULTS, path: 'a b', workers: 4, kill: true }],
   [['--workers=64', '--kill-server'], { ...DEFAULTS, workers: 64, killServer: true }],
+  [['--migrate', 'redis', '--kill'], { ...DEFAULTS, kill: true, migrate: 'redis' }],
   [['--', '--odd'], { ...DEFAULTS, path: '--odd' }],
   [['-h', '--kill'], 'help'],
 ])('%j', (argv, options) => {
@@ -33,6 +34,9 @@ describe('refused with one line', () => {
     [['--workers', '9'.repeat(100)], /whole number/],
     [['--workers', '\x1b[2J'], /"\\u001b\[2J"/],
     [['--kill=yes'], /kill/],
+    [['--migrate'], /migrate/],
+    [['--migrate', ' '], /--migrate is empty/],
+    [['--migrate', 'redis', '--kill-server'], /exclude each other/],
     [['--nope'], /--nope/],
     [['-k'], /-k/],
     [['--__proto__'], /proto/],

@@ -32,6 +32,22 @@ test('the report has the files, the traffic and the kills', () => {
   `);
 });
 
+test('a run that moved has the report of the move', () => {
+  const moved = {
+    records: { queues: 3, messages: 1_200, events: 40, keys: 9, bindings: 1, ids: 1_300 },
+    ms: { copy: 10, drain: 500, transfer: 90.4, verify: 20, cutover: 1 },
+    ...{ pauseMs: 611, redelivered: { count: 2, ids: ['audits#1', 'audits#2'] } },
+  };
+  const run = outcome(audits, { moveWanted: { from: 'sqlite', to: 'redis' }, moved });
+  expect(renderReport(run)).toContain(
+    `moved         from sqlite to redis while all agents worked
+records       1,200 messages, 40 events, 9 keys, 1,300 remembered ids
+pause         611 ms; 2 held messages were delivered again
+steps         copy 10 ms, drain 500 ms, transfer 90 ms, verify 20 ms, cutover 1 ms
+`,
+  );
+});
+
 test('names of files cannot control the terminal', () => {
   const text = renderReport(outcome([{ ...gone, file: 'a\x1b[2J\n\u202e.ts' }], { root: '/\x07' }));
   expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u);

@@ -61,3 +61,8 @@ test('the last line ends with a killed server; a missed kill is a fault', () => 
     'the server was not killed: the work ended before',
   ]);
 });
+
+test('a run that was to move and did not has a fault', () => {
+  const moveWanted = { from: 'sqlite', to: 'redis' };
+  expect(findFaults(outcome(three, { moveWanted }))).toEqual(['the bus was not moved: the work ended before']);
+});

@@ -36,6 +36,7 @@ export function outcome(audits: readonly Audit[], changes: Partial<RunOutcome> =
     ...{ root: '/tree', bus: 'sqlite, temporary', workers: 2, seconds: 2, stats },
     ...{ merged: { results: resultsOf(audits), again: 0, stale: 0 }, kills: [], killsWanted: 0 },
     ...{ serversKilled: 0, serverKillWanted: false, dead: [] },
+    ...{ moveWanted: undefined, moved: undefined },
     ...changes,
   };
 }

@@ -14,7 +14,7 @@ async function stage(files: number): Promise<AsyncDisposable & { files: number; 
   return { dir, files: makeTree(dir.join('tree'), files), [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
 }
 
-function run(dir: TempDir, bus: string, ...args: readonly string[]): Promise<Outcome> {
+function run(dir: TempDir, bus: string | undefined, ...args: readonly string[]): Promise<Outcome> {
   const env = { TMPDIR: dir.join('tmp'), MESSAGE_BUS: bus, INIT_CWD: undefined };
   return runNode({ file, args: ['tree', ...args], env, cwd: dir.path, timeoutMs: LONG });
 }
@@ -44,6 +44,19 @@ describe.each(Object.entries(programs))('%s', (bus, program) => {
     );
     expect(readdirSync(on.dir.join('tmp'))).toEqual([expect.stringMatching(/^busbar-report-/)]);
   });
+});
+
+test('the bus moves to a server that the run starts, and two workers are killed', { timeout: LONG }, async ({
+  skip,
+}) => {
+  needServer('redis-server', skip);
+  await using on = await stage(150);
+  const outcome = await run(on.dir, undefined, '--kill', '--migrate', 'redis');
+  expect(outcome, outcome.stderr).toMatchObject({ code: 0 });
+  const counts = `${on.files} files, ${on.files} results, 0 lost, 0 duplicated, 2 killed, moved to redis`;
+  expect(lastLine(outcome)).toBe(`demo: ${counts}`);
+  expect(outcome.stdout).toMatch(/^pause +[\d,]+ ms/m);
+  expect(readdirSync(on.dir.join('tmp'))).toEqual([expect.stringMatching(/^busbar-report-/)]);
 });
 
 test('without a server, one line says where none is', { timeout: LONG }, async () => {

@@ -153,12 +153,15 @@ test('two commands at once unpack once', async () => {
   expect(commands).toEqual(['unpack redis-server', 'unpack nats-server']);
 });
 
-test('the demonstration needs a server only to kill it', () => {
+test('the demonstration needs a server only to kill it, or to move to it', () => {
   const demo = (MESSAGE_BUS: string, ...args: string[]) => serversOf('demo', args, { MESSAGE_BUS });
   expect(demo('redis', '--kill', '--kill-server')).toEqual(['redis-server']);
   expect(demo('nats', '--kill-server')).toEqual(['nats-server']);
   expect(demo('redis', '--kill')).toEqual([]);
   expect(demo('unix', '--kill-server')).toEqual([]);
+  expect(demo('sqlite', '--migrate', 'redis')).toEqual(['redis-server']);
+  expect(demo('sqlite', 'src', '--migrate=nats', '--kill')).toEqual(['nats-server']);
+  expect(demo('sqlite', '--kill', '--migrate', 'redis://host')).toEqual([]);
   expect(serversOf('test', [], {})).toEqual(BOTH);
   expect(serversOf('check', [], {})).toEqual([]);
 });

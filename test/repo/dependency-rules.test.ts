@@ -9,7 +9,7 @@ const siblings: Record<string, readonly string[]> = {
   'packages/testbed': [],
   'packages/busbar': ['@busbar/api', '@busbar/conformance', '@busbar/compose', '@busbar/transport-*'],
   bench: ['*'],
-  demo: ['@busbar/api', '@busbar/testbed', 'busbar'],
+  demo: ['@busbar/api', '@busbar/compose', '@busbar/testbed', 'busbar'],
 };
 
 /** Files of the api that may import Node modules, each with its reason. All others run anywhere. */

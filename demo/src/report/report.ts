@@ -56,6 +56,24 @@ function busRows(outcome: RunOutcome, results: readonly AuditResult[]): string[]
     ['stale tokens', `${count(merged.stale)} writes refused`],
     ['dead letters', count(outcome.dead.length)],
     ['killed', killed.join(', ') || '-'],
+    ...moveRows(outcome),
+  ];
+}
+
+/** The report of the move. */
+function moveRows({ moveWanted, moved }: RunOutcome): string[][] {
+  if (moveWanted === undefined || moved === undefined) return [];
+  const { records, ms, pauseMs, redelivered } = moved;
+  const { messages, events, keys, ids } = records;
+  const steps = Object.entries(ms).map(([step, took]) => `${step} ${count(took)} ms`);
+  return [
+    ['moved', `from ${moveWanted.from} to ${moveWanted.to} while all agents worked`],
+    [
+      'records',
+      `${count(messages)} messages, ${count(events)} events, ${count(keys)} keys, ${count(ids)} remembered ids`,
+    ],
+    ['pause', `${count(pauseMs)} ms; ${count(redelivered.count)} held messages were delivered again`],
+    ['steps', steps.join(', ')],
   ];
 }
 

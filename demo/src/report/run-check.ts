@@ -27,7 +27,9 @@ export function lastLine(outcome: RunOutcome): string {
   const { files, results, lost, duplicated } = checkRun(outcome);
   const killed = outcome.kills.length;
   const server = outcome.serverKillWanted ? `, ${outcome.serversKilled} server killed` : '';
-  return `demo: ${files} files, ${results} results, ${lost} lost, ${duplicated} duplicated, ${killed} killed${server}`;
+  const moved = outcome.moved && outcome.moveWanted ? `, moved to ${outcome.moveWanted.to}` : '';
+  const rest = `${killed} killed${server}${moved}`;
+  return `demo: ${files} files, ${results} results, ${lost} lost, ${duplicated} duplicated, ${rest}`;
 }
 
 /** One line for each fault; empty if the run kept its promises. */
@@ -50,12 +52,14 @@ function eventFaults({ stats: { published, received, replayed } }: RunOutcome): 
   return [`events do not agree: ${published} published, ${received ?? 0} received, ${replayed ?? 0} replayed`];
 }
 
-function killFaults({ stats, kills, killsWanted, serversKilled, serverKillWanted }: RunOutcome): string[] {
+function killFaults(outcome: RunOutcome): string[] {
+  const { stats, kills, killsWanted, serversKilled, serverKillWanted, moveWanted, moved } = outcome;
   const missed = killsWanted - kills.length;
   const idle = kills.filter(({ held }) => !held.some((task) => stats.attemptOf(task) >= 2));
   return [
     ...(missed > 0 ? [`${missed} of ${killsWanted} workers were not killed: the work ended before`] : []),
     ...(serverKillWanted && serversKilled === 0 ? ['the server was not killed: the work ended before'] : []),
+    ...(moveWanted && !moved ? ['the bus was not moved: the work ended before'] : []),
     ...idle.map(({ worker }) => `none of the tasks that ${worker} held when it was killed was delivered again`),
   ];
 }

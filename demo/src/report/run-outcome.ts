@@ -1,5 +1,6 @@
 /** The outcome of a run: the input of its report and its check. */
 
+import type { MoveReport } from '@busbar/compose';
 import type { Kill } from '../processes/kill-worker.ts';
 import type { MergedResults } from './results-file.ts';
 import type { RunStats } from './run-stats.ts';
@@ -20,6 +21,10 @@ export interface RunOutcome {
   readonly serversKilled: number;
   /** True if the run was to kill the server. */
   readonly serverKillWanted: boolean;
+  /** The stores between which the run was to move; undefined if it was to stay. */
+  readonly moveWanted: { readonly from: string; readonly to: string } | undefined;
+  /** The report of the move. */
+  readonly moved: MoveReport | undefined;
   /** Dead letters. */
   readonly dead: readonly { readonly file: string; readonly reason: string }[];
 }

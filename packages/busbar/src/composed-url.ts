@@ -68,6 +68,16 @@ export function parseComposedUrl(url: string): ComposedUrl {
   };
 }
 
+/** `url` with this namespace instead of its own, and instead of those of its parts. */
+export function withNamespace(url: string, ns: string): string {
+  const scheme = composedScheme(url);
+  if (scheme === undefined) return inNamespace(url, ns);
+  const { composition, parameters } = split(url, 'the URL');
+  parameters.delete('ns');
+  for (const name of composition.parts) parameters.set(name, withNamespace(parameters.get(name) ?? '', ns));
+  return `${scheme}:?${parameters}`;
+}
+
 /** The names of the parts of a composed URL. */
 export function partNames(url: string): readonly string[] {
   return COMPOSITIONS[composedScheme(url) ?? '']?.parts ?? [];

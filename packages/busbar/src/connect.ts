@@ -2,7 +2,8 @@
 
 import { type Bus, type BusOptions, openBus } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
-import { checkNamespace, inNamespace } from './bus-url.ts';
+import { checkNamespace } from './bus-url.ts';
+import { withNamespace } from './composed-url.ts';
 import { createProjectFolder, locateBus } from './config/locate-bus.ts';
 import { openUrl } from './schemes.ts';
 
@@ -45,5 +46,5 @@ export async function connectTransport(
   createProjectFolder(located);
   if (ns === undefined) return openUrl(located.url, waitForServerMs);
   checkNamespace(ns, 'ns');
-  return openUrl(inNamespace(located.url, ns), waitForServerMs);
+  return openUrl(withNamespace(located.url, ns), waitForServerMs);
 }
