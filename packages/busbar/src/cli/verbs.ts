@@ -45,6 +45,7 @@ export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>
     ),
     import: verb('add what export has written', async () => (await import('./commands/import.ts')).importBus),
     migrate: verb('move the bus to another backend', async () => (await import('./commands/migrate.ts')).migrate),
+    bridge: verb('forward queues and topics to another bus', async () => (await import('./commands/bridge.ts')).bridge),
     hub: verb('serve a store over sockets; show or stop a hub', async () => (await import('./commands/hub.ts')).hub),
     doctor: verb(
       'check everything between the shell and its bus',

@@ -48,6 +48,7 @@ export class Output {
   readonly json: boolean;
   readonly quiet: boolean;
   readonly #hasColor: (stream: Stream) => boolean;
+  #isLive = false;
 
   constructor({ json, quiet, color, env }: OutputOptions) {
     this.json = json;
@@ -76,6 +77,7 @@ export class Output {
 
   /** Writes lines of text. Resolves once they are written; rejects with {@link ReaderGone}. */
   lines(lines: readonly string[]): Promise<void> {
+    this.#endLive();
     return lines.length === 0 ? Promise.resolve() : write(this.#stdout, `${lines.join('\n')}\n`);
   }
 
@@ -86,16 +88,28 @@ export class Output {
 
   /** Prints a remark in one line on stderr, unless `--quiet` or `--json` is given. */
   note(text: string): void {
-    if (!this.quiet && !this.json) this.#stderr.write(`${printableLine(text, MAX_REMARK)}\n`);
+    if (this.quiet || this.json) return;
+    this.#endLive();
+    this.#stderr.write(`${printableLine(text, MAX_REMARK)}\n`);
+  }
+
+  /** Changes the last line of stderr, on a terminal only and unless `--quiet` or `--json` is given. */
+  live(text: string): void {
+    const stderr = this.#stderr;
+    if (this.quiet || this.json || stderr.isTTY !== true) return;
+    stderr.write(`\r\u001b[2K${printableLine(text, (stderr.columns ?? 80) - 1)}`);
+    this.#isLive = true;
   }
 
   /** Prints a warning in one line on stderr, also with `--quiet`. */
   warn(text: string): void {
+    this.#endLive();
     this.#stderr.write(`busbar: ${printableLine(text, MAX_REMARK)}\n`);
   }
 
   /** Writes lines to stderr. */
   errorLines(lines: readonly string[]): void {
+    this.#endLive();
     this.#stderr.write(`${lines.join('\n')}\n`);
   }
 
@@ -107,6 +121,11 @@ export class Output {
   /** `text` in a style, if stderr has colours. */
   paintError(style: Style, text: string): string {
     return this.#paint(this.#stderr, style, text);
+  }
+
+  #endLive(): void {
+    if (this.#isLive) this.#stderr.write('\r\u001b[2K');
+    this.#isLive = false;
   }
 
   #paint(stream: Stream, style: Style, text: string): string {
