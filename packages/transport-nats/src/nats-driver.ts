@@ -71,7 +71,7 @@ export class NatsDriver implements Driver {
     this.warnings = [...warningsOf(facts), ...permissions.lacks(names)];
     const records = new QueueRecords(requests, names, clock);
     const base = { requests, names, clock, records, used: new Set<string>(), expiring: new Set<string>() };
-    const puller = new Puller(connection, names.queues, true);
+    const puller = new Puller(connection, names.queues, 'return');
     const shared: QueueContext = {
       ...{ ...base, puller, ledgers: new Ledgers(requests, names), held: new HeldDeliveries() },
       consumers: new Consumers(base, settings.consumerReplicas, permissions),

@@ -62,7 +62,10 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Queue gro
       assertDeliveredOnce(test, idsOf(sent));
       await before.subscription.close();
       const rest = await publishTexts(test, publisher, 'order.placed', 5, 'rest');
-      test.check.equal(texts(test, await consume(test, client, 'billing', 5)), rest, 'events of the group afterwards');
+      const later = texts(test, await consume(test, client, 'billing', 5));
+      // A receive of a member that ended just before may have had one, and returned it.
+      if (!test.capabilities.features.retryKeepsPlace) later.sort();
+      test.check.equal(later, rest, 'events of the group afterwards');
     },
   },
   {

@@ -27,6 +27,9 @@ const NS = 1_000_000;
 /** For a consumer that may not know yet of a stored message, or that `max_ack_pending` holds up: it is answered by its end. */
 const BOUNDED = `,"expires":${10 * NS}`;
 
+/** What a pull that outlives its wait does with a message: returns it to the consumer, or handles it as before. */
+export type AfterWait = 'return' | 'handle';
+
 /** The pulls of one transport on the consumers of one stream. */
 export class Puller {
   readonly #connection: Connection;
@@ -36,12 +39,12 @@ export class Puller {
   readonly #pulls = new Set<Pull>();
   /** Pulls without a wait, by consumer. */
   readonly #parked = new Map<string, Pull[]>();
-  readonly #isReturning: boolean;
+  readonly #afterWait: AfterWait | undefined;
 
-  /** `isReturning`: the consumers of the stream deliver a message again that is returned. */
-  constructor(connection: Connection, stream: string, isReturning = false) {
+  /** `afterWait` is for consumers that want an ack of each message. */
+  constructor(connection: Connection, stream: string, afterWait?: AfterWait) {
     this.#connection = connection;
-    this.#isReturning = isReturning;
+    this.#afterWait = afterWait;
     this.#next = `$JS.API.CONSUMER.MSG.NEXT.${stream}.`;
     connection.onState(({ state }) => {
       if (state === 'reconnecting') for (const inbox of [...this.#busy]) inbox.fail();
@@ -90,11 +93,11 @@ export class Puller {
 
   /**
    * In a cluster the server of the consumer learns of the end of a subscription later than this client's server, which drops
-   * what comes meanwhile. So the pull stays until it expires: it serves the next wait, or returns a message that comes before.
+   * what comes meanwhile. So the pull stays until it expires: it serves the next wait, or a message that comes before.
    */
   #withdraw(consumer: string, pull: Pull): Promise<void> {
-    if (!this.#isReturning || !this.#connection.isClustered) return pull.drain();
-    pull.wait = undefined;
+    if (this.#afterWait === undefined || !this.#connection.isClustered) return pull.drain();
+    pull.park(this.#afterWait);
     this.#parked.set(consumer, [...(this.#parked.get(consumer) ?? []), pull]);
     return Promise.resolve();
   }
@@ -206,8 +209,9 @@ class Wait implements WaitingPull {
 /** A pull that waits on the server. It may outlive its wait, and then serve the next one. */
 class Pull {
   readonly batch: number;
-  /** Undefined while no receive waits: messages are returned to the consumer. */
+  /** Undefined while no receive waits. */
   wait: Wait | undefined;
+  #onParked: (message: Msg) => void = (message) => this.#return(message);
   readonly #connection: Connection;
   readonly #subject: string;
   readonly #inbox: string;
@@ -246,6 +250,13 @@ class Pull {
     this.#timer = setTimeout(() => this.renew(), expiresMs + SILENCE_MS);
   }
 
+  /** Its wait is over, and it stays. */
+  park(afterWait: AfterWait): void {
+    const { onMessage } = this.wait ?? {};
+    this.#onParked = (afterWait === 'handle' && onMessage) || ((message) => this.#return(message));
+    this.wait = undefined;
+  }
+
   /** Ends it at once. */
   end(): void {
     this.#finish(false);
@@ -264,11 +275,15 @@ class Pull {
     if (code === 0) {
       this.#left -= 1;
       if (this.wait !== undefined) this.wait.onMessage(message);
-      else this.#connection.publish(message.reply ?? '', '-NAK');
+      else this.#onParked(message);
       if (this.#left === 0) this.#finish(false);
     } else if (code === 408 && performance.now() < (this.wait?.until ?? 0)) this.renew();
     else if (code === 408) this.#finish(false);
     else if (code !== 100) this.#finish(true);
+  }
+
+  #return(message: Msg): void {
+    this.#connection.publish(message.reply ?? '', '-NAK');
   }
 
   #finish(lost: boolean): void {

@@ -20,10 +20,12 @@ export class Bindings {
   readonly #shared: QueueContext;
   readonly #puller: Puller;
   readonly #pumping = new Map<string, Promise<void>>();
+  /** When the last copies of a binding are sent, by its consumer. */
+  readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(shared: QueueContext) {
     this.#shared = shared;
-    this.#puller = new Puller(shared.requests.connection, shared.names.topics, true);
+    this.#puller = new Puller(shared.requests.connection, shared.names.topics, 'handle');
   }
 
   /** Records a binding that covers the events from `since` on. */
@@ -123,26 +125,42 @@ export class Bindings {
     for (;;) {
       const { messages } = await this.#puller.pull(binding.consumer, BATCH);
       const covered = messages.filter((message) => readDelivery(message).seq <= last);
-      await this.#store(queue, queue.record.bindings, binding, covered);
+      await this.#inTurn(binding, () => this.#send(queue, queue.record.bindings, binding, covered));
+      for (const message of covered) this.#shared.requests.send(message.reply ?? '', '+ACK');
       if (messages.length < BATCH && !(await this.#wasBehind(binding))) return;
     }
   }
 
   async #copy(queue: KnownQueue, binding: QueueBinding, messages: readonly Msg[]): Promise<void> {
     if (messages.length === 0) return;
-    // The bindings of now, after the publish, decide which one copies an event.
-    const isShared = queue.record.bindings.length > 1;
-    const now = isShared ? await this.#shared.records.read(queue.name) : queue;
-    await this.#store(queue, now?.record.bindings ?? [], binding, messages);
+    await this.#inTurn(binding, async () => {
+      // The bindings of now, after the publish, decide which one copies an event.
+      const isShared = queue.record.bindings.length > 1;
+      const now = isShared ? await this.#shared.records.read(queue.name) : queue;
+      return this.#send(queue, now?.record.bindings ?? [], binding, messages);
+    });
+    for (const message of messages) this.#shared.requests.send(message.reply ?? '', '+ACK');
   }
 
-  async #store(
+  /** Sends the copies of one binding in the order in which its events came. It does not wait until the earlier ones are stored. */
+  async #inTurn({ consumer }: QueueBinding, send: () => Promise<{ stored: Promise<unknown> }>): Promise<void> {
+    const sent = (this.#turns.get(consumer) ?? Promise.resolve()).then(send);
+    const turn = sent.catch(() => undefined);
+    this.#turns.set(consumer, turn);
+    try {
+      await (await sent).stored;
+    } finally {
+      if (this.#turns.get(consumer) === turn) this.#turns.delete(consumer);
+    }
+  }
+
+  async #send(
     queue: KnownQueue,
     bindings: readonly QueueBinding[],
     binding: QueueBinding,
     messages: readonly Msg[],
-  ): Promise<void> {
-    const { names, requests } = this.#shared;
+  ): Promise<{ stored: Promise<unknown> }> {
+    const { names } = this.#shared;
     const copies: Promise<void>[] = [];
     let current = queue;
     for (const message of messages) {
@@ -151,10 +169,11 @@ export class Bindings {
       if (!isOwn(bindings, binding, topic, stored.seq)) continue;
       const lane = this.#laneOf(stored);
       current = await this.#shared.records.useLane(current, lane);
-      copies.push(this.#publish(current, lane, topic, stored));
+      const copy = this.#publish(current, lane, topic, stored);
+      copy.catch(() => undefined); // The loop may fail before all are awaited.
+      copies.push(copy);
     }
-    await Promise.all(copies);
-    for (const message of messages) requests.send(message.reply ?? '', '+ACK');
+    return { stored: Promise.all(copies) };
   }
 
   #laneOf({ message: event, envelope }: StoredMessage): Lane {
