@@ -1,16 +1,19 @@
 // The tables of options in READMEs are those of the code. BUSBAR_WRITE_TABLES=1 writes them.
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 import type { OptionTable } from '@busbar/api/driver';
 import { expect, test } from 'vitest';
 
 const HEAD = '| option | default | meaning |';
 const TABLES = /^\| option \| default \| meaning \|\n(?:\|.*\n)+/gm;
 
-const folders = globSync('packages/transport-*/src/options.ts').map((file) => dirname(dirname(file)));
+/** The files with tables, by package. */
+const folders = Map.groupBy(globSync('packages/{transport-*,compose}/src/{,*/}options.ts').sort(), (file) =>
+  file.split(sep).slice(0, 2).join(sep),
+);
 
-test.each(folders)('%s', async (folder) => {
-  const tables = await tablesOf(folder);
+test.each([...folders])('%s', async (folder, files) => {
+  const tables = (await Promise.all(files.map(tablesOf))).flat();
   const path = join(folder, 'README.md');
   const exists = existsSync(path);
   const readme = exists ? readFileSync(path, 'utf8') : '';
@@ -24,8 +27,8 @@ test.each(folders)('%s', async (folder) => {
   expect(readme.match(TABLES)?.map((table) => table.trimEnd()) ?? []).toEqual(tables);
 });
 
-async function tablesOf(folder: string): Promise<string[]> {
-  const exported: Record<string, unknown> = await import(resolve(folder, 'src/options.ts'));
+async function tablesOf(file: string): Promise<string[]> {
+  const exported: Record<string, unknown> = await import(resolve(file));
   const tables = Object.values(exported).filter(isTable);
   return tables.map((table) => table.toMarkdown()).filter((table) => table.startsWith(HEAD));
 }

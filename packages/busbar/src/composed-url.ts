@@ -16,6 +16,12 @@ interface Composition {
 
 const COMPOSITIONS: Readonly<Record<string, Composition>> = {
   migrate: { parts: ['from', 'to'], options: [], holds: [], example: 'migrate:?from=sqlite&to=redis' },
+  hybrid: {
+    parts: ['fast', 'durable'],
+    options: ['fastQueues', 'fastTopics', 'urgent', 'reach'],
+    holds: ['migrate'],
+    example: 'hybrid:?fast=redis&durable=sqlite',
+  },
 };
 /** Options of every composed bus. */
 const SHARED = ['ns', 'waitForServerMs'];
@@ -89,7 +95,8 @@ function split(
 ): { readonly scheme: string; readonly composition: Composition; readonly parameters: URLSearchParams } {
   const [, scheme = '', address = '', query = ''] = /^([a-z]+):([^?]*)\??(.*)$/s.exec(url) ?? [];
   const composition = COMPOSITIONS[scheme];
-  if (composition === undefined) throw invalid(`${what} is no composed bus`, 'Use migrate:.');
+  if (composition === undefined)
+    throw invalid(`${what} is no composed bus`, `Use ${Object.keys(COMPOSITIONS).join(': or ')}:.`);
   const hint = `Write ${composition.example}. Encode inner URLs: sqlite%3A.%2Fbus.db.`;
   if (address !== '') throw invalid(`${what} has an address, and a ${scheme} bus has none`, hint);
   const parameters = new URLSearchParams(query);

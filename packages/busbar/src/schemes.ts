@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { BusbarError, didYouMean, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
-import type { MigrateParts } from '@busbar/compose';
+import type { HybridParts, MigrateParts } from '@busbar/compose';
 import type { UrlHarnessOptions } from '@busbar/conformance';
 import { checkControlCharacters, checkSetting, maskUrl, withParameter } from './bus-url.ts';
 import { parseComposedUrl } from './composed-url.ts';
@@ -93,11 +93,27 @@ const SCHEMES: readonly Scheme[] = [
       return (await isMissing(part('from'))) && (await isMissing(part('to')));
     },
   },
+  {
+    names: ['hybrid'],
+    package: '@busbar/compose',
+    bare: 'a fast bus and a durable one: hybrid:?fast=redis&durable=sqlite',
+    composed: true,
+    load: async () => {
+      const { openHybrid, parseHybridQuery } = await import('@busbar/compose');
+      return (url) => openHybrid(hybridParts(url), parseHybridQuery(parseComposedUrl(url).options));
+    },
+    isMissing: (url) => isMissing(parseComposedUrl(url).part('durable')),
+  },
 ];
 
 /** The two buses of a `migrate:` URL. */
 export function migrateParts(url: string): MigrateParts {
   return { from: partAt(url, 'from'), to: partAt(url, 'to') };
+}
+
+/** The two buses of a `hybrid:` URL. */
+export function hybridParts(url: string): HybridParts {
+  return { fast: partAt(url, 'fast'), durable: partAt(url, 'durable') };
 }
 
 /** One of the buses of a composed URL. */

@@ -35,6 +35,7 @@ import type {
   StoreReset,
   TopicInfo,
   TouchResult,
+  TransportPart,
   Warning,
 } from './transport.ts';
 
@@ -59,6 +60,8 @@ export interface Driver {
   readonly capabilities: Capabilities;
   /** Becomes {@link Transport.warnings}. */
   readonly warnings?: readonly Warning[];
+  /** Becomes {@link Transport.parts}. Only drivers over other transports have it. */
+  readonly parts?: readonly TransportPart[];
   readonly queues: QueueDriver;
   readonly topics: TopicDriver;
   readonly kv: KvDriver;

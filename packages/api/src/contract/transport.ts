@@ -31,6 +31,8 @@ export interface Transport extends AsyncDisposable {
   readonly capabilities: Capabilities;
   /** Configuration warnings for operators, such as settings under which messages can be lost. `busbar doctor` shows them. */
   readonly warnings?: readonly Warning[];
+  /** Of a transport that is made of others: its parts as they are now. `busbar doctor` shows them. */
+  readonly parts?: readonly TransportPart[] | undefined;
   readonly state: TransportState;
   /** Calls `listener` at each change of state, in order. Returns a function that ends this. */
   onState(listener: (change: StateChange) => void): () => void;
@@ -60,8 +62,24 @@ export interface Warning {
   readonly hint: string;
 }
 
-/** `reconnecting`: the server is unreachable, and the transport tries to connect again. */
-export type TransportState = 'open' | 'reconnecting' | 'closing' | 'closed';
+/**
+ * `reconnecting`: the server is unreachable, and the transport tries to connect again. `degraded`: one of its parts is
+ * unreachable, and another part takes its traffic.
+ */
+export type TransportState = 'open' | 'degraded' | 'reconnecting' | 'closing' | 'closed';
+
+/** One of the transports of which a transport is made. */
+export interface TransportPart {
+  /** What it is for, such as `fast`. */
+  readonly role: string;
+  /** Its URL without secrets. */
+  readonly name: string;
+  readonly state: TransportState;
+  /** What it carries, in words. */
+  readonly carries: string;
+  /** How many messages and events went to it through this transport. */
+  readonly sent: number;
+}
 
 /** A change of state, with the error that caused it. */
 export interface StateChange {

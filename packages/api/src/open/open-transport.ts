@@ -14,6 +14,7 @@ import type {
   Topics,
   Transport,
   TransportCloseOptions,
+  TransportPart,
   TransportState,
   Warning,
 } from '../contract/transport.ts';
@@ -88,6 +89,10 @@ class OpenTransport implements Transport {
 
   get state(): TransportState {
     return this.#lifecycle.state;
+  }
+
+  get parts(): readonly TransportPart[] | undefined {
+    return this.#driver.parts;
   }
 
   onState(listener: (change: StateChange) => void): () => void {

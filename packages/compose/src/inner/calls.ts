@@ -3,9 +3,12 @@
 import type { CallContext, PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type CallOptions, type MessageInput, toBusbarError } from '@busbar/api/transport';
 
+/** An inner call ends this long before the outer one, whose error would say less. */
+const MARGIN_MS = 5;
+
 /** The bounds of a call of an inner transport: those of the outer one. */
 export function boundsOf({ deadline, signal }: CallContext): Required<CallOptions> {
-  return { timeoutMs: Math.max(1, deadline - performance.now()), signal };
+  return { timeoutMs: Math.max(1, deadline - performance.now() - MARGIN_MS), signal };
 }
 
 /** The same error without the operation and the transport, which the outer transport adds. */

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Capabilities, Gate, Transport } from '@busbar/api/transport';
+import type { Capabilities, Gate, Transport, TransportPart } from '@busbar/api/transport';
 import { isBusbarError, newId } from '@busbar/api/transport';
 import type { MigratePart } from '@busbar/compose';
 import { composedScheme } from '../../composed-url.ts';
@@ -49,17 +49,28 @@ function existingFolder(path: string): string {
   return existsSync(folder) || folder === dirname(folder) ? folder : existingFolder(folder);
 }
 
-/** The capabilities and warnings of the transport. */
-export function checkCapabilities({ name, capabilities, warnings = [] }: Transport): Finding[] {
+/** The parts, the capabilities and the warnings of the transport. */
+export function checkCapabilities({ name, capabilities, warnings = [], parts = [] }: Transport): Finding[] {
   const { durability, reach, features } = capabilities;
   const missing = Object.entries(features).filter(([, has]) => !has);
   const lacks = missing.length === 0 ? '' : `; without ${missing.map(([feature]) => feature).join(', ')}`;
   const findings = [ok('transport', `${name}: ${SURVIVES[durability]}, ${REACHES[reach]}${lacks}`)];
+  findings.push(...parts.map(checkPart));
   for (const { text, hint } of warnings) findings.push(warn('settings', text, hint));
   if (reach !== 'process') return findings;
   const text =
     durability === 'none' ? 'other processes cannot reach this bus' : 'one process at a time can open this bus';
   return [...findings, warn('reach', text, 'Use sqlite or a server.')];
+}
+
+function checkPart({ role, name, state, carries }: TransportPart): Finding {
+  const text = `${role}: ${name} carries ${carries}`;
+  if (state === 'open') return ok('parts', text);
+  return warn(
+    'parts',
+    `${text}; it is ${state}`,
+    'See that its server runs. Meanwhile the other part takes its traffic.',
+  );
 }
 
 const SURVIVES: Readonly<Record<Capabilities['durability'], string>> = {

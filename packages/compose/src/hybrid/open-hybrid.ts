@@ -1,0 +1,120 @@
+/** A transport of two parts: a fast one for what may be lost with it, and a durable one for the rest. */
+
+import { type Driver, openTransport } from '@busbar/api/driver';
+import {
+  invalid,
+  type StateChange,
+  type StorePast,
+  type StoreReset,
+  type Transport,
+  type TransportPart,
+  type Warning,
+} from '@busbar/api/transport';
+import { openAdmin } from './admin.ts';
+import { openCalls } from './calls.ts';
+import { capabilitiesOf, checkReach } from './capabilities.ts';
+import { openKv } from './kv.ts';
+import { type HybridOptions, type HybridSettings, OPTIONS } from './options.ts';
+import { openQueues } from './queues.ts';
+import { describeRoutes, Routes } from './routes.ts';
+import { SharedReceives } from './shared-receives.ts';
+import type { HybridSide } from './side.ts';
+import { Sides } from './sides.ts';
+import { openTopics } from './topics.ts';
+
+/** One of the two parts. */
+export interface HybridPart {
+  /** Its URL without secrets. */
+  readonly name: string;
+  open(): Promise<Transport>;
+}
+
+/** Both parts. */
+export interface HybridParts {
+  readonly fast: HybridPart;
+  readonly durable: HybridPart;
+}
+
+/**
+ * Opens both parts as one transport. Each queue, topic and key lives in one of them: see {@link HybridOptions}. Rejects with
+ * INVALID_ARGUMENT if both are one store, or if one does not reach all programs.
+ */
+export async function openHybrid({ fast, durable }: HybridParts, options?: HybridOptions): Promise<Transport> {
+  const settings = OPTIONS.complete(options);
+  if (fast.name === durable.name) throw invalid(`fast and durable are the same bus: ${fast.name}`, 'Name two stores.');
+  const opened: Transport[] = [];
+  const open = async (side: HybridSide['side'], part: HybridPart): Promise<HybridSide> => {
+    const transport = await part.open();
+    opened.push(transport);
+    return { side, name: part.name, transport };
+  };
+  try {
+    const both = await Promise.allSettled([open('fast', fast), open('durable', durable)]);
+    const [one, other] = both.map((each) => {
+      if (each.status === 'rejected') throw each.reason;
+      return each.value;
+    }) as [HybridSide, HybridSide];
+    checkParts(one, other, settings);
+    return openTransport(new HybridDriver(one, other, settings));
+  } catch (error) {
+    await Promise.all(opened.map((transport) => transport.close()));
+    throw error;
+  }
+}
+
+function checkParts(fast: HybridSide, durable: HybridSide, { reach }: HybridSettings): void {
+  const incarnation = fast.transport.past?.incarnation;
+  if (incarnation !== undefined && incarnation === durable.transport.past?.incarnation) {
+    throw invalid(`${fast.name} and ${durable.name} are the same store`, 'Name two stores.');
+  }
+  checkReach([fast, durable], reach ?? durable.transport.capabilities.reach);
+}
+
+class HybridDriver implements Driver {
+  readonly name = 'hybrid';
+  readonly capabilities: Driver['capabilities'];
+  readonly warnings: readonly Warning[];
+  readonly queues: Driver['queues'];
+  readonly topics: Driver['topics'];
+  readonly kv: Driver['kv'];
+  readonly admin: Driver['admin'];
+  readonly calls?: NonNullable<Driver['calls']>;
+  readonly #sides: Sides;
+  readonly #receives: SharedReceives;
+  readonly #carries: ReturnType<typeof describeRoutes>;
+
+  constructor(fast: HybridSide, durable: HybridSide, settings: HybridSettings) {
+    const routes = new Routes(settings);
+    this.#carries = describeRoutes(settings);
+    this.capabilities = capabilitiesOf(fast.transport.capabilities, durable.transport.capabilities, routes);
+    this.warnings = [fast, durable].flatMap(({ transport }) => transport.warnings ?? []);
+    this.#sides = new Sides(fast, durable);
+    this.#receives = new SharedReceives(this.#sides, routes);
+    this.queues = openQueues(this.#sides, routes, this.#receives);
+    this.topics = openTopics(this.#sides, routes);
+    this.kv = openKv(durable);
+    this.admin = openAdmin(this.#sides, routes);
+    if (fast.transport.calls !== undefined) this.calls = openCalls(fast.transport.calls);
+  }
+
+  get parts(): readonly TransportPart[] {
+    return this.#sides.parts(this.#carries);
+  }
+
+  get past(): StorePast | undefined {
+    return this.#sides.durable.transport.past;
+  }
+
+  onState(listener: (change: StateChange) => void): void {
+    this.#sides.onState(listener);
+  }
+
+  onReset(listener: (reset: StoreReset) => void): void {
+    this.#sides.onReset(listener);
+  }
+
+  async close(): Promise<void> {
+    await this.#receives.close();
+    await this.#sides.close();
+  }
+}

@@ -1,0 +1,209 @@
+/** One queue with messages on both sides, as one consumer sees it. */
+
+import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
+import type { Delivery } from '@busbar/api/transport';
+import { own } from '../inner/calls.ts';
+import { type HybridSide, tag } from './side.ts';
+import type { Sides } from './sides.ts';
+
+/** How long the lookout of a queue of calls waits for the next receive, which often follows at once. */
+const LINGER_MS = 50;
+/** How long a release may take at closing. */
+const RELEASE_MS = 2_000;
+
+/** The queue, and where it lives. */
+export interface SharedPlace {
+  readonly queue: string;
+  readonly consumer: string | undefined;
+  /** Where the queue lives: receives wait there. */
+  readonly main: HybridSide;
+  /** Where some of its messages can be. */
+  readonly aside: HybridSide;
+  /** It serves calls, so the other side has messages during an outage only. A receive relies on the lookout then. */
+  readonly isForCalls: boolean;
+}
+
+/** Messages that one side has leased. */
+interface Share {
+  readonly side: HybridSide;
+  readonly deliveries: readonly Delivery[];
+}
+
+/** A receive that has not ended. */
+interface Receiver {
+  readonly max: number;
+  /** Fires when it gets messages of the other side, or is to look at both. */
+  wake: AbortController;
+  /** What the lookout has leased for it. */
+  offered: Share[];
+}
+
+/**
+ * A receive takes the highest priorities of both sides; of one priority those of the durable side come first. It asks both, and
+ * waits on both if they have none. One wait on the other side serves all receives: the lookout.
+ */
+export class SharedQueue {
+  readonly #sides: Sides;
+  readonly #place: SharedPlace;
+  readonly #onEnd: () => void;
+  readonly #receivers = new Set<Receiver>();
+  readonly #releasing = new Set<Promise<unknown>>();
+  readonly #stopListening: () => void;
+  #lookout: AbortController | undefined;
+  #lingering: NodeJS.Timeout | undefined;
+
+  constructor(sides: Sides, place: SharedPlace, onEnd: () => void) {
+    this.#sides = sides;
+    this.#place = place;
+    this.#onEnd = onEnd;
+    this.#stopListening = sides.onFast(() => this.#lookAgain());
+  }
+
+  async receive({ max, waitMs }: ReceiveRequest, { signal }: CallContext): Promise<Delivery[]> {
+    const receiver: Receiver = { max, wake: new AbortController(), offered: [] };
+    const endsAt = performance.now() + waitMs;
+    const onAbort = (): void => receiver.wake.abort();
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+    clearTimeout(this.#lingering);
+    this.#receivers.add(receiver);
+    try {
+      let mayWait = this.#place.isForCalls && this.#lookout !== undefined;
+      for (;;) {
+        const leftMs = mayWait ? Math.max(0, endsAt - performance.now()) : 0;
+        const deliveries = await this.#attempt(receiver, leftMs, !mayWait);
+        if (deliveries.length > 0 || signal.aborted) return deliveries;
+        const wasWoken = receiver.wake.signal.aborted;
+        if (!wasWoken && performance.now() >= endsAt) return [];
+        if (wasWoken) receiver.wake = new AbortController();
+        mayWait = !wasWoken;
+      }
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      this.#leave(receiver);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stop();
+    await Promise.all(this.#releasing);
+  }
+
+  /** Asks the main side, which may wait, and the other side, which has a lookout if it is not asked. */
+  async #attempt(receiver: Receiver, waitMs: number, asksAside: boolean): Promise<Delivery[]> {
+    const { main, aside } = this.#place;
+    if (!asksAside) this.#watch(receiver.max);
+    const asked = [this.#ask(main, receiver, waitMs)];
+    if (asksAside) asked.push(this.#ask(aside, receiver, 0));
+    const ended = await Promise.allSettled(asked);
+    const shares = ended.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const failed = ended.find((each) => each.status === 'rejected');
+    const deliveries = this.#merge([...shares, ...receiver.offered.splice(0)], failed === undefined ? receiver.max : 0);
+    if (failed !== undefined) throw failed.reason;
+    return deliveries;
+  }
+
+  /** Leases messages of one side. A side that is away has none. */
+  async #ask(side: HybridSide, { max, wake }: Receiver, waitMs: number): Promise<Share> {
+    const { signal } = wake;
+    if (!this.#sides.isUp(side)) {
+      if (waitMs > 0) await pause(waitMs, signal);
+      return { side, deliveries: [] };
+    }
+    const { queue, consumer } = this.#place;
+    try {
+      const options = { max, waitMs, consumer, timeoutMs: Number.POSITIVE_INFINITY, signal };
+      return { side, deliveries: await own(side.transport.queues.receive(queue, options)) };
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      return { side, deliveries: [] };
+    }
+  }
+
+  /** The first `max` of all that was leased. The rest goes back. */
+  #merge(shares: readonly Share[], max: number): Delivery[] {
+    const leased = shares.flatMap(({ side, deliveries }) => deliveries.map((delivery) => ({ side, delivery })));
+    leased.sort((one, other) => other.delivery.priority - one.delivery.priority || rank(one.side) - rank(other.side));
+    this.#release(leased.splice(max));
+    return leased.map(({ side, delivery }) => ({ ...delivery, receipt: tag(side.side, delivery.receipt) }));
+  }
+
+  #release(surplus: readonly { readonly side: HybridSide; readonly delivery: Delivery }[]): void {
+    for (const side of [this.#place.main, this.#place.aside]) {
+      const back = surplus.filter((each) => each.side === side);
+      if (back.length === 0) continue;
+      const settlements = back.map(({ delivery }) => ({ receipt: delivery.receipt, action: 'release' as const }));
+      const releasing = side.transport.queues.settle(settlements, { timeoutMs: RELEASE_MS });
+      // A lease that cannot be released ends by itself.
+      const released = releasing.catch(() => undefined).finally(() => this.#releasing.delete(released));
+      this.#releasing.add(released);
+    }
+  }
+
+  /** Waits on the other side, which has no messages now. */
+  #watch(max: number): void {
+    const { aside } = this.#place;
+    if (this.#lookout !== undefined || this.#receivers.size === 0 || !this.#sides.isUp(aside)) return;
+    const lookout = new AbortController();
+    this.#lookout = lookout;
+    this.#ask(aside, { max, wake: lookout, offered: [] }, Number.POSITIVE_INFINITY).then(
+      (share) => this.#found(lookout, share),
+      // The next receive asks both sides, and gets the error itself.
+      () => this.#found(lookout, { side: aside, deliveries: [] }),
+    );
+  }
+
+  /** Passes what the lookout has leased to the receive that waits longest. */
+  #found(lookout: AbortController, share: Share): void {
+    if (this.#lookout === lookout) this.#lookout = undefined;
+    const [receiver] = this.#receivers;
+    if (receiver === undefined || lookout.signal.aborted) {
+      this.#merge([share], 0);
+      return;
+    }
+    receiver.offered.push(share);
+    receiver.wake.abort();
+  }
+
+  /** The fast side went away or is back. */
+  #lookAgain(): void {
+    this.#lookout?.abort();
+    this.#lookout = undefined;
+    for (const { wake } of this.#receivers) wake.abort();
+  }
+
+  #leave(receiver: Receiver): void {
+    this.#receivers.delete(receiver);
+    this.#merge(receiver.offered, 0);
+    if (this.#receivers.size > 0) return;
+    if (this.#place.isForCalls) this.#lingering = setTimeout(() => this.#stop(), LINGER_MS).unref();
+    else this.#stop();
+  }
+
+  #stop(): void {
+    clearTimeout(this.#lingering);
+    this.#stopListening();
+    this.#lookout?.abort();
+    this.#lookout = undefined;
+    this.#onEnd();
+  }
+}
+
+/** Of one priority, what came to the durable side during an outage goes first. */
+function rank({ side }: HybridSide): number {
+  return side === 'durable' ? 0 : 1;
+}
+
+/** Resolves after `ms`, or when `signal` fires. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = ms === Number.POSITIVE_INFINITY ? undefined : setTimeout(end, Math.min(ms, 2 ** 31 - 1));
+    signal.addEventListener('abort', end);
+  });
+}

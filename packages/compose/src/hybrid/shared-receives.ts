@@ -1,0 +1,41 @@
+/** Receives from queues whose messages can be on both sides. */
+
+import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
+import type { Delivery } from '@busbar/api/transport';
+import type { Routes } from './routes.ts';
+import { type SharedPlace, SharedQueue } from './shared-queue.ts';
+import type { Sides } from './sides.ts';
+
+/** The shared queues on which receives wait, or waited a moment ago. */
+export class SharedReceives {
+  readonly #sides: Sides;
+  readonly #routes: Routes;
+  /** By queue and consumer. */
+  readonly #queues = new Map<string, SharedQueue>();
+
+  constructor(sides: Sides, routes: Routes) {
+    this.#sides = sides;
+    this.#routes = routes;
+  }
+
+  receive(queue: string, request: ReceiveRequest, context: CallContext): Promise<Delivery[]> {
+    const key = JSON.stringify([queue, request.consumer]);
+    let shared = this.#queues.get(key);
+    if (shared === undefined) {
+      const main = this.#sides.of(this.#routes.ofQueue(queue));
+      const place: SharedPlace = {
+        ...{ queue, main, consumer: request.consumer },
+        aside: this.#sides.other(main),
+        isForCalls: this.#routes.isForCalls(queue),
+      };
+      shared = new SharedQueue(this.#sides, place, () => this.#queues.delete(key));
+      this.#queues.set(key, shared);
+    }
+    return shared.receive(request, context);
+  }
+
+  /** Ends what waits in the background. Resolves when what it had leased is released. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
+  }
+}

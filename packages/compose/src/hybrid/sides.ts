@@ -1,0 +1,186 @@
+/** Both parts of a hybrid transport: whether the fast one can be used, and what each reports. */
+
+import {
+  BusbarError,
+  type SendResult,
+  type StateChange,
+  type StoreReset,
+  type TransportPart,
+} from '@busbar/api/transport';
+import type { SideName } from './routes.ts';
+import type { HybridSide } from './side.ts';
+
+/** A change that the fast side must get before it is used again. */
+type Declaration = (fast: HybridSide) => Promise<void>;
+
+/** How soon a declaration that failed is repeated. */
+const AGAIN_MS = 500;
+
+/** Both parts. */
+export class Sides {
+  readonly fast: HybridSide;
+  readonly durable: HybridSide;
+  /** How many messages and events went to each side. */
+  readonly #sent = { fast: 0, durable: 0 };
+  #isFastUp = true;
+  /** Declared while the fast side was away, by what they are about. */
+  readonly #declarations = new Map<string, Declaration>();
+  readonly #upListeners = new Set<(isUp: boolean) => void>();
+  readonly #stateListeners: ((change: StateChange) => void)[] = [];
+  readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
+  readonly #detach: readonly (() => void)[];
+  #error: BusbarError | undefined;
+  #again: NodeJS.Timeout | undefined;
+  #isReturning = false;
+
+  constructor(fast: HybridSide, durable: HybridSide) {
+    this.fast = fast;
+    this.durable = durable;
+    this.#isFastUp = fast.transport.state === 'open';
+    this.#detach = [fast, durable].flatMap((each) => [
+      each.transport.onState((change) => this.#onState(each, change)),
+      each.transport.onReset((reset) => this.#onReset(each, reset)),
+    ]);
+  }
+
+  of(name: SideName): HybridSide {
+    return name === 'fast' ? this.fast : this.durable;
+  }
+
+  other({ side }: HybridSide): HybridSide {
+    return side === 'fast' ? this.durable : this.fast;
+  }
+
+  /** Whether calls may go to the fast side. While it is away, the durable side takes its traffic. */
+  get isFastUp(): boolean {
+    return this.#isFastUp;
+  }
+
+  isUp({ side }: HybridSide): boolean {
+    return side === 'durable' || this.#isFastUp;
+  }
+
+  /** Counts messages that a side has got, and returns their results. */
+  counted<R extends SendResult>({ side }: HybridSide, results: R[]): R[] {
+    for (const { status } of results) if (status === 'stored') this.#sent[side] += 1;
+    return results;
+  }
+
+  /** Both parts as they are now. */
+  parts(carries: Readonly<Record<SideName, string>>): TransportPart[] {
+    return [this.fast, this.durable].map(({ side, name, transport: { state } }) => ({
+      role: side,
+      name,
+      state,
+      carries: carries[side],
+      sent: this.#sent[side],
+    }));
+  }
+
+  /** The sides that can be read: the durable one first. */
+  get readable(): readonly HybridSide[] {
+    return this.#isFastUp ? [this.durable, this.fast] : [this.durable];
+  }
+
+  /** Calls `listener` when the fast side goes away, and when it is back. Returns a function that ends this. */
+  onFast(listener: (isUp: boolean) => void): () => void {
+    this.#upListeners.add(listener);
+    return () => this.#upListeners.delete(listener);
+  }
+
+  /** Resolves when the fast side is up, or `signal` has fired. */
+  async whenFastUp(signal: AbortSignal): Promise<void> {
+    if (this.#isFastUp || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        stop();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const stop = this.onFast(end);
+      signal.addEventListener('abort', end);
+    });
+  }
+
+  /** Declares something on the fast side: now, or when it is back. The last declaration about one thing counts. */
+  async declare(about: string, declaration: Declaration): Promise<void> {
+    if (this.#isFastUp) await declaration(this.fast);
+    else {
+      this.#declarations.delete(about);
+      this.#declarations.set(about, declaration);
+    }
+  }
+
+  /** Calls `listener` now with the state, and at each change. */
+  onState(listener: (change: StateChange) => void): void {
+    this.#stateListeners.push(listener);
+    listener(this.#state());
+  }
+
+  onReset(listener: (reset: StoreReset) => void): void {
+    this.#resetListeners.push(listener);
+  }
+
+  async close(): Promise<void> {
+    for (const detach of this.#detach) detach();
+    clearTimeout(this.#again);
+    // The outer transport has settled or kept its leases already.
+    await Promise.all([this.fast, this.durable].map(({ transport }) => transport.close({ leases: 'keep' })));
+  }
+
+  #onState(side: HybridSide, { state, error }: StateChange): void {
+    if (state !== 'open' && state !== 'reconnecting') return;
+    this.#error = error;
+    if (side === this.durable) this.#tell();
+    else if (state === 'open') void this.#returned();
+    else this.#setFastUp(false);
+  }
+
+  /** The fast side is used when it has what was declared meanwhile. */
+  async #returned(): Promise<void> {
+    if (this.#isReturning) return;
+    this.#isReturning = true;
+    try {
+      for (const [about, declaration] of this.#declarations) {
+        await declaration(this.fast);
+        if (this.#declarations.get(about) === declaration) this.#declarations.delete(about);
+      }
+      if (this.fast.transport.state === 'open') this.#setFastUp(true);
+    } catch {
+      // It is away again, or it refuses for a moment: its traffic stays on the durable side.
+      this.#again = setTimeout(() => void this.#returned(), AGAIN_MS).unref();
+    } finally {
+      this.#isReturning = false;
+    }
+  }
+
+  #setFastUp(isUp: boolean): void {
+    if (isUp === this.#isFastUp) return;
+    this.#isFastUp = isUp;
+    this.#tell();
+    for (const listener of [...this.#upListeners]) listener(isUp);
+  }
+
+  #tell(): void {
+    for (const listener of this.#stateListeners) listener(this.#state());
+  }
+
+  #state(): StateChange {
+    const error = this.#error;
+    if (this.durable.transport.state === 'reconnecting') return { state: 'reconnecting', ...(error && { error }) };
+    if (this.#isFastUp) return { state: 'open' };
+    return { state: 'degraded', error: awayError(this.fast, this.durable, error) };
+  }
+
+  #onReset({ side, name }: HybridSide, { cause, detail }: StoreReset): void {
+    const reset = { cause, detail: `the ${side} side, ${name}${detail === undefined ? '' : `: ${detail}`}` };
+    for (const listener of this.#resetListeners) listener(reset);
+  }
+}
+
+function awayError(fast: HybridSide, durable: HybridSide, cause: BusbarError | undefined): BusbarError {
+  return new BusbarError('UNAVAILABLE', `the fast side, ${fast.name}, is away; ${durable.name} takes its traffic`, {
+    hint: 'See that its server runs; the transport reconnects by itself.',
+    cause,
+  });
+}

@@ -1,0 +1,80 @@
+/** The topics of both sides: the history of each is on one of them. */
+
+import type { CallContext, PreparedMessage, TopicDriver } from '@busbar/api/driver';
+import type { From, PublishResult } from '@busbar/api/transport';
+import { boundsOf, own, ownResult, toInput } from '../inner/calls.ts';
+import { HybridEventCursor } from './event-cursor.ts';
+import { withFallback } from './queues.ts';
+import type { Routes } from './routes.ts';
+import { type HybridSide, tag } from './side.ts';
+import type { Sides } from './sides.ts';
+import { startsOf } from './starts.ts';
+
+export function openTopics(sides: Sides, routes: Routes): TopicDriver {
+  return {
+    publish: async (topic, messages, ephemeral, context) => {
+      const publishing = { topic, ephemeral, context };
+      const isFast = ephemeral || routes.ofTopic(topic) === 'fast';
+      if (!isFast) return own(publishIn(sides, sides.durable, messages, publishing));
+      return own(withFallback(sides, messages, (side, some) => publishIn(sides, side, some, publishing)));
+    },
+    async open(pattern, from, context) {
+      const hasFastHistory = routes.reachesFastTopics(pattern);
+      const starts = await startsOf(sides, from, { hasFastHistory, context });
+      return HybridEventCursor.open(sides, { pattern, ...starts, hasFastHistory }, context);
+    },
+    bind: (queue, pattern, from, context) =>
+      bind(sides, routes.reachesFastTopics(pattern), { queue, pattern, from, context }),
+    async unbind(queue, pattern, context) {
+      await own(sides.durable.transport.topics.unbind(queue, pattern, boundsOf(context)));
+      if (!routes.reachesFastTopics(pattern)) return;
+      const bounds = sides.isFastUp ? boundsOf(context) : {};
+      const about = bindingOf(queue, pattern);
+      await own(sides.declare(about, ({ transport }) => transport.topics.unbind(queue, pattern, bounds)));
+    },
+  };
+}
+
+/** What {@link publishIn} publishes. */
+interface Publishing {
+  readonly topic: string;
+  readonly ephemeral: boolean;
+  readonly context: CallContext;
+}
+
+async function publishIn(
+  sides: Sides,
+  use: HybridSide,
+  messages: readonly PreparedMessage[],
+  { topic, ephemeral, context }: Publishing,
+): Promise<PublishResult[]> {
+  const options = { ephemeral, ...boundsOf(context) };
+  const results = await use.transport.topics.publish(topic, messages.map(toInput), options);
+  return sides.counted(use, results).map((result) => {
+    const owned = ownResult(result);
+    return owned.position === undefined ? owned : { ...owned, position: tag(use.side, owned.position) };
+  });
+}
+
+interface BindingRequest {
+  readonly queue: string;
+  readonly pattern: string;
+  readonly from: From;
+  readonly context: CallContext;
+}
+
+/** The queue of a durable subscription is on each side whose topics its pattern can match. An outage brings all to the durable one. */
+async function bind(sides: Sides, reachesFast: boolean, binding: BindingRequest): Promise<void> {
+  const { queue, pattern, from, context } = binding;
+  const starts = await startsOf(sides, from, { hasFastHistory: reachesFast, context });
+  const durable = { from: starts.durable, ...boundsOf(context) };
+  await own(sides.durable.transport.topics.bind(queue, pattern, durable));
+  if (!reachesFast) return;
+  const later = { from: starts.fast === 'new' ? { time: Date.now() } : starts.fast };
+  const fast = sides.isFastUp ? { from: starts.fast, ...boundsOf(context) } : later;
+  await own(sides.declare(bindingOf(queue, pattern), ({ transport }) => transport.topics.bind(queue, pattern, fast)));
+}
+
+function bindingOf(queue: string, pattern: string): string {
+  return `binding ${queue} ${pattern}`;
+}

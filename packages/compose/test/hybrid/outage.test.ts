@@ -1,0 +1,143 @@
+// The fast side goes away and comes back: real servers are killed.
+import type { StateChange, StoreReset, Transport } from '@busbar/api/transport';
+import { needServer, waitFor } from '@busbar/testbed';
+import { beforeEach, expect, test } from 'vitest';
+import { ack, idsOf, startSetting } from './setting.ts';
+
+beforeEach(({ skip }) => needServer('redis-server', skip));
+
+const body = Buffer.from('x');
+
+function until(transport: Transport, state: Transport['state']): Promise<unknown> {
+  return waitFor(() => transport.state === state, { what: `the state ${state}` });
+}
+
+test('messages of an outage go over the durable side, and come before those of the fast one', async () => {
+  await using setting = await startSetting({ fastQueues: ['chat'] });
+  const bus = await setting.open();
+  const changes: StateChange[] = [];
+  bus.onState((change) => changes.push(change));
+  await bus.queues.configure('chat', { maxAttempts: 7 });
+  await bus.queues.send('chat', [{ id: 'before', body }]);
+  expect(idsOf((await setting.fast.admin.browse('chat')).messages.map(({ message }) => message))).toEqual(['before']);
+
+  await setting.server.kill();
+  await until(bus, 'degraded');
+  expect(await bus.queues.send('chat', [{ id: 'during', body }])).toMatchObject([{ status: 'stored' }]);
+  expect(await setting.durable.admin.queues()).toMatchObject([
+    { name: 'chat', ready: 1, settings: { maxAttempts: 7 } },
+  ]);
+  expect(idsOf(await bus.queues.receive('chat'))).toEqual(['during']);
+  await bus.queues.configure('late', { maxAttempts: 3 });
+  await bus.queues.send('chat', [{ id: 'during too', body }]);
+
+  await setting.server.start();
+  await until(bus, 'open');
+  await bus.queues.send('chat', [{ id: 'after', body }]);
+  const got = [...(await bus.queues.receive('chat')), ...(await bus.queues.receive('chat', { max: 5 }))];
+  expect(idsOf(got)).toEqual(['during too', 'before', 'after']);
+  await ack(bus, got);
+  expect(changes.map(({ state, error }) => [state, error?.code])).toEqual([
+    ['degraded', 'UNAVAILABLE'],
+    ['open', undefined],
+  ]);
+});
+
+test('what is declared during an outage is declared on the fast side when it is back', async () => {
+  await using setting = await startSetting({ fastQueues: ['chat'], fastTopics: ['ticks'] });
+  const bus = await setting.open();
+  await setting.server.kill();
+  await until(bus, 'degraded');
+  await bus.queues.configure('chat', { maxAttempts: 3 });
+  await bus.queues.configure('chat', { leaseMs: 5_000 });
+  await bus.topics.bind('bound', 'ticks');
+  await setting.server.start();
+  await until(bus, 'open');
+  expect(await setting.fast.admin.bindings()).toEqual([{ queue: 'bound', pattern: 'ticks' }]);
+  expect(await setting.fast.admin.queues({ names: ['chat'] })).toMatchObject([
+    { settings: { maxAttempts: 3, leaseMs: 5_000 } },
+  ]);
+});
+
+test('a receive that waits gets messages of both sides, before, during and after an outage', async () => {
+  await using setting = await startSetting({ fastQueues: ['chat'] });
+  const [bus, sender] = [await setting.open(), await setting.open()];
+  const got: string[] = [];
+  let isDone = false;
+  const consuming = (async () => {
+    while (!isDone) {
+      const deliveries = await bus.queues.receive('chat', { max: 3, waitMs: 200 });
+      await ack(bus, deliveries);
+      got.push(...idsOf(deliveries));
+    }
+  })();
+  const send = async (id: string): Promise<void> => {
+    expect(await sender.queues.send('chat', [{ id, body }])).toMatchObject([{ status: 'stored' }]);
+    await expect.poll(() => got, { timeout: 10_000 }).toContain(id);
+  };
+  await send('before');
+  await setting.server.kill();
+  await Promise.all([until(sender, 'degraded'), until(bus, 'degraded')]);
+  await send('during');
+  await setting.server.start();
+  await Promise.all([until(sender, 'open'), until(bus, 'open')]);
+  await send('after');
+  isDone = true;
+  await consuming;
+  expect(got).toEqual(['before', 'during', 'after']);
+});
+
+test('a message with an ordering key stays on its side', async () => {
+  await using setting = await startSetting({ fastQueues: ['chat'] });
+  const bus = await setting.open();
+  await setting.server.kill();
+  await until(bus, 'degraded');
+  const keyed = bus.queues.send('chat', [{ body, orderingKey: 'k' }], { timeoutMs: 200 });
+  await expect(keyed).rejects.toMatchObject({ code: 'UNAVAILABLE', transport: 'hybrid' });
+  const patient = bus.queues.send('chat', [{ id: 'keyed', body, orderingKey: 'k' }]);
+  await setting.server.start();
+  expect(await patient).toMatchObject([{ status: 'stored' }]);
+  expect(idsOf(await bus.queues.receive('chat', { waitMs: 5_000 }))).toEqual(['keyed']);
+});
+
+test('a subscription reads both sides, also one that began during an outage', async () => {
+  await using setting = await startSetting({ fastTopics: ['ticks.>'] });
+  const bus = await setting.open();
+  const seen: string[] = [];
+  const late: string[] = [];
+  await bus.topics.subscribe('>', {}, (events) => void seen.push(...idsOf(events)));
+  const publish = async (id: string): Promise<void> => {
+    await bus.topics.publish('ticks.a', [{ id, body }]);
+    await expect.poll(() => seen, { timeout: 10_000 }).toContain(id);
+  };
+  await publish('before');
+  await setting.server.kill();
+  await until(bus, 'degraded');
+  await bus.topics.subscribe('ticks.*', {}, (events) => void late.push(...idsOf(events)));
+  await publish('during');
+  await setting.server.start();
+  await until(bus, 'open');
+  await publish('after');
+  await bus.topics.publish('other', [{ id: 'durable', body }]);
+  await bus.topics.publish('other', [{ id: 'ephemeral', body }], { ephemeral: true });
+  await expect.poll(() => seen.toSorted()).toEqual(['after', 'before', 'durable', 'during', 'ephemeral']);
+  await expect.poll(() => late).toEqual(['during', 'after']);
+  const position = await positionOf(bus);
+  expect(position.length).toBeLessThanOrEqual(512);
+});
+
+test('a fast side that came back empty says so', async () => {
+  await using setting = await startSetting({ fastQueues: ['chat'] });
+  const bus = await setting.open();
+  const resets: StoreReset[] = [];
+  bus.onReset((reset) => resets.push(reset));
+  await bus.queues.send('chat', [{ body }]);
+  await setting.server.call('FLUSHALL');
+  await waitFor(() => resets.length > 0, { what: 'a reset' });
+  expect(resets).toMatchObject([{ cause: 'replaced', detail: expect.stringContaining('the fast side, redis') }]);
+});
+
+async function positionOf({ topics }: Transport): Promise<string> {
+  await using subscription = await topics.subscribe('>', {}, () => undefined);
+  return subscription.position ?? '';
+}
