@@ -18,7 +18,7 @@ const RANGES = {
   'Replay/offset': ['Y', 8, 10],
   Persistence: ['X', 11, 16],
   Reconnect: ['C', 11, 15],
-  Backpressure: ['B', 7, 8],
+  Backpressure: ['B', 7, 9],
   Concurrency: ['K', 7, 8],
   Payload: ['V', 11, 13],
   Headers: ['H', 7],

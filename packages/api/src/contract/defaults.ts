@@ -10,6 +10,7 @@ export const QUEUE_DEFAULTS: Readonly<Required<QueueSettings>> = Object.freeze({
   dedupeMs: 120_000,
   expireIdleMs: Number.POSITIVE_INFINITY,
   frozen: false,
+  paused: false,
   deadTtlMs: 2_592_000_000,
 });
 /** The priority of a message without one. */

@@ -215,6 +215,8 @@ export interface QueueSettings {
   readonly expireIdleMs?: number;
   /** Sends reject with CONFLICT. Events of its bindings still enter, receiving and settling go on. Default false. */
   readonly frozen?: boolean;
+  /** Nothing is claimed: receives wait, and leases that are held go on. Sends and events enter as usual. Default false. */
+  readonly paused?: boolean;
   /** How long dead letters are kept, 1,000 or more, Infinity for no limit. Default 2,592,000,000 (30 d). */
   readonly deadTtlMs?: number;
 }

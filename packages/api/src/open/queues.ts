@@ -148,7 +148,7 @@ function checkReceiveOptions(options: ReceiveOptions | undefined): ReceiveReques
 
 /** Throws INVALID_ARGUMENT unless `settings` are legal. */
 export function checkSettings(settings: QueueSettings | undefined): void {
-  const keys = ['leaseMs', 'maxLength', 'maxAttempts', 'dedupeMs', 'expireIdleMs', 'frozen', 'deadTtlMs'];
+  const keys = ['leaseMs', 'maxLength', 'maxAttempts', 'dedupeMs', 'expireIdleMs', 'frozen', 'paused', 'deadTtlMs'];
   checkOptions(settings, keys, 'queue settings');
   checkDuration(settings?.leaseMs, 'leaseMs', { min: 50, max: 43_200_000 });
   checkInteger(settings?.maxLength, 'maxLength', { min: 1, max: MAX_COUNT });
@@ -157,6 +157,7 @@ export function checkSettings(settings: QueueSettings | undefined): void {
   checkDuration(settings?.expireIdleMs, 'expireIdleMs', { min: 1000, max: MAX_DURATION_MS, infinity: true });
   checkDuration(settings?.deadTtlMs, 'deadTtlMs', { min: 1000, max: MAX_DURATION_MS, infinity: true });
   checkBoolean(settings?.frozen, 'frozen');
+  checkBoolean(settings?.paused, 'paused');
 }
 
 function checkSettlements(settlements: readonly Settlement[]): void {

@@ -198,6 +198,33 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Backpress
       await test.nothing(transport, 'inbox', 50);
     },
   },
+  {
+    id: 'B9',
+    title: 'a paused queue gives out nothing: receives wait until it goes on, and all else goes on meanwhile',
+    rules: ['RQ1', 'RQ10'],
+    async run(test, transport) {
+      const other = await test.open();
+      await test.send(transport, 'inbox', test.messages(3));
+      const [held] = await test.receive(transport, 'inbox', 1);
+      const waiting = other.queues.receive('empty', { waitMs: 20_000 });
+      for (const queue of ['inbox', 'empty']) await transport.queues.configure(queue, { paused: true });
+      await test.nothing(transport, 'inbox', 50);
+      await test.nothing(other, 'inbox', 0);
+      await test.ack(transport, held === undefined ? [] : [held]);
+      await transport.topics.bind('empty', 'news');
+      await test.send(transport, 'empty', test.messages(1, { priority: 9 }, 'sent'));
+      await publishTexts(test, transport, 'news', 1, 'event');
+      await assertCounts(test, transport, 'inbox', { ready: 2, leased: 0 });
+      await assertCounts(test, transport, 'empty', { ready: 2, leased: 0 });
+      test.check.equal((await other.admin.browse('inbox')).messages.length, 2, 'browsed messages');
+      for (const queue of ['inbox', 'empty']) await other.queues.configure(queue, { paused: false });
+      const got = await waiting;
+      await test.ack(other, got);
+      const rest = await consume(test, other, 'empty', 2 - got.length);
+      test.check.equal(texts(test, [...got, ...rest]), ['sent0', 'event0'], 'deliveries of the receive that waits');
+      test.check.equal(texts(test, await consume(test, transport, 'inbox', 2)), ['m1', 'm2'], 'deliveries');
+    },
+  },
 ]);
 
 function sum(numbers: readonly number[]): number {

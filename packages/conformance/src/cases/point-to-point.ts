@@ -144,7 +144,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-
     async run(test, transport) {
       const other = await test.open();
       const given: Required<QueueSettings> = {
-        ...{ leaseMs: 1_234, maxLength: 99, maxAttempts: 7, dedupeMs: 130_000, frozen: true },
+        ...{ leaseMs: 1_234, maxLength: 99, maxAttempts: 7, dedupeMs: 130_000, frozen: true, paused: true },
         ...{ expireIdleMs: 3_600_000, deadTtlMs: 7_200_000 },
       };
       const endless = { expireIdleMs: Number.POSITIVE_INFINITY, deadTtlMs: Number.POSITIVE_INFINITY };

@@ -18,7 +18,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
     smoke: true,
     async run(test, transport) {
       const settings = { leaseMs: 45_000, maxLength: 77, maxAttempts: 3, dedupeMs: 300_000, expireIdleMs: 600_000 };
-      await transport.queues.configure('set', { ...settings, frozen: true, deadTtlMs: 900_000 });
+      await transport.queues.configure('set', { ...settings, frozen: true, paused: true, deadTtlMs: 900_000 });
       await transport.queues.configure('default');
       const first = { ...fullMessage(), headers: { kind: 'ä' } };
       const [low, high] = [test.messages(3, { priority: 1 }, 'low'), test.messages(2, { priority: 9 }, 'high')];

@@ -69,6 +69,7 @@ const OF_CALLS: readonly BadInput[] = [
   ...tried('a signal for receive', NO_SIGNALS, ({ queues }, signal) => queues.receive(queue, { signal })),
   ...tried('`create`', ['no', 0, null], ({ queues }, create) => queues.send(queue, [{ body }], { create })),
   ...tried('`ephemeral`', ['no', 0, null], ({ topics }, ephemeral) => topics.publish(topic, [{ body }], { ephemeral })),
+  ...tried('`paused`', ['no', 0, null], ({ queues }, paused) => queues.configure(queue, { paused })),
   ...tried('`frozen`', ['no', 0, null], ({ queues }, frozen) => queues.configure(queue, { frozen })),
   ...tried('a consumer', ['', control, 5, null, 'x'.repeat(256)], ({ queues }, consumer) =>
     queues.receive(queue, { consumer }),

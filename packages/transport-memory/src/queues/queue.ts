@@ -51,7 +51,7 @@ export class Queue {
 
   /** Whether a claim would find a message. */
   get isReady(): boolean {
-    return this.#ready.size > 0;
+    return this.#ready.size > 0 && !this.settings.paused;
   }
 
   find(id: string): StoredMessage | undefined {
@@ -110,6 +110,7 @@ export class Queue {
   claim(max: number, consumer: string | undefined): Delivery[] {
     this.touch();
     const deliveries: Delivery[] = [];
+    if (this.settings.paused) return deliveries;
     for (let item = this.#ready.first; item !== undefined && deliveries.length < max; item = this.#ready.first) {
       this.#ready.remove(item);
       if (this.#isLastAttempt(item)) this.#bury(item, 'attempts used up');

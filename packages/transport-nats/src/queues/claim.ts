@@ -75,7 +75,7 @@ export class Claimer {
         ({ pulled, lost } = await this.#pullAll(queue, missing, true));
         isEmpty = pulled.length === 0 && !lost && (await this.#wasBehind(queue));
       }
-      if (signal.aborted) {
+      if (signal.aborted || this.isPaused(queue)) {
         this.giveBack(pulled);
         return { deliveries, lost };
       }
@@ -96,6 +96,11 @@ export class Claimer {
     await this.#wasBehind(queue);
     if (this.#caughtUp.size >= MAX_CAUGHT_UP) this.#caughtUp.clear();
     this.#caughtUp.set(queue.name, sent);
+  }
+
+  /** Whether the queue was paused since its record was read. */
+  isPaused(queue: KnownQueue): boolean {
+    return (this.#shared.records.peek(queue.name) ?? queue).record.settings.paused;
   }
 
   /** Whether there may be messages of which a consumer did not know. */

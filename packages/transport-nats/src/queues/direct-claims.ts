@@ -153,7 +153,7 @@ export class DirectClaims {
       await this.#activate(queue);
       return undefined;
     }
-    if (ready.length === 0 || signal.aborted) return [];
+    if (ready.length === 0 || signal.aborted || this.#claimer.isPaused(queue)) return [];
     // A process that was stopped meanwhile goes by an old record.
     if (performance.now() > queue.readAt + 2 * FRESH_MS) return undefined;
     const { leaseMs } = queue.record.settings;

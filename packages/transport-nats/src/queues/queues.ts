@@ -77,7 +77,7 @@ export class Queues implements QueueDriver {
 
   async configure(queue: string, settings: QueueSettings, context: CallContext): Promise<void> {
     const { records, clock } = this.#shared;
-    const wasFrozen = (await records.read(queue, context))?.record.settings.frozen ?? false;
+    const before = (await records.read(queue, context))?.record.settings;
     await records.change(
       queue,
       (known) => {
@@ -87,7 +87,8 @@ export class Queues implements QueueDriver {
       context,
     );
     this.#shared.requests.send(this.#shared.names.notice(queue));
-    if (settings.frozen === true && !wasFrozen) await this.#notices.settled();
+    const stops = (name: 'frozen' | 'paused'): boolean => settings[name] === true && before?.[name] !== true;
+    if (stops('frozen') || stops('paused')) await this.#notices.settled();
   }
 
   async receive(name: string, request: ReceiveRequest, context: CallContext): Promise<Delivery[]> {
@@ -103,6 +104,9 @@ export class Queues implements QueueDriver {
         this.#shared.records.touch(queue);
         notice.hearMessages(queue.record.direct);
         await this.#feed(queue);
+      }
+      const isPaused = queue?.record.settings.paused === true;
+      if (queue !== undefined && !isPaused) {
         const claimed = await this.#claim(queue, request, notice.heard, context.signal);
         if (claimed === undefined) continue;
         if (claimed.deliveries.length > 0) return claimed.deliveries;
@@ -114,7 +118,7 @@ export class Queues implements QueueDriver {
       if (context.signal.aborted || (isOver && (!lost || isLate))) return [];
       if (lost) await pause(LOST_MS);
       if (isOver) continue;
-      const deliveries = await this.#wait(queue, request, {
+      const deliveries = await this.#wait(isPaused ? undefined : queue, request, {
         until,
         change,
         heard: notice.heard,
@@ -162,7 +166,7 @@ export class Queues implements QueueDriver {
     await Promise.all(busy);
     if (queue === undefined || pulled.length === 0) return [];
     pulled.sort((one, other) => rankOf(one) - rankOf(other));
-    const wanted = bounds.signal.aborted ? 0 : request.max;
+    const wanted = bounds.signal.aborted || this.#claimer.isPaused(queue) ? 0 : request.max;
     this.#claimer.giveBack(pulled.slice(wanted));
     // The consumers of a mailbox may have been retired during the wait.
     if (isMailbox(queue.name)) await this.#shared.records.fresh(queue.name);

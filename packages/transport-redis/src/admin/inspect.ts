@@ -86,6 +86,7 @@ function toQueueInfo([name = '', ...fields]: readonly string[]): QueueInfo {
       dedupeMs: at(3),
       expireIdleMs: durationAt(4),
       frozen: at(5) === 1,
+      paused: at(16) === 1,
       deadTtlMs: durationAt(6),
     },
     ready: at(7),

@@ -26,7 +26,7 @@ for _, name in ipairs(ARGV) do
     all[#all + 1] = { name, num(queue.leaseMs), num(queue.maxLength), num(queue.maxAttempts), num(queue.dedupeMs),
       num(queue.expireIdleMs), queue.frozen and '1' or '0', num(queue.deadTtlMs), num(ready + size('blocked:')),
       num(size('delayed:')), num(size('leased:')), num(size('dead:')), num(age),
-      num(queue.sent), num(queue.done), num(queue.dead), num(queue.expired) }
+      num(queue.sent), num(queue.done), num(queue.dead), num(queue.expired), queue.paused and '1' or '0' }
   end
 end
 return all

@@ -22,10 +22,10 @@ local KEEP = 120000000
 
 local function load(name)
   local v = call('HMGET', ns .. 'queue:' .. name, 'leaseMs', 'maxLength', 'maxAttempts', 'dedupeMs', 'expireIdleMs', 'frozen',
-    'deadTtlMs', 'sent', 'done', 'dead', 'expired', 'usedAt', 'sequence', 'backfills')
+    'deadTtlMs', 'sent', 'done', 'dead', 'expired', 'usedAt', 'sequence', 'backfills', 'paused')
   if not v[1] then return nil end
   return { name = name, leaseMs = tonumber(v[1]), maxLength = tonumber(v[2]), maxAttempts = tonumber(v[3]),
-    dedupeMs = tonumber(v[4]), expireIdleMs = tonumber(v[5]), frozen = v[6] == '1', deadTtlMs = tonumber(v[7]),
+    dedupeMs = tonumber(v[4]), expireIdleMs = tonumber(v[5]), frozen = v[6] == '1', paused = v[15] == '1', deadTtlMs = tonumber(v[7]),
     sent = tonumber(v[8]), done = tonumber(v[9]), dead = tonumber(v[10]), expired = tonumber(v[11]),
     usedAt = tonumber(v[12]), sequence = tonumber(v[13]), backfills = tonumber(v[14]), freed = 0, dueAt = math.huge }
 end
@@ -41,7 +41,7 @@ local function ensure(name, settings)
   if queue then return queue, false end
   local s = cjson.decode(settings)
   call('HSET', ns .. 'queue:' .. name, 'leaseMs', s.leaseMs, 'maxLength', s.maxLength, 'maxAttempts', s.maxAttempts,
-    'dedupeMs', s.dedupeMs, 'expireIdleMs', s.expireIdleMs, 'frozen', s.frozen, 'deadTtlMs', s.deadTtlMs,
+    'dedupeMs', s.dedupeMs, 'expireIdleMs', s.expireIdleMs, 'frozen', s.frozen, 'paused', s.paused, 'deadTtlMs', s.deadTtlMs,
     'sent', 0, 'done', 0, 'dead', 0, 'expired', 0, 'usedAt', now, 'sequence', 0, 'backfills', 0)
   if call('ZADD', ns .. 'queues', 0, name) == 0 then countLost('settings of the queue ' .. name)
   else call('HINCRBY', ns .. 'counters', 'queues', 1) end

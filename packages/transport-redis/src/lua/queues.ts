@@ -77,7 +77,7 @@ local leaseUs = queue.leaseMs * 1000
 local out = { 0, 0, 0, 0, 0 }
 local taken, lost, bytes, size = 0, 0, 0, 4
 -- Backfilled events precede the messages in the queue.
-if queue.backfills > 0 then max = 0 end
+if queue.backfills > 0 or queue.paused then max = 0 end
 while taken < max and bytes < 4194304 and lost < STEP do
   local popped = call('ZPOPMIN', ns .. 'ready:' .. name, math.min(size, max - taken))
   local n = #popped / 2
@@ -126,9 +126,9 @@ if taken > 0 then
   -- A short lease may expire before maintenance runs, so a waiting process must plan for it.
   if queue.leaseMs < 2000 then queue.isDueEarlier = true end
 end
-local left = call('ZCARD', ns .. 'ready:' .. name)
+local left = queue.paused and 0 or call('ZCARD', ns .. 'ready:' .. name)
 local nextDueMs = -1
-if queue.backfills > 0 or (taken < max and left == 0) then
+if queue.backfills > 0 or queue.paused or (taken < max and left == 0) then
   registerWaiting()
   local due = math.min(firstScore(ns .. 'delayed:' .. name) or math.huge, firstScore(ns .. 'leased:' .. name) or math.huge)
   if due < math.huge then nextDueMs = math.max(0, math.ceil((due - now) / 1000)) end
@@ -247,5 +247,7 @@ end
 queue.usedAt = now
 save(queue)
 schedule(name, now)
+-- A queue that is no longer paused has messages for those that wait.
+wake(name, call('ZCARD', ns .. 'ready:' .. name))
 return isNew and 1 or 0
 `);

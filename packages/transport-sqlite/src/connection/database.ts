@@ -125,7 +125,7 @@ function checkFormat(db: Database.Database, path: string): void {
 }
 
 function hasHeader(db: Database.Database): boolean {
-  const columns = "SELECT count(*) FROM pragma_table_info('namespace') WHERE name='gate'";
+  const columns = "SELECT count(*) FROM pragma_table_info('queue') WHERE name='paused'";
   return db.prepare(columns).pluck().get() === 1;
 }
 

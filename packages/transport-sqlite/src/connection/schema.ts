@@ -104,6 +104,7 @@ CREATE TABLE queue (
   dedupe_ms REAL NOT NULL,
   expire_idle_ms REAL,             -- NULL: never
   frozen INTEGER NOT NULL,
+  paused INTEGER NOT NULL,
   dead_ttl_ms REAL,                -- NULL: never
   ready INTEGER NOT NULL,
   delayed INTEGER NOT NULL,

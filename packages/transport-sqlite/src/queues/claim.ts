@@ -96,7 +96,7 @@ export class QueueClaims {
     const deliveries: Delivery[][] = [];
     let hasMore = false;
     for (const { consumer, max, waits } of receivers) {
-      const leased = queue === undefined ? [] : leaseMessages(tx, queue, max, consumer);
+      const leased = queue === undefined || queue.settings.paused ? [] : leaseMessages(tx, queue, max, consumer);
       deliveries.push(leased);
       if (leased.length === max) continue;
       // A receive of a partly served group may go on waiting. The next claim serves it alone, and registers if needed.
@@ -105,7 +105,8 @@ export class QueueClaims {
       break;
     }
     if (queue !== undefined && receivers.length > 0 && isIdleExpiring(queue)) queue.touch(tx.now);
-    return { deliveries, hasMore: hasMore || (queue?.ready ?? 0) > 0, recheckMs: recheckMs(queue) };
+    const isReady = queue !== undefined && !queue.settings.paused && queue.ready > 0;
+    return { deliveries, hasMore: hasMore || isReady, recheckMs: recheckMs(queue) };
   }
 }
 
@@ -121,7 +122,7 @@ function peek(tx: Transaction, name: string, request: ClaimRequest): Peek {
 }
 
 function hasWork(tx: Transaction, queue: QueueRow): boolean {
-  if (queue.ready > 0 || queue.backfills > 0) return true;
+  if ((queue.ready > 0 && !queue.settings.paused) || queue.backfills > 0) return true;
   if (queue.settings.expireIdleMs / 4 < tx.now - queue.usedAt) return true;
   if (queue.delayed > 0 && tx.exists('SELECT 1 FROM delayed WHERE queue_id=? AND due<=?', queue.id, tx.now))
     return true;

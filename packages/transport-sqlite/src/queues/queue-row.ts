@@ -4,7 +4,16 @@ import { MAX_DURATION_MS, type QueueSettings } from '@busbar/api/transport';
 import { columnsOf } from '../connection/schema.ts';
 import type { Store } from '../connection/store.ts';
 
-const SETTINGS = ['leaseMs', 'maxLength', 'maxAttempts', 'dedupeMs', 'expireIdleMs', 'frozen', 'deadTtlMs'] as const;
+const SETTINGS = [
+  'leaseMs',
+  'maxLength',
+  'maxAttempts',
+  'dedupeMs',
+  'expireIdleMs',
+  'frozen',
+  'paused',
+  'deadTtlMs',
+] as const;
 const COUNTS = [
   ...(['ready', 'delayed', 'leased', 'blocked', 'backfills', 'dead'] as const),
   ...(['totalSent', 'totalDone', 'totalDead', 'totalExpired', 'usedAt'] as const),
@@ -44,7 +53,7 @@ export class QueueRow {
   isChanged = false;
 
   constructor(raw: QueueColumns) {
-    const [id, ns, name, lease, maxLength, maxAttempts, dedupe, idle, frozen, deadTtl, ...counts] = raw;
+    const [id, ns, name, lease, maxLength, maxAttempts, dedupe, idle, frozen, paused, deadTtl, ...counts] = raw;
     this.id = id;
     this.ns = ns;
     this.name = name;
@@ -55,6 +64,7 @@ export class QueueRow {
       dedupeMs: dedupe ?? 0,
       expireIdleMs: idle ?? Number.POSITIVE_INFINITY,
       frozen: frozen === 1,
+      paused: paused === 1,
       deadTtlMs: deadTtl ?? Number.POSITIVE_INFINITY,
     };
     for (const [index, name] of COUNTS.entries()) this[name] = counts[index] ?? 0;
@@ -100,8 +110,9 @@ export function saveSettings(store: Store, id: number, settings: Required<QueueS
 }
 
 function toColumns(settings: Required<QueueSettings>): (number | null)[] {
-  const { leaseMs, maxLength, maxAttempts, dedupeMs, expireIdleMs, frozen, deadTtlMs } = settings;
-  return [leaseMs, maxLength, maxAttempts, dedupeMs, orNull(expireIdleMs), frozen ? 1 : 0, orNull(deadTtlMs)];
+  const { leaseMs, maxLength, maxAttempts, dedupeMs, expireIdleMs, frozen, paused, deadTtlMs } = settings;
+  const switches = [frozen ? 1 : 0, paused ? 1 : 0];
+  return [leaseMs, maxLength, maxAttempts, dedupeMs, orNull(expireIdleMs), ...switches, orNull(deadTtlMs)];
 }
 
 function orNull(ms: number): number | null {

@@ -3,6 +3,13 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 
 export const mutants: readonly SourceMutant[] = mutantsOf('memory', 'transport-memory/src', [
   {
+    name: 'gives out messages of a paused queue',
+    file: 'queues/queue.ts',
+    find: '    if (this.settings.paused) return deliveries;\n',
+    replace: '',
+    killedBy: 'B9',
+  },
+  {
     name: 'a closed store still acks',
     file: 'memory-driver.ts',
     find: 'async settle(settlements) {\n      namespace.gate.check();',

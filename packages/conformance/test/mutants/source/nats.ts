@@ -101,6 +101,13 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
     killedBy: 'D11',
   },
   {
+    name: 'gives out messages of a paused queue',
+    file: 'queues/queues.ts',
+    find: 'const isPaused = queue?.record.settings.paused === true;',
+    replace: 'const isPaused = false;',
+    killedBy: 'B9',
+  },
+  {
     name: 'sends to a frozen queue',
     file: 'queues/send.ts',
     find: 'if (queue.record.settings.frozen) throw queueFrozen(name);',

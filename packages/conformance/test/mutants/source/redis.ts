@@ -164,6 +164,13 @@ export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-re
     killedBy: 'B8',
   },
   {
+    name: 'gives out messages of a paused queue',
+    file: 'lua/queues.ts',
+    find: 'if queue.backfills > 0 or queue.paused then max = 0 end',
+    replace: 'if queue.backfills > 0 then max = 0 end',
+    killedBy: 'B9',
+  },
+  {
     name: 'sends to a frozen queue',
     file: 'lua/queues.ts',
     find: "if queue.frozen then return 'frozen' end",

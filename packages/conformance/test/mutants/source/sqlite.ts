@@ -185,6 +185,13 @@ export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-s
     killedBy: 'B4',
   },
   {
+    name: 'gives out messages of a paused queue',
+    file: 'queues/claim.ts',
+    find: 'queue === undefined || queue.settings.paused ? []',
+    replace: 'queue === undefined ? []',
+    killedBy: 'B9',
+  },
+  {
     name: 'sends to a frozen queue',
     file: 'queues/send.ts',
     find: 'if (queue?.settings.frozen === true) return queueFrozen(name);',
