@@ -42,6 +42,7 @@ export {
   wrongGateRevision,
 } from './driver-kit/gate.ts';
 export { Heap, type HeapItem } from './driver-kit/heap.ts';
+export { KeepAlive, keepAliveDuring } from './driver-kit/keep-alive.ts';
 export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
 export { LazyAbortController } from './driver-kit/lazy-abort.ts';
 export { Limiter } from './driver-kit/limiter.ts';

@@ -1,6 +1,7 @@
 /** Waits for a time, or until a signal fires. */
 
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** With `keepsAlive` the process stays alive meanwhile. */
+export async function pause(ms: number, signal: AbortSignal, keepsAlive = true): Promise<void> {
   if (signal.aborted) return;
   await new Promise<void>((resolve) => {
     const end = (): void => {
@@ -9,6 +10,7 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
       resolve();
     };
     const timer = setTimeout(end, ms);
+    if (!keepsAlive) timer.unref();
     signal.addEventListener('abort', end);
   });
 }

@@ -23,7 +23,7 @@ const RANGES = {
   Payload: ['V', 11, 13],
   Headers: ['H', 7],
   'Errors/bad input': ['E', 9, 15],
-  Lifecycle: ['F', 14],
+  Lifecycle: ['F', 14, 16],
   'Registry/heartbeat': ['Z', 10, 11],
   'Locks/fencing': ['W', 11, 17],
   'Multi-process': ['M', 5, 7],

@@ -27,7 +27,7 @@ export interface GateEffects {
 /** The gate of one namespace. */
 export class NamespaceGate {
   readonly #effects: GateEffects;
-  readonly #timers = new DeadlineQueue({ keepsAlive: false });
+  readonly #timers = new DeadlineQueue();
   readonly #fallback = new Deadline(() => this.#put(gateAt(this.#stored, this.#timers.now)));
   #stored: StoredGate = OPEN_GATE;
 

@@ -23,7 +23,7 @@ type Patterns = Map<string, number>;
 
 /** One namespace of a store. */
 export class Namespace {
-  readonly deadlines: DeadlineQueue = new DeadlineQueue({ keepsAlive: false });
+  readonly deadlines: DeadlineQueue = new DeadlineQueue();
   readonly queues: Map<string, Queue> = new Map();
   readonly bindings: Map<string, Patterns> = new Map();
   readonly kv: KvStore = new KvStore(this.deadlines);
@@ -74,14 +74,10 @@ export class Namespace {
     return queue;
   }
 
-  /** Adds the waiting receives of one transport, and returns what removes them. Timers keep the process alive while one waits. */
+  /** Adds the waiting receives of one transport, and returns what removes them. */
   join(waiting: WaitingReceives): () => void {
     this.#waiting.add(waiting);
-    waiting.onChange(() => this.#keepAlive());
-    return () => {
-      this.#waiting.delete(waiting);
-      this.#keepAlive();
-    };
+    return () => void this.#waiting.delete(waiting);
   }
 
   publish(topic: string, message: PreparedMessage): PublishResult {
@@ -166,10 +162,6 @@ export class Namespace {
       this.#waiting.delete(waiting);
       this.#waiting.add(waiting);
     }
-  }
-
-  #keepAlive(): void {
-    this.deadlines.keepAlive([...this.#waiting].some(({ queues }) => queues.size > 0));
   }
 }
 

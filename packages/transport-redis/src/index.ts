@@ -5,7 +5,7 @@ import type { Transport } from '@busbar/api/transport';
 import { ReconnectingClient } from './connection/client.ts';
 import type { PastReply } from './connection/store-past.ts';
 import { OPEN_STORE } from './lua/store-header.ts';
-import { type RedisOptions, toSettings } from './options.ts';
+import { type RedisOptions, type Settings, toSettings } from './options.ts';
 import { RedisDriver } from './redis-driver.ts';
 
 export type { RetentionOptions, TlsOptions } from '@busbar/api/driver';
@@ -14,14 +14,18 @@ export { parseRedisUrl, type RedisOptions } from './options.ts';
 /** Opens a bus on a Redis server, 7.0 or newer. Without a server it rejects with UNAVAILABLE at once, or after `waitForServerMs`. */
 export async function openRedis(options?: RedisOptions): Promise<Transport> {
   const settings = toSettings(options);
-  const client = await waitForServer(() => ReconnectingClient.open(settings), settings.waitForServerMs);
+  return openTransport(await waitForServer(() => openDriver(settings), settings.waitForServerMs));
+}
+
+async function openDriver(settings: Settings): Promise<RedisDriver> {
+  const client = await ReconnectingClient.open(settings);
   try {
     await client.run(OPEN_STORE, client.past.args(), {
       deadline: performance.now() + settings.connectTimeoutMs,
       repeat: true,
       onReply: (reply) => client.past.observe(reply as PastReply),
     });
-    return openTransport(new RedisDriver(client, settings));
+    return new RedisDriver(client, settings);
   } catch (error) {
     client.close();
     throw error;

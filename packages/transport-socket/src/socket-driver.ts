@@ -9,6 +9,7 @@ import { remoteKv } from './client/remote-kv.ts';
 import { remoteQueues } from './client/remote-queues.ts';
 import { remoteTopics } from './client/remote-topics.ts';
 import { ServiceRegistry } from './client/service-registry.ts';
+import type { ClientLink } from './links/link.ts';
 
 export class SocketDriver implements Driver {
   readonly name: string;
@@ -22,7 +23,7 @@ export class SocketDriver implements Driver {
 
   private constructor({ link, info: { agent } }: HubClientOptions, client: HubClient, services: ServiceRegistry) {
     this.name = link.name;
-    this.capabilities = { ...client.welcome.capabilities, reach: link.reach };
+    this.capabilities = capabilitiesOver(link, client.welcome.capabilities);
     this.queues = remoteQueues(client, agent);
     this.topics = remoteTopics(client, agent);
     this.kv = remoteKv(client);
@@ -59,4 +60,15 @@ export class SocketDriver implements Driver {
   close(): Promise<void> {
     return this.#client.close();
   }
+}
+
+/** What the link decides, over what the hub and its store can do. */
+function capabilitiesOver({ reach, keepsAlive }: ClientLink, hub: Capabilities): Capabilities {
+  const { idleExit: _, ...reasons } = hub.reasons;
+  return {
+    ...hub,
+    reach,
+    features: { ...hub.features, idleExit: keepsAlive === undefined },
+    reasons: keepsAlive === undefined ? reasons : { ...reasons, idleExit: keepsAlive },
+  };
 }

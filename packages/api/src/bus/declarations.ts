@@ -63,7 +63,7 @@ export class Declarations {
         if (isBusbarError(error) && error.code === 'CLOSED') return;
         if (failures === 1) this.#report(error, this.#all.get(declare) ?? 'store');
       }
-      await new Promise((resolve) => setTimeout(resolve, backoffMs(RETRY, failures)));
+      await new Promise((resolve) => setTimeout(resolve, backoffMs(RETRY, failures)).unref?.());
     }
   }
 }

@@ -36,6 +36,8 @@ export interface Features {
   readonly exportState: boolean;
   /** The store has a gate, which a move between stores closes (rule RA8). */
   readonly gate: boolean;
+  /** An idle transport that is not closed lets its process end (rule RA9). */
+  readonly idleExit: boolean;
 }
 
 /** The name of one of the {@link Features}. */
@@ -81,6 +83,7 @@ const ALL_FEATURES: Features = {
   cancel: true,
   exportState: true,
   gate: true,
+  idleExit: true,
 };
 
 /** Declares all features except those that `reasons` names: each entry says in one sentence why the feature is missing. */

@@ -8,6 +8,8 @@
  *   another one. Calls on one queue or topic take effect in the order of the calls.
  * - While the server is unreachable, a call waits up to its `timeoutMs` and then rejects with UNAVAILABLE.
  * - After {@link Transport.close} began, calls reject with CLOSED. Received messages can be settled until it ends.
+ * - The process stays alive while a call, a wait, a subscription, a watch or a service is pending. An idle transport does not
+ *   keep it alive (rule RA9).
  * - Bytes from the caller are copied before the call returns. Bytes in results belong to the caller.
  */
 
@@ -165,6 +167,8 @@ export interface ReceiveOptions {
   readonly timeoutMs?: number | undefined;
   /** The name of the consumer, for operators and the history of dead letters. At most 255 characters. */
   readonly consumer?: string | undefined;
+  /** Whether the process stays alive while it waits. Default true. */
+  readonly keepsAlive?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -368,6 +372,8 @@ export interface ListOptions extends CallOptions {
 export interface WatchOptions extends CallOptions {
   /** About how many bytes of values one batch has. Default: no limit. */
   readonly maxBytes?: number | undefined;
+  /** Whether the process stays alive while it is open. Default true. */
+  readonly keepsAlive?: boolean | undefined;
 }
 
 /** A change that a watcher sees. */

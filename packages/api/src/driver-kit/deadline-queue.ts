@@ -1,4 +1,4 @@
-/** Many deadlines behind one timer. */
+/** Many deadlines behind one timer, which never keeps the process alive: what waits does that, see {@link KeepAlive}. */
 
 import { MAX_TIMER_MS } from '../contract/validation.ts';
 import { Heap, type HeapItem } from './heap.ts';
@@ -24,8 +24,6 @@ export class Deadline implements HeapItem {
 export interface DeadlineQueueOptions {
   /** Default: `performance.now()`, which setting the wall clock does not move. */
   readonly clock?: Clock;
-  /** Whether a set deadline keeps the process alive. Default true; {@link DeadlineQueue.keepAlive} changes it. */
-  readonly keepsAlive?: boolean;
 }
 
 /** Fires deadlines in the order of their times. Setting and cancelling cost O(log n); 10,000 deadlines share one timer. */
@@ -36,15 +34,13 @@ export class DeadlineQueue {
   );
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
-  #keepsAlive: boolean;
   #order = 0;
   /** How long the clock stood still so far, and when it stopped if it does now. */
   #stoodMs = 0;
   #stoppedAt: number | undefined;
 
-  constructor({ clock = () => performance.now(), keepsAlive = true }: DeadlineQueueOptions = {}) {
+  constructor({ clock = () => performance.now() }: DeadlineQueueOptions = {}) {
     this.#clock = clock;
-    this.#keepsAlive = keepsAlive;
   }
 
   get now(): number {
@@ -64,14 +60,11 @@ export class DeadlineQueue {
   set(deadline: Deadline, at: number): void {
     this.#heap.remove(deadline);
     deadline.at = at;
-    if (at === Number.POSITIVE_INFINITY) {
-      this.#settle();
-      return;
-    }
+    if (at === Number.POSITIVE_INFINITY) return;
     deadline.order = this.#order++;
     this.#heap.add(deadline);
+    // The timer of an empty queue stays armed, since the next deadline often reuses it.
     if (at < this.#timerAt) this.#arm();
-    else if (this.#heap.size === 1) this.#holdProcess();
   }
 
   /** Sets `deadline` to fire in `ms`. */
@@ -91,12 +84,6 @@ export class DeadlineQueue {
       next.at = Number.POSITIVE_INFINITY;
       next.fire();
     }
-  }
-
-  /** Whether a set deadline keeps the process alive from now on. */
-  keepAlive(keepsAlive: boolean): void {
-    this.#keepsAlive = keepsAlive;
-    this.#holdProcess();
   }
 
   /** Stops the clock: nothing is due until {@link DeadlineQueue.resume}, and every deadline then has the time left that it has now. */
@@ -126,10 +113,9 @@ export class DeadlineQueue {
     this.#timerAt = next.at;
     const ms = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(next.at - this.now)));
     this.#timer = setTimeout(() => this.#onTimer(), ms);
-    this.#holdProcess();
+    this.#timer.unref?.();
   }
 
-  /** A timer that is over must not be kept: Node counts it as alive once `unref` and `ref` are called on it. */
   #disarm(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -140,15 +126,5 @@ export class DeadlineQueue {
     this.#disarm();
     this.runDue();
     this.#arm();
-  }
-
-  /** The timer of an empty queue stays armed, since the next deadline often reuses it; it must not keep the process alive. */
-  #settle(): void {
-    if (this.#heap.size === 0) this.#holdProcess();
-  }
-
-  #holdProcess(): void {
-    if (this.#keepsAlive && this.#heap.size > 0) this.#timer?.ref?.();
-    else this.#timer?.unref?.();
   }
 }

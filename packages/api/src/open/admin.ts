@@ -15,6 +15,7 @@ import {
   describe,
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
+import type { KeepAlive } from '../driver-kit/keep-alive.ts';
 import { checkGateRevisionOption, openGate } from './gate.ts';
 import { assertNotAborted } from './inflight-calls.ts';
 import { checkId } from './prepare-message.ts';
@@ -136,7 +137,7 @@ function openChanges(
 }
 
 async function* exportAll(internals: TransportInternals, options: CallOptions | undefined): AsyncIterable<StateRecord> {
-  const { driver, lifecycle } = internals;
+  const { driver, lifecycle, keepAlive } = internals;
   const controller = new AbortController();
   try {
     checkOptions(options, CALL_KEYS, 'exportState options');
@@ -150,7 +151,7 @@ async function* exportAll(internals: TransportInternals, options: CallOptions | 
     const outer = options?.signal;
     const signal = outer === undefined ? controller.signal : AbortSignal.any([controller.signal, outer]);
     const records = declaredAdmin(driver).exportState({ signal, deadline: Number.POSITIVE_INFINITY });
-    for await (const record of records) {
+    for await (const record of keptAlive(records, keepAlive)) {
       assertGoing();
       yield record;
     }
@@ -158,6 +159,20 @@ async function* exportAll(internals: TransportInternals, options: CallOptions | 
     throw toBusbarError(error).at('admin.exportState', driver.name);
   } finally {
     controller.abort();
+  }
+}
+
+/** Keeps the process alive while a record is awaited, and not while the caller handles it. */
+async function* keptAlive<T>(records: AsyncIterable<T>, keepAlive: KeepAlive): AsyncGenerator<T> {
+  const iterator = records[Symbol.asyncIterator]();
+  try {
+    while (true) {
+      const next = await keepAlive.during(iterator.next());
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    await iterator.return?.();
   }
 }
 

@@ -13,7 +13,7 @@ import {
   checkSignal,
   MAX_TIMER_MS,
 } from '../contract/validation.ts';
-import { Deadline, type DeadlineQueue } from '../driver-kit/deadline-queue.ts';
+import { Deadline } from '../driver-kit/deadline-queue.ts';
 import { LazyAbortController } from '../driver-kit/lazy-abort.ts';
 import { withErrorContext } from './error-context.ts';
 import { assertNotAborted, DEFAULT_TIMEOUT_MS } from './inflight-calls.ts';
@@ -60,7 +60,7 @@ async function* call(
     checkSignal(options.signal);
     assertNotAborted(options.signal);
     const prepared = prepareMessage(message, undefined, internals.driver.capabilities.maxBodyBytes);
-    const running = new RunningCall(options, internals.deadlines, (context) => driver.call(address, prepared, context));
+    const running = new RunningCall(options, internals, (context) => driver.call(address, prepared, context));
     internals.closables.add(running);
     try {
       while (true) {
@@ -89,7 +89,7 @@ class RunningCall extends LazyAbortController implements CallContext {
 
   constructor(
     { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CallOptions,
-    deadlines: DeadlineQueue,
+    { deadlines, keepAlive }: TransportInternals,
     start: (context: CallContext) => AsyncIterable<Message>,
   ) {
     super();
@@ -108,7 +108,9 @@ class RunningCall extends LazyAbortController implements CallContext {
       );
     const timeout = new Deadline(onTime);
     deadlines.set(timeout, this.deadline);
+    keepAlive.hold();
     this.#free = () => {
+      keepAlive.release();
       deadlines.cancel(timeout);
       signal?.removeEventListener('abort', onAbort);
     };
@@ -146,14 +148,15 @@ class RunningCall extends LazyAbortController implements CallContext {
   }
 }
 
-function trackService(service: Service, internals: TransportInternals): Service {
+function trackService(service: Service, { closables, keepAlive }: TransportInternals): Service {
   const tracked: Service = {
     close: async () => {
-      internals.closables.delete(tracked);
+      if (closables.delete(tracked)) keepAlive.release();
       await service.close();
     },
     [Symbol.asyncDispose]: () => tracked.close(),
   };
-  internals.closables.add(tracked);
+  closables.add(tracked);
+  keepAlive.hold();
   return tracked;
 }

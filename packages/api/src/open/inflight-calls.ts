@@ -6,6 +6,7 @@ import type { CallOptions } from '../contract/transport.ts';
 import { checkDuration, checkSignal, MAX_TIMER_MS } from '../contract/validation.ts';
 import { Condition } from '../driver-kit/condition.ts';
 import { Deadline, type DeadlineQueue } from '../driver-kit/deadline-queue.ts';
+import type { KeepAlive } from '../driver-kit/keep-alive.ts';
 import { LazyAbortController } from '../driver-kit/lazy-abort.ts';
 import type { Lifecycle } from './lifecycle.ts';
 
@@ -20,6 +21,8 @@ export interface CallPlan<T> {
   readonly timeoutMs?: number;
   /** Whether it only waits for messages, so that closing ends it. Default false. */
   readonly isWait?: boolean;
+  /** Whether the process stays alive until it ends. Default true. */
+  readonly keepsAlive?: boolean | undefined;
   /** Called when the call is abandoned. */
   readonly onAbandoned?: () => void;
   /** Takes the result of a call that was abandoned. */
@@ -29,6 +32,13 @@ export interface CallPlan<T> {
 type Work<T> = (context: CallContext) => Promise<T>;
 type Bounds = { readonly [Name in keyof CallOptions]?: CallOptions[Name] | undefined };
 
+/** What {@link InflightCalls} work with. */
+export interface InflightDependencies {
+  readonly deadlines: DeadlineQueue;
+  readonly lifecycle: Lifecycle;
+  readonly keepAlive: KeepAlive;
+}
+
 /** The calls of one transport that are in progress. */
 export class InflightCalls {
   readonly #lifecycle: Lifecycle;
@@ -36,6 +46,7 @@ export class InflightCalls {
   /** Abandoned calls that the driver has not answered yet. */
   readonly #abandoned = new Set<Call>();
   readonly #deadlines: DeadlineQueue;
+  readonly #keepAlive: KeepAlive;
   readonly #idle = new Condition();
   #holds = 0;
   readonly #release = (): void => {
@@ -43,9 +54,10 @@ export class InflightCalls {
     this.#notifyIdle();
   };
 
-  constructor(deadlines: DeadlineQueue, lifecycle: Lifecycle) {
+  constructor({ deadlines, lifecycle, keepAlive }: InflightDependencies) {
     this.#deadlines = deadlines;
     this.#lifecycle = lifecycle;
+    this.#keepAlive = keepAlive;
   }
 
   /** Runs a call that changes nothing. */
@@ -88,6 +100,7 @@ export class InflightCalls {
       const onAbort = signal && (() => this.#abandon(call, abortedBy(signal, plan.whenAbandoned)));
       if (onAbort) signal.addEventListener('abort', onAbort, { once: true });
       this.#calls.add(call);
+      if (call.keepsAlive) this.#keepAlive.hold();
       this.#deadlines.set(call.end, call.deadline);
       const end = (): boolean => {
         if (onAbort) signal.removeEventListener('abort', onAbort);
@@ -133,8 +146,7 @@ export class InflightCalls {
 
   /** The driver has answered. Returns whether the caller still waits. */
   #end(call: Call): boolean {
-    const isAwaited = this.#calls.delete(call);
-    this.#deadlines.cancel(call.end);
+    const isAwaited = this.#remove(call);
     this.#abandoned.delete(call);
     if (isAwaited) this.#notifyIdle();
     return isAwaited;
@@ -145,11 +157,18 @@ export class InflightCalls {
   }
 
   #abandon(call: Call, error: BusbarError): void {
-    if (!this.#calls.delete(call)) return;
+    if (!this.#remove(call)) return;
     this.#abandoned.add(call);
-    this.#deadlines.cancel(call.end);
     call.fail(error);
     call.abort(error);
+  }
+
+  /** The caller waits no longer. Returns whether it has waited until now. */
+  #remove(call: Call): boolean {
+    if (!this.#calls.delete(call)) return false;
+    this.#deadlines.cancel(call.end);
+    if (call.keepsAlive) this.#keepAlive.release();
+    return true;
   }
 
   #timedOut(call: Call): BusbarError {
@@ -182,11 +201,12 @@ class Call extends LazyAbortController implements CallContext {
   readonly deadline: number;
   readonly whenAbandoned: Outcome;
   readonly isWait: boolean;
+  readonly keepsAlive: boolean;
   readonly fail: (error: BusbarError) => void;
   readonly end: Deadline;
 
   constructor(
-    { whenAbandoned, isWait = false }: CallPlan<never>,
+    { whenAbandoned, isWait = false, keepsAlive = true }: CallPlan<never>,
     timeoutMs: number,
     fail: (error: BusbarError) => void,
     onTimeout: () => void,
@@ -195,6 +215,7 @@ class Call extends LazyAbortController implements CallContext {
     this.deadline = performance.now() + timeoutMs;
     this.whenAbandoned = whenAbandoned;
     this.isWait = isWait;
+    this.keepsAlive = keepsAlive;
     this.fail = fail;
     this.end = new Deadline(onTimeout);
   }

@@ -6,6 +6,7 @@ import { checkKeyPrefix, checkKvKey } from '../contract/names.ts';
 import type { KeyValue, KvChange, KvTouch, PutOptions } from '../contract/transport.ts';
 import {
   checkArray,
+  checkBoolean,
   checkCallback,
   checkDuration,
   checkInteger,
@@ -58,7 +59,8 @@ export function openKv(internals: TransportInternals): KeyValue {
     async watch(prefix, onChanges, options) {
       checkKeyPrefix(prefix);
       checkCallback(onChanges, 'onChanges');
-      checkOptions(options, ['maxBytes', ...CALL_KEYS], 'watch options');
+      checkOptions(options, ['maxBytes', 'keepsAlive', ...CALL_KEYS], 'watch options');
+      checkBoolean(options?.keepsAlive, 'keepsAlive');
       checkInteger(options?.maxBytes, 'maxBytes', { min: 1, max: Number.MAX_SAFE_INTEGER });
       const cursor = await inflight.open(options, (context) => driver.kv.watch(prefix, context));
       return trackClosable(
@@ -68,6 +70,7 @@ export function openKv(internals: TransportInternals): KeyValue {
           onChanges,
         ),
         internals,
+        options?.keepsAlive,
       );
     },
   };

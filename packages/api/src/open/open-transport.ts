@@ -20,6 +20,7 @@ import type {
 } from '../contract/transport.ts';
 import { checkDuration, checkOneOf, checkOptions, MAX_TIMER_MS } from '../contract/validation.ts';
 import { DeadlineQueue } from '../driver-kit/deadline-queue.ts';
+import { KeepAlive, keepAliveDuring } from '../driver-kit/keep-alive.ts';
 import { openExport, openOperations } from './admin.ts';
 import { openCalls } from './calls.ts';
 import { withErrorContext } from './error-context.ts';
@@ -53,6 +54,7 @@ class OpenTransport implements Transport {
   readonly #driver: Driver;
   readonly #lifecycle: Lifecycle;
   readonly #deadlines = new DeadlineQueue();
+  readonly #keepAlive = new KeepAlive();
   readonly #inflight: InflightCalls;
   readonly #leases = new LeaseTracker();
   readonly #closables = new Set<Closable>();
@@ -64,11 +66,11 @@ class OpenTransport implements Transport {
     this.capabilities = deepFreeze(driver.capabilities);
     if (driver.warnings !== undefined) this.warnings = deepFreeze([...driver.warnings]);
     this.#lifecycle = new Lifecycle(driver.name);
-    this.#inflight = new InflightCalls(this.#deadlines, this.#lifecycle);
+    const shared = { lifecycle: this.#lifecycle, deadlines: this.#deadlines, keepAlive: this.#keepAlive };
+    this.#inflight = new InflightCalls(shared);
     const internals: TransportInternals = {
+      ...shared,
       driver,
-      lifecycle: this.#lifecycle,
-      deadlines: this.#deadlines,
       inflight: this.#inflight,
       leases: this.#leases,
       closables: this.#closables,
@@ -113,7 +115,7 @@ class OpenTransport implements Transport {
     } catch (error) {
       return Promise.reject(toBusbarError(error).at('close', this.name));
     }
-    this.#closed ??= this.#close(options ?? {});
+    this.#closed ??= keepAliveDuring(this.#close(options ?? {}));
     return this.#closed;
   }
 
@@ -133,6 +135,7 @@ class OpenTransport implements Transport {
     this.#lifecycle.change({ state: 'closed' });
     await this.#driver.close();
     this.#deadlines.clear();
+    this.#keepAlive.clear();
     this.#lifecycle.clear();
   }
 

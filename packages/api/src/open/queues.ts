@@ -50,7 +50,8 @@ export function openQueues(internals: TransportInternals): Queues {
       checkQueueName(queue);
       const request = checkReceiveOptions(options);
       const answerMs = options?.timeoutMs ?? (request.waitMs === 0 ? ANSWER_AT_ONCE_MS : ANSWER_MS);
-      const deliveries = await receive(queue, request, request.waitMs + answerMs, options?.signal);
+      const { signal, keepsAlive } = options ?? {};
+      const deliveries = await receive(queue, request, { timeoutMs: request.waitMs + answerMs, signal, keepsAlive });
       leases.add(deliveries);
       return deliveries;
     },
@@ -71,12 +72,11 @@ export function openQueues(internals: TransportInternals): Queues {
   };
 }
 
-type Receive = (
-  queue: string,
-  request: ReceiveRequest,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-) => Promise<Delivery[]>;
+interface ReceiveBounds extends Pick<ReceiveOptions, 'signal' | 'keepsAlive'> {
+  readonly timeoutMs: number;
+}
+
+type Receive = (queue: string, request: ReceiveRequest, bounds: ReceiveBounds) => Promise<Delivery[]>;
 
 /** The driver waits if it can; otherwise {@link PendingReceives} wait. What an abandoned receive has claimed is released. */
 function openReceive(internals: TransportInternals): Receive {
@@ -96,9 +96,9 @@ function openReceive(internals: TransportInternals): Receive {
   } as const;
   const claiming = openClaiming(internals, release);
   if (claiming === undefined) {
-    return async (queue, request, timeoutMs, signal) => {
+    return async (queue, request, { signal, ...bounds }) => {
       const sentAt = performance.now();
-      const deliveries = await inflight.run({ ...plan, timeoutMs }, { signal }, (context) =>
+      const deliveries = await inflight.run({ ...plan, ...bounds }, { signal }, (context) =>
         declaredQueues(driver).receive(queue, request, context),
       );
       countFrom(sentAt, deliveries);
@@ -106,9 +106,9 @@ function openReceive(internals: TransportInternals): Receive {
     };
   }
   const pending = new PendingReceives(claiming, internals.deadlines);
-  return (queue, request, timeoutMs, signal) => {
+  return (queue, request, { signal, ...bounds }) => {
     const receive = pending.prepare(queue, request);
-    return inflight.run({ ...plan, timeoutMs, onAbandoned: () => pending.end(receive) }, { signal }, () =>
+    return inflight.run({ ...plan, ...bounds, onAbandoned: () => pending.end(receive) }, { signal }, () =>
       pending.start(receive),
     );
   };
@@ -138,11 +138,12 @@ function checkSendOptions(options: SendOptions | undefined): void {
 }
 
 function checkReceiveOptions(options: ReceiveOptions | undefined): ReceiveRequest {
-  checkOptions(options, ['max', 'waitMs', 'timeoutMs', 'consumer', 'signal'], 'receive options');
+  checkOptions(options, ['max', 'waitMs', 'timeoutMs', 'consumer', 'keepsAlive', 'signal'], 'receive options');
   checkInteger(options?.max, 'max', { min: 1, max: 1000 });
   checkDuration(options?.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
   checkDuration(options?.timeoutMs, 'timeoutMs', { min: 1, max: MAX_DURATION_MS, infinity: true });
   checkText(options?.consumer, 'consumer', 255);
+  checkBoolean(options?.keepsAlive, 'keepsAlive');
   return { max: options?.max ?? 1, waitMs: options?.waitMs ?? 0, consumer: options?.consumer };
 }
 

@@ -2,6 +2,7 @@
 
 import type { Driver } from '../contract/driver.ts';
 import type { DeadlineQueue } from '../driver-kit/deadline-queue.ts';
+import type { KeepAlive } from '../driver-kit/keep-alive.ts';
 import type { InflightCalls } from './inflight-calls.ts';
 import type { LeaseTracker } from './lease-tracker.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -19,15 +20,22 @@ export interface TransportInternals {
   readonly deadlines: DeadlineQueue;
   readonly inflight: InflightCalls;
   readonly leases: LeaseTracker;
+  /** The process stays alive while a caller waits, and while a subscription, a watch or a service is open. */
+  readonly keepAlive: KeepAlive;
   readonly closables: Set<Closable>;
 }
 
-/** Has `live` end with the transport, and forgets it when it ends by itself. Closes it at once when the transport closes already. */
+/**
+ * Has `live` end with the transport, and forgets it when it ends by itself. Closes it at once when the transport closes
+ * already. With `keepsAlive` the process stays alive meanwhile.
+ */
 export function trackClosable<T extends Closable & { readonly ended: Promise<unknown> }>(
   live: T,
-  { closables, lifecycle }: TransportInternals,
+  { closables, lifecycle, keepAlive }: TransportInternals,
+  keepsAlive = true,
 ): T {
   closables.add(live);
+  if (keepsAlive) void keepAlive.during(live.ended);
   void live.ended.then(() => closables.delete(live));
   if (!lifecycle.isOpen) void live.close();
   return live;

@@ -110,24 +110,16 @@ test('Infinity is never', () => {
   expect([queue.size, vi.getTimerCount()]).toEqual([0, 0]);
 });
 
-test('keeps the process alive only while a deadline is set, and only when asked to', () => {
+test('never keeps the process alive', () => {
   vi.useRealTimers();
   const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
   const before = timers();
-  const queue = new DeadlineQueue({ keepsAlive: false });
+  const queue = new DeadlineQueue();
   const { deadline } = recorder();
   const one = deadline('one');
   queue.setIn(one, 60_000);
   expect(timers()).toBe(before);
-  queue.keepAlive(true);
-  expect(timers()).toBe(before + 1);
-  queue.cancel(one);
-  expect(timers()).toBe(before);
   queue.setIn(one, 70_000);
-  expect(timers()).toBe(before + 1);
-  queue.clear();
-  for (const isWanted of [false, true]) queue.keepAlive(isWanted);
-  queue.setIn(one, 60_000);
-  queue.cancel(one);
   expect(timers()).toBe(before);
+  queue.clear();
 });

@@ -21,6 +21,7 @@ const capabilities: Capabilities = {
     cancel: false,
     exportState: false,
     gate: false,
+    idleExit: true,
   },
   reasons: { cancel: 'it is a stub' },
   lease: 'timed',

@@ -5,14 +5,17 @@ import { type ConformanceCase, defineCases } from '../case.ts';
 import { checkLeaks } from '../context/leak-check.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
+import { collect } from '../inputs/operations.ts';
 import { leaveWorkOpen } from '../processes/programs/leave-open.ts';
+import type { Waiting } from '../processes/programs/wait-alone.ts';
 import { moduleOf } from '../processes/remote-client.ts';
 import { assertDeliveredOnce, consume, fieldsOf, receiveOne, waitUntil } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 import { assertCounts } from '../steps/queue-view.ts';
 
-/** URL of the module of {@link leaveWorkOpen}, for other processes. */
+/** URLs of the modules of {@link leaveWorkOpen} and {@link Waiting}, for other processes. */
 const leaveOpenModule = moduleOf('leave-open');
+const waitAloneModule = moduleOf('wait-alone');
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle' }, [
   {
@@ -166,7 +169,67 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle
       test.check.equal(other.capabilities, before, 'capabilities after close');
     },
   },
+  {
+    id: 'F15',
+    title: 'a process whose client is idle and not closed ends by itself, and what was acknowledged is in the store',
+    rules: ['RA9', 'RD1'],
+    needs: ['idleExit'],
+    harnessFeatures: ['processes'],
+    smoke: true,
+    async run(test, transport) {
+      await Promise.all([
+        endsWithoutClosing(test, leaveOpenModule, 'leaveNothing'),
+        endsWithoutClosing(test, waitAloneModule, 'rest'),
+      ]);
+      // A message is leased to the process that has ended.
+      await assertCounts(test, transport, 'kept', { ready: 1, leased: 1, delayed: 1 });
+      test.check.ok(await transport.kv.get('kept'), 'the key that was put');
+    },
+    async refused(test) {
+      test.check.ok(test.capabilities.reasons.idleExit, 'the reason of `idleExit`');
+    },
+  },
+  {
+    id: 'F16',
+    title: 'a receive, a subscription, a watch or a service alone keeps its process alive until it ends',
+    rules: ['RA9', 'RQ8', 'RT1'],
+    harnessFeatures: ['processes'],
+    async run(test, transport) {
+      const { queues, topics, kv, calls } = transport;
+      const body = Uint8Array.of(1);
+      await Promise.all([
+        staysFor(test, 'receive', () => queues.send('receive', [{ body }])),
+        staysFor(test, 'subscribe', () => topics.publish('subscribe', [{ body }])),
+        staysFor(test, 'watch', () => kv.put('watch', body)),
+        calls && staysFor(test, 'serve', () => collect(calls.call('serve', { body }))),
+      ]);
+      const done = await consume(test, transport, 'done', calls === undefined ? 3 : 4);
+      const kinds = done.map(({ headers }) => headers['what']).sort();
+      const wanted = ['receive', ...(calls === undefined ? [] : ['serve']), 'subscribe', 'watch'];
+      test.check.equal(kinds, wanted, 'what the processes had waited for');
+    },
+  },
 ]);
+
+/** Asserts that a process ends by itself though its transport is not closed. */
+async function endsWithoutClosing(test: TestContext, module: string, name: string): Promise<void> {
+  const client = await test.process();
+  test.check.equal(await client.run<string>(module, name), name, 'the other process has done its work');
+  await client.leave();
+  const code = await within(10_000, `the process did not end by itself after ${name}`, client.ended);
+  test.check.equal(code, 0, `exit code after ${name}`);
+}
+
+/** Asserts that a process waits until `trigger`, though nothing else keeps it alive, and then ends. */
+async function staysFor(test: TestContext, what: Waiting, trigger: () => Promise<unknown>): Promise<void> {
+  const client = await test.process();
+  await client.run(waitAloneModule, 'wait', what);
+  await client.leave();
+  await trigger();
+  if (!test.capabilities.features.idleExit) return;
+  const code = await within(10_000, `the process did not end by itself after ${what}`, client.ended);
+  test.check.equal(code, 0, `exit code after ${what}`);
+}
 
 /** Asserts that a process exits by itself after its client is closed. */
 async function endsByItself(test: TestContext): Promise<void> {
@@ -211,6 +274,7 @@ const FEATURES = [
     'exactLimit',
     'exportState',
     'gate',
+    'idleExit',
   ],
   ...['monotonicClock', 'orderingKeys', 'portableReceipts', 'retryKeepsPlace', 'staleSettleRefused'],
 ];

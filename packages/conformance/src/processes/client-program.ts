@@ -36,7 +36,10 @@ async function respond({ id, method, args }: Extract<ToClient, { kind: 'call' }>
   try {
     if (transport === undefined) throw new Error('not started');
     const value = await call(transport, method, args);
-    tell({ kind: 'response', id, value: packResults(value) }, method === 'close' ? leave : undefined);
+    tell(
+      { kind: 'response', id, value: packResults(value) },
+      method === 'close' || method === 'leave' ? leave : undefined,
+    );
   } catch (error) {
     tell({ kind: 'error', id, error: packError(error) });
   }
@@ -65,6 +68,7 @@ const handlers: Record<Method, Handler> = {
   block: (_transport, ms: number) => block(ms),
   shiftClock: (_transport, ms: number) => shiftClock(ms),
   close: (client) => client.close(),
+  leave: () => undefined,
 };
 
 async function call(client: Transport, method: Method, args: readonly unknown[]): Promise<unknown> {
@@ -106,7 +110,7 @@ function shiftClock(ms: number): void {
   } as DateConstructor;
 }
 
-/** Disconnects so that the process ends by itself. Resources that the transport leaked would keep it alive. */
+/** Disconnects so that the process ends by itself. What the transport has pending or leaked keeps it alive. */
 function leave(): void {
   process.off('disconnect', orphaned);
   process.disconnect();

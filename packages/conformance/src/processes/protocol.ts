@@ -24,7 +24,8 @@ export type Method =
   | 'stopLoad'
   | 'block'
   | 'shiftClock'
-  | 'close';
+  | 'close'
+  | 'leave';
 
 /** Messages from the client process. `produce` and `consume` respond with the number of the load. */
 export type FromClient =

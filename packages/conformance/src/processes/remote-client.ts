@@ -1,6 +1,7 @@
 /** Clients in their own processes. Cases can kill, pause and block them. They are killed when this process exits. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type {
@@ -144,6 +145,17 @@ export class RemoteClient {
   async close(): Promise<number | null> {
     await this.#call('close', []);
     return this.#gone;
+  }
+
+  /** Resolves with the exit code when the process has ended. */
+  get ended(): Promise<number | null> {
+    return this.#gone;
+  }
+
+  /** Ends its program without closing the transport. Resolves when only that may keep the process alive. */
+  async leave(): Promise<void> {
+    await this.#call('leave', []);
+    if (this.#child.connected) await once(this.#child, 'disconnect');
   }
 
   /** Sends SIGKILL. Resolves when the process has ended. */

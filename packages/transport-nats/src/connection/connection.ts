@@ -20,11 +20,13 @@ import {
 } from '@nats-io/transport-node';
 import { toConnectError, toNatsError, toPublishError, unavailable, type Violation } from '../errors.ts';
 import type { Settings } from '../options.ts';
+import { unrefClient } from './client-internals.ts';
+import { ReconnectPace } from './reconnect-pace.ts';
 
 /** A server that leaves a ping unanswered for this long counts as lost. Pings of many idle members would keep it busy. */
 const PING_MS = 10_000;
-/** The shortest time between two attempts to reconnect; a random part of it is added. */
-const RECONNECT_MS = 100;
+/** The pause before a flush that was interrupted is repeated. */
+const REPEAT_MS = 100;
 
 interface Outgoing {
   readonly subject: string;
@@ -48,15 +50,16 @@ export class Connection {
   private constructor(connection: NatsConnection, inboxPrefix: string) {
     this.client = connection;
     this.#inboxPrefix = inboxPrefix;
+    unrefClient(connection);
     void this.#watch();
   }
 
   /** Connects, or rejects with the error as a BusbarError. */
   static async open(settings: Settings): Promise<Connection> {
-    let wasConnected = false;
+    const pace = new ReconnectPace();
     try {
-      const client = await connect({ ...toConnectOptions(settings), ...reconnectPace(() => wasConnected) });
-      wasConnected = true;
+      const client = await connect({ ...toConnectOptions(settings), ...pace.options });
+      pace.begin(client);
       return new Connection(client, settings.inboxPrefix);
     } catch (error) {
       throw toConnectError(error);
@@ -123,7 +126,7 @@ export class Connection {
       } catch (error) {
         if (!(error instanceof RequestError)) throw toNatsError(error);
         // The connection was lost, and this transport is about to learn it.
-        await sleep(RECONNECT_MS);
+        await sleep(REPEAT_MS);
       }
     }
   }
@@ -155,6 +158,7 @@ export class Connection {
   async #watch(): Promise<void> {
     for await (const status of this.client.status()) {
       const { type } = status;
+      if (type === 'ping' || type === 'reconnect') unrefClient(this.client);
       const error = type === 'error' ? status.error : undefined;
       if (type === 'disconnect' && this.isUp) {
         this.isUp = false;
@@ -183,26 +187,6 @@ function toConnectOptions(settings: Settings): NodeConnectionOptions {
     ignoreAuthErrorAbort: true,
     ...(authenticator && { authenticator }),
     ...(settings.tls && { tls: tlsOf(settings.tls) }),
-  };
-}
-
-/**
- * Waits before each further attempt to reconnect, by a monotonic clock. The client's own wait goes by the wall clock: after
- * that was set back by an hour it would not connect for an hour.
- */
-function reconnectPace(
-  wasConnected: () => boolean,
-): Pick<NodeConnectionOptions, 'reconnectDelayHandler' | 'reconnectToServer'> {
-  let earliest = 0;
-  return {
-    reconnectDelayHandler: () => Number.NEGATIVE_INFINITY,
-    reconnectToServer: ([server]) => {
-      // The first connection tries its servers at once.
-      if (server === undefined || !wasConnected()) return null;
-      const delay = Math.max(0, earliest - performance.now());
-      earliest = performance.now() + delay + RECONNECT_MS * (1 + Math.random());
-      return { server, delay };
-    },
   };
 }
 

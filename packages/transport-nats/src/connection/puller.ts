@@ -144,7 +144,7 @@ class Inbox {
   pull(subject: string, batch: number, more: string): Promise<Pulled & { readonly isUsable: boolean }> {
     this.#messages = [];
     this.#wanted = batch;
-    this.#timer = setTimeout(() => this.fail(), SILENCE_MS);
+    this.#timer = setTimeout(() => this.fail(), SILENCE_MS).unref();
     return new Promise((resolve) => {
       this.#resolve = resolve;
       this.#connection.publish(subject, `{"batch":${batch},"no_wait":true${more}}`, { reply: this.#subject });
@@ -247,7 +247,7 @@ class Pull {
     const expiresMs = Math.min(leftMs, Math.round(longestMs * (1 + Math.random())));
     const request = JSON.stringify({ batch: this.#left, expires: expiresMs * NS });
     this.#connection.publish(this.#subject, request, { reply: this.#inbox });
-    this.#timer = setTimeout(() => this.renew(), expiresMs + SILENCE_MS);
+    this.#timer = setTimeout(() => this.renew(), expiresMs + SILENCE_MS).unref();
   }
 
   /** Its wait is over, and it stays. */

@@ -431,7 +431,7 @@ export class ServerRequests {
     this.#pending.set(token, pending);
     if (this.#isClosed) this.#fail(token, new BusbarError('CLOSED', 'the transport is closed'));
     else this.#send(token);
-    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
     return { answer: promise, request: pending };
   }
 
@@ -469,7 +469,7 @@ export class ServerRequests {
     if (code === 503 && !pending.isProbe) {
       // JetStream has no leader for it just now, is starting, or the stream is missing.
       if (!pending.bounds?.isCheck) void this.#checkStore?.(true);
-      setTimeout(() => this.#again(token), RETRY_MS * 2);
+      setTimeout(() => this.#again(token), RETRY_MS * 2).unref();
       return;
     }
     pending.messages.push(message);
@@ -555,6 +555,6 @@ function parse<T>(message: Msg | undefined): T {
 
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, ms);
+    setTimeout(resolve, ms).unref();
   });
 }

@@ -105,6 +105,7 @@ export class DirectClaims {
       const lookMs = ms * (1 + Math.random());
       const dueMs = Math.max(1, state.dueAt - this.#shared.clock.now);
       timer = isShort && lookMs < dueMs ? setTimeout(look, lookMs) : setTimeout(wake, Math.min(lookMs, dueMs));
+      timer.unref();
     };
     const look = (): void => {
       this.#isEmpty(queue, state).then((isEmpty) => (isEmpty && timer !== undefined ? arm() : wake()), wake);

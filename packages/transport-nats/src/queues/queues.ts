@@ -211,7 +211,7 @@ export class Queues implements QueueDriver {
     const ms = Math.min(until - performance.now(), idleMs);
     return ms === Number.POSITIVE_INFINITY
       ? undefined
-      : setTimeout(wake, Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(ms))));
+      : setTimeout(wake, Math.min(2 ** 31 - 1, Math.max(1, Math.ceil(ms)))).unref();
   }
 }
 

@@ -248,7 +248,7 @@ export class EventCursor implements Cursor {
       if (lost && consumer === this.#consumer) this.#consumer = undefined;
       this.#changed.notify();
     });
-    const mover = setInterval(() => void this.#moveOn(), MOVE_MS);
+    const mover = setInterval(() => void this.#moveOn(), MOVE_MS).unref();
     await changed;
     clearInterval(mover);
     await waiting.withdraw();

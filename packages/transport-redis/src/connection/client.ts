@@ -203,7 +203,7 @@ export class ReconnectingClient {
 
   async #pause(ms: number): Promise<void> {
     const { signal } = this.#closing;
-    await setTimeout(ms * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
+    await setTimeout(ms * (0.5 + Math.random()), undefined, { signal, ref: false }).catch(() => undefined);
   }
 
   async #reconnectOnce(): Promise<void> {

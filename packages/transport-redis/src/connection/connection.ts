@@ -76,6 +76,8 @@ export class Connection {
       await connection.#client.connect().catch((error: unknown) => {
         throw connection.#lost ?? new ConnectionLost('no connection', connection.#error ?? error, address);
       });
+      // What is pending keeps the process alive, not its connection.
+      connection.#client.stream?.unref();
       await connection.#greet(credentials, settings.clientName);
       return connection;
     } catch (error) {
@@ -197,6 +199,8 @@ function toClientOptions(
     autoResendUnfulfilledCommands: false,
     disableClientInfo: true,
     connectTimeout: connectTimeoutMs,
+    // The stream is destroyed at once. Its timer would outlive an attempt that failed, and keep the process alive.
+    disconnectTimeout: 0,
     noDelay: true,
   };
 }

@@ -46,7 +46,7 @@ export class Scheduler {
   readonly #client: ReconnectingClient;
   readonly #settings: Settings;
   readonly #targets: SchedulerTargets;
-  readonly #deadlines = new DeadlineQueue({ keepsAlive: false });
+  readonly #deadlines = new DeadlineQueue();
   readonly #nextRun = new Deadline(() => void this.#run());
   #checked = 0;
   #gateRevision = '0';

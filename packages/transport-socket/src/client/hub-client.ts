@@ -45,7 +45,7 @@ export class HubClient {
   readonly #options: HubClientOptions;
   readonly #services: ServiceRegistry;
   readonly #pending = new Map<number, PendingRequest>();
-  readonly #deadlines = new DeadlineQueue({ keepsAlive: false });
+  readonly #deadlines = new DeadlineQueue();
   readonly #end = new AbortController();
   readonly #brief = new BriefConnections();
   #connection: HubConnection | undefined;
@@ -346,7 +346,7 @@ function findDowngrade(before: Welcome, { capabilities }: Welcome): BusbarError 
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined);
+  await sleep(ms * (0.5 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => undefined);
 }
 
 function unreachable(address: string, error: unknown): BusbarError {

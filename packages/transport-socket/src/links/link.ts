@@ -39,6 +39,8 @@ export interface ClientLink {
   readonly address: string;
   /** How far apart hub and clients may be. */
   readonly reach: 'host' | 'network';
+  /** Why an idle connection keeps the process alive, if it does: the reason of the missing feature `idleExit`. */
+  readonly keepsAlive?: string;
   /** The token for hello. Called when the connection exists, since a new hub may have a new token. */
   token(): Promise<string | undefined>;
   /**

@@ -141,7 +141,7 @@ export class Batcher {
   }
 
   #runAfter(ms: number): void {
-    this.#timer = setTimeout(() => this.#runBatch(), ms);
+    this.#timer = setTimeout(() => this.#runBatch(), ms).unref();
   }
 
   #runBatch(): void {

@@ -69,9 +69,8 @@ export class Scheduler {
       clearTimeout(this.#timer);
       this.#timerAt = at;
       this.#timer = setTimeout(() => void this.#onTimer(), ms);
+      this.#timer.unref();
     }
-    if (this.#parts.waiters.isEmpty) this.#timer?.unref();
-    else this.#timer?.ref();
   }
 
   /** Time until the next look. */

@@ -61,7 +61,7 @@ export class WakeupFile {
     return this.#watcher !== undefined;
   }
 
-  /** Creates the file and watches it. The watcher does not keep the process running; the scheduler's timer does. */
+  /** Creates the file and watches it. The watcher does not keep the process running. */
   listen(): void {
     if (this.#isListening) return;
     this.#isListening = true;

@@ -3,6 +3,7 @@
 import { BusbarError } from '../../contract/errors.ts';
 import type { CallOptions, KeyValue, KvEntry, Transport } from '../../contract/transport.ts';
 import { checkCallback, MAX_TIMER_MS } from '../../contract/validation.ts';
+import { keepAliveDuring } from '../../driver-kit/keep-alive.ts';
 import { BoundedWait } from '../bounded-wait.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { KeyedMutex } from './keyed-mutex.ts';
@@ -72,7 +73,7 @@ export class Locks {
     this.#runtime.assertSending();
     if (work !== undefined) checkCallback(work, 'work');
     const lock = await this.#take(request, options);
-    return work === undefined ? lock : this.#during(lock, work);
+    return work === undefined ? lock : keepAliveDuring(this.#during(lock, work));
   }
 
   /** Acquires a lock. Rejects with CONFLICT when it is held and `waitMs` is 0, else with TIMEOUT. */

@@ -49,12 +49,13 @@ export class ServerDirectory {
 
   async #begin(): Promise<KvWatch> {
     const { promise: synced, resolve } = Promise.withResolvers<void>();
-    const watch = await this.#runtime.transport.kv.watch(SERVE_PREFIX, (changes) => {
+    const onChanges = (changes: readonly KvChange[]): void => {
       for (const change of changes) {
         if (change.kind === 'synced') resolve();
         else this.#control(change);
       }
-    });
+    };
+    const watch = await this.#runtime.transport.kv.watch(SERVE_PREFIX, onChanges, { keepsAlive: false });
     void watch.ended.then((error) => {
       this.#watch = undefined;
       this.#servers.clear();

@@ -109,14 +109,16 @@ export class ReplyInbox {
     let failures = 0;
     while (!this.#end.signal.aborted) {
       try {
-        const options = { max: MAX_BATCH, waitMs: Number.POSITIVE_INFINITY, signal: this.#end.signal };
+        // The requests that wait for messages keep the process alive.
+        const bounds = { keepsAlive: false, signal: this.#end.signal };
+        const options = { max: MAX_BATCH, waitMs: Number.POSITIVE_INFINITY, ...bounds };
         this.#take(await this.#runtime.transport.queues.receive(this.queue, options));
         failures = 0;
       } catch (error) {
         if (this.#end.signal.aborted || (isBusbarError(error) && error.code === 'CLOSED')) return;
         failures += 1;
         if (failures === 1) this.#runtime.report(error, 'call');
-        await new Promise((resolve) => setTimeout(resolve, backoffMs(RECONNECT, failures)));
+        await new Promise((resolve) => setTimeout(resolve, backoffMs(RECONNECT, failures)).unref?.());
       }
     }
   }

@@ -1,7 +1,14 @@
 /** Finds the store that carries the bus, and notices when the bus moves. */
 
 import { Condition, isClosed } from '@busbar/api/driver';
-import { BusbarError, type Gate, isBusbarError, type KvWatch, type StateChange } from '@busbar/api/transport';
+import {
+  BusbarError,
+  type Gate,
+  isBusbarError,
+  type KvChange,
+  type KvWatch,
+  type StateChange,
+} from '@busbar/api/transport';
 import { pause } from '../../pause.ts';
 import { readCut, readMoveId } from '../mark.ts';
 import { MARK } from '../move.ts';
@@ -129,7 +136,7 @@ export class Follower {
       const gate = await this.#look();
       if (gate?.state === 'open' && performance.now() >= this.#pursueUntil) return;
       if (this.#error !== undefined) return;
-      await pause(LOOK_MS, this.#stopped.signal);
+      await pause(LOOK_MS, this.#stopped.signal, false);
     }
   }
 
@@ -197,10 +204,11 @@ export class Follower {
     });
     this.#tell();
     let isSynced = false;
-    this.#watch = await transport.kv.watch(`${MARK}/`, (changes) => {
+    const onChanges = (changes: readonly KvChange[]): void => {
       if (isSynced && changes.some(({ kind }) => kind === 'put')) this.pursue();
       isSynced ||= changes.some(({ kind }) => kind === 'synced');
-    });
+    };
+    this.#watch = await transport.kv.watch(`${MARK}/`, onChanges, { keepsAlive: false });
   }
 
   #setClosed(isClosed: boolean): void {

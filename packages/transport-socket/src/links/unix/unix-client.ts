@@ -45,7 +45,8 @@ async function connectSocket(path: string, signal: AbortSignal): Promise<Socket>
   checkFolder(path);
   if (!socketExists(path)) throw noHub(`unix:${path}`, 'the socket does not exist');
   signal.throwIfAborted();
-  const socket = connect({ path });
+  // What is pending keeps the process alive, not its connection.
+  const socket = connect({ path }).unref();
   try {
     await once(socket, 'connect', { signal });
     return socket;

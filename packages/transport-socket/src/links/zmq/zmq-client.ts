@@ -26,6 +26,7 @@ export function zmqClient({ endpoint, token, check }: ZmqClientOptions): ClientL
     name: 'zmq',
     address: `zmq:${endpoint}`,
     reach: 'host',
+    keepsAlive: 'The ZeroMQ library keeps the process alive while a socket is open: close the bus.',
     token: async () => token(),
     async connect(events, signal) {
       check?.();

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { KeepAlive, keepAliveDuring } from '../../src/driver-kit/keep-alive.ts';
+
+const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+
+test('keeps the process alive until each hold is released', () => {
+  const before = timers();
+  const alive = new KeepAlive();
+  alive.hold();
+  alive.hold();
+  expect(timers()).toBe(before + 1);
+  alive.release();
+  expect(timers()).toBe(before + 1);
+  alive.release();
+  expect(timers()).toBe(before);
+  alive.hold();
+  expect(timers()).toBe(before + 1);
+  alive.clear();
+  alive.release();
+  expect(timers()).toBe(before);
+});
+
+test('keeps the process alive until work has settled, also when it rejects', async () => {
+  const before = timers();
+  const { promise, reject } = Promise.withResolvers<void>();
+  const kept = keepAliveDuring(promise);
+  expect(timers()).toBe(before + 1);
+  reject(new Error('no'));
+  await expect(kept).rejects.toThrow('no');
+  expect(timers()).toBe(before);
+});
