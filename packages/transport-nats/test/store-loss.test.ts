@@ -70,6 +70,27 @@ test.concurrent('a purged ledger is a replaced store, and queues are made again'
   await assertAllArrive(waits, sender, 'after');
 }, 60_000);
 
+test.concurrent('an event between the purge of all streams and the notice of it comes once', async () => {
+  await using server = await startNats();
+  await using waiter = await openNats(parseNatsUrl(server.url));
+  const resets = resetsOf(waiter);
+  const events: string[] = [];
+  await waiter.topics.subscribe('news.*', {}, (all) => void events.push(...all.map(({ body }) => textOf(body))));
+  await waiter.topics.publish('news.a', [{ body: Buffer.from('before') }]);
+  await expect.poll(() => events).toEqual(['before']);
+  for (const stream of ['BUSBAR_QUEUES', 'BUSBAR_LEDGER', 'BUSBAR_TOPICS', 'KV_BUSBAR']) {
+    await ask(server, `STREAM.PURGE.${stream}`);
+  }
+  // It is the first to notice, so that the event is behind what the header says.
+  await using publisher = await openNats(parseNatsUrl(server.url));
+  await publisher.topics.publish('news.a', [{ body: Buffer.from('between') }]);
+  await expect.poll(() => events).toEqual(['before', 'between']);
+  await expect.poll(() => resets, SOON).toEqual(['replaced']);
+  await publisher.topics.publish('news.a', [{ body: Buffer.from('after') }]);
+  await expect.poll(() => events.at(-1), SOON).toBe('after');
+  expect(events).toEqual(['before', 'between', 'after']);
+}, 60_000);
+
 test.concurrent('a settlement in flight concerns no message of the restored store that has its sequence', async () => {
   await using server = await startNats({ proxy: true });
   await using direct = await openNats(parseNatsUrl(`nats://127.0.0.1:${server.port}`));

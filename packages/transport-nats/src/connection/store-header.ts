@@ -57,7 +57,7 @@ export class StoreHeaders {
   readonly #parts: Parts;
   readonly #watch = new StoreWatch();
   #header: StoreHeader | undefined;
-  /** The streams have kept all that they had: an operator has cleared the store. */
+  /** The log of topics has kept its sequences: an operator has cleared the store, or purged streams. */
   #isIntact = false;
   /** The sequences that were confirmed before the last reconnect and not compared yet. */
   readonly #before = new Map<string, number>();
@@ -182,7 +182,7 @@ export class StoreHeaders {
     const { requests } = this.#parts;
     const isBack = this.#header?.server !== header.server && isBehind(header.streams, this.#before);
     const { incarnation, copy } = header;
-    this.#isIntact = !isBack && this.#header?.copy === copy;
+    this.#isIntact = !isBack && (this.#header?.copy === copy || this.#hasSameLog(header));
     this.#header = header;
     const known = this.#watch.past;
     const isSame = known?.incarnation === incarnation && known.copy === copy;
@@ -192,6 +192,12 @@ export class StoreHeaders {
     const counter = [...requests.confirmed.values()].reduce((sum, end) => sum + end, 0);
     if (isBack && isSame) this.#watch.relay({ cause: 'rolled-back' }, { incarnation, copy, counter });
     else this.#watch.observe({ incarnation, copy, counter });
+  }
+
+  /** Whether the log of topics is as this client has read it: its stream and its server are the same. A purge keeps sequences. */
+  #hasSameLog({ server, streams }: StoreHeader): boolean {
+    const known = this.#header;
+    return server !== '' && known?.server === server && known.streams.storeId === streams.storeId;
   }
 
   #reset(reset: StoreReset): void {
