@@ -12,7 +12,6 @@ export function capabilitiesOf({ storage, isAsync, retention }: StreamFacts, max
     durability: isLasting ? 'process' : 'none',
     reach: 'network',
     ...declareFeatures({
-      gate: 'This version of the NATS transport has no gate.',
       staleSettleRefused: 'JetStream takes an ack of a lease that has ended; the client stops at its own deadline.',
       atomicMove: 'A dead letter is published before its message goes: a crash in between shows both.',
       exactLimit: 'Publishers do not wait for each other: each may exceed the limit by one batch.',

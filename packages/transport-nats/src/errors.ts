@@ -41,6 +41,18 @@ export function toNatsError(value: unknown, options: BusbarErrorOptions = {}): B
   return new BusbarError('INTERNAL', value instanceof Error ? value.name : 'unknown', { cause: value, ...options });
 }
 
+/** Whether a closed store has refused a write. */
+export function isClosedError(error: unknown): boolean {
+  return isBusbarError(error) && error.code === 'CONFLICT';
+}
+
+/** The results of a batch. Throws the error of the first one if a closed store has refused them all. */
+export function throwIfRefused<T extends { readonly error?: BusbarError }>(results: T[]): T[] {
+  const [first] = results;
+  if (first?.error !== undefined && results.every(({ error }) => isClosedError(error))) throw first.error;
+  return results;
+}
+
 /** Whether a JetStream error code says that the storage is used up. */
 export function isFull(code: number): boolean {
   return FULL.has(code);

@@ -11,6 +11,7 @@ import {
   type Warning,
 } from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
+import { ImportContexts } from './admin/admin-context.ts';
 import { Operations } from './admin/operate.ts';
 import { QueueViews } from './admin/queue-view.ts';
 import { openCalls } from './calls/calls.ts';
@@ -21,8 +22,16 @@ import { Permissions } from './connection/permissions.ts';
 import { Puller } from './connection/puller.ts';
 import { ServerClock } from './connection/server-clock.ts';
 import { ServerRequests, toDriverError } from './connection/server-requests.ts';
+import { StoreGate } from './connection/store-gate.ts';
 import { type FoundReset, StoreHeaders } from './connection/store-header.ts';
-import { ensureStreams, restoreStreams, type StreamFacts, streamInfo } from './connection/streams.ts';
+import {
+  checkBounds,
+  ensureStreams,
+  restoreStreams,
+  type StreamFacts,
+  type StreamsState,
+  streamInfo,
+} from './connection/streams.ts';
 import { noJetStream } from './errors.ts';
 import { Kv } from './kv/kv.ts';
 import { KvStore } from './kv/kv-store.ts';
@@ -60,9 +69,11 @@ export class NatsDriver implements Driver {
   readonly #scheduler: Scheduler;
   readonly #headers: StoreHeaders;
   readonly #watches: KvWatches;
+  readonly #gate: StoreGate;
+  readonly #imports: ImportContexts;
   readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
 
-  private constructor({ requests, names, clock, settings, facts, headers, permissions }: Opened) {
+  private constructor({ requests, names, clock, settings, facts, headers, gate, permissions }: Opened) {
     const { connection } = requests;
     this.#headers = headers;
     this.#connection = connection;
@@ -70,7 +81,7 @@ export class NatsDriver implements Driver {
     this.capabilities = capabilitiesOf(facts, connection.client.info?.max_payload ?? 0);
     this.warnings = [...warningsOf(facts), ...permissions.lacks(names)];
     const records = new QueueRecords(requests, names, clock);
-    const base = { requests, names, clock, records, used: new Set<string>(), expiring: new Set<string>() };
+    const base = { requests, names, clock, gate, records, used: new Set<string>(), expiring: new Set<string>() };
     const puller = new Puller(connection, names.queues, 'return');
     const shared: QueueContext = {
       ...{ ...base, puller, ledgers: new Ledgers(requests, names), held: new HeldDeliveries() },
@@ -80,7 +91,7 @@ export class NatsDriver implements Driver {
     const bindings = new Bindings(shared);
     const views = new QueueViews(shared, bindings);
     const sender = new Sender(shared, bindings, (queue) => views.lengthOf(queue));
-    const store = new KvStore(requests, names, clock, new Puller(connection, names.kv));
+    const store = new KvStore(base, new Puller(connection, names.kv));
     const cursors = new Cursors(shared, headers);
     const context = { ...shared, views, notices, bindings, cursors, kv: store, headers, permissions };
     const operations = new Operations(context);
@@ -89,16 +100,27 @@ export class NatsDriver implements Driver {
       onError,
       isPermitted: permissions.mayMaintain(names),
     });
-    const queues = new Queues(shared, puller, sender, { delayed: new Delayed(shared, puller), bindings }, notices);
+    const queues = new Queues(shared, gate, sender, { delayed: new Delayed(shared, puller), bindings }, notices);
     this.queues = queues;
     const publisher = new Publisher(shared, facts, bindings, headers);
-    this.topics = openTopics(publisher, cursors, bindings);
+    this.topics = openTopics(publisher, cursors, bindings, gate);
     this.#watches = new KvWatches(store);
-    this.kv = new Kv(store, this.#watches);
-    this.admin = openAdmin(context, operations);
+    this.kv = new Kv(store, this.#watches, gate);
+    this.#gate = gate;
+    this.#imports = new ImportContexts(context, gate);
+    this.admin = openAdmin(context, operations, gate, this.#imports);
+    gate.onChange(() => {
+      // The client that closes the store replaces consumers.
+      records.forgetAll();
+      shared.consumers.forgetAll();
+      // Its leases have ended.
+      if (gate.isClosed) shared.held.clear();
+      notices.wakeAll();
+    });
     this.calls = openCalls(connection, names, this.capabilities.maxBodyBytes);
     headers.watch((reset) => {
       forget(shared);
+      void gate.refresh();
       queues.forget();
       store.forget();
       publisher.forget();
@@ -120,10 +142,17 @@ export class NatsDriver implements Driver {
       checkDurability(facts, settings);
       // A request without others beside it measures the clock best.
       await streamInfo(requests, clock, names.ledger);
-      const restore = () => restoreStreams(requests, names, clock, { settings, facts });
+      const [gate, permissions] = await Promise.all([
+        StoreGate.open({ requests, names, clock }),
+        Permissions.read(requests),
+      ]);
+      const restore = async (): Promise<StreamsState> => {
+        const { subjects, ...streams } = await restoreStreams(requests, names, clock, { settings, facts });
+        await gate.mend(subjects, checkBounds());
+        return streams;
+      };
       const headers = await StoreHeaders.open({ requests, names, clock, restore, onError: settings.onError });
-      const permissions = await Permissions.read(requests);
-      return new NatsDriver({ requests, names, clock, settings, facts, headers, permissions });
+      return new NatsDriver({ requests, names, clock, settings, facts, headers, gate, permissions });
     } catch (error) {
       await connection.close();
       throw toDriverError(error);
@@ -146,6 +175,8 @@ export class NatsDriver implements Driver {
     this.calls.close();
     this.#headers.close();
     this.#scheduler.close();
+    this.#gate.close();
+    this.#imports.close();
     this.#requests.close();
     await this.#connection.close();
   }
@@ -169,6 +200,7 @@ interface Opened {
   readonly settings: Settings;
   readonly facts: StreamFacts;
   readonly headers: StoreHeaders;
+  readonly gate: StoreGate;
   readonly permissions: Permissions;
 }
 
@@ -180,13 +212,21 @@ function forget({ records, ledgers, consumers, held }: QueueContext): void {
   held.clear();
 }
 
-function openTopics(publisher: Publisher, cursors: Cursors, bindings: Bindings): TopicDriver {
+function openTopics(publisher: Publisher, cursors: Cursors, bindings: Bindings, gate: StoreGate): TopicDriver {
   return {
-    publish: (topic, messages, ephemeral, context) => publisher.publish(topic, messages, ephemeral, context),
+    async publish(topic, messages, ephemeral, context) {
+      if (!ephemeral && gate.isClosed) await gate.assertOpen(context);
+      return publisher.publish(topic, messages, ephemeral, context);
+    },
     open: (pattern, from, context) => cursors.open(pattern, from, context),
-    bind: async (queue: string, pattern: string, from: From, context: CallContext) =>
-      bindings.bind(queue, pattern, await cursors.resolve(from), context),
-    unbind: (queue, pattern, context) => bindings.unbind(queue, pattern, context),
+    async bind(queue: string, pattern: string, from: From, context: CallContext) {
+      if (gate.isClosed) await gate.assertOpen(context);
+      await bindings.bind(queue, pattern, await cursors.resolve(from), context);
+    },
+    async unbind(queue, pattern, context) {
+      if (gate.isClosed) await gate.assertOpen(context);
+      await bindings.unbind(queue, pattern, context);
+    },
   };
 }
 

@@ -30,7 +30,8 @@ export async function compactorOf(
   const requests = new ServerRequests(connection, names);
   await streamInfo(requests, clock, names.queues);
   const records = new QueueRecords(requests, names, clock);
-  const base = { requests, names, clock, records, used: new Set<string>(), expiring: new Set<string>() };
+  const gate = { isClosed: false, read: async () => undefined };
+  const base = { requests, names, clock, gate, records, used: new Set<string>(), expiring: new Set<string>() };
   const shared = {
     ...{ ...base, ledgers: makeLedgers(requests, names), puller: new Puller(connection, names.queues) },
     ...{ consumers: new Consumers(base, undefined), held: new HeldDeliveries() },

@@ -31,6 +31,27 @@ test('a client of the README does everything in its namespace, and nothing in an
   });
 }, 60_000);
 
+test('only a user that may create and delete streams closes the store for a move', async () => {
+  const more = '"$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.DELETE.*"';
+  const mover = CONFIG.replace('user: client', 'user: mover').replace('publish: [', `publish: [${more}`);
+  const users = CONFIG.replace('users: [{', `users: [${/users: \[(\{.*?\n {2}\})/s.exec(mover)?.[1]}, {`);
+  await using server = await startNats({ config: [users] });
+  const options = { ...parseNatsUrl(server.url), ...CLIENT };
+  await using client = await openNats(options);
+  await using other = await openNats({ ...options, user: 'mover' });
+  const refused = client.admin.setGate('closed', { ifRevision: 0 });
+  await expect(refused).rejects.toMatchObject({
+    code: 'PERMISSION_DENIED',
+    message: expect.stringContaining('CREATE'),
+  });
+  expect(await client.queues.send('work', [{ body: Buffer.from('x') }])).toMatchObject([{ status: 'stored' }]);
+  const { revision } = await other.admin.setGate('closed', { ifRevision: 0 });
+  await expect(client.kv.put('key', Buffer.from('x'))).rejects.toMatchObject({ code: 'CONFLICT' });
+  await other.admin.importState([], { gateRevision: revision });
+  await other.admin.setGate('open', { ifRevision: revision });
+  expect(await client.kv.put('key', Buffer.from('x'))).toMatchObject({ status: 'stored' });
+});
+
 test.each([
   ['on one server', 1],
   ['in a cluster', 3],

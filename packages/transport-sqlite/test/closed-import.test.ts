@@ -33,3 +33,13 @@ test('more ids than one millisecond has room for are imported, and known', async
     expect(await topics.publish('news', [{ id, body: Buffer.from('x') }])).toMatchObject([{ status: 'duplicate' }]);
   }
 });
+
+test('ids whose windows end a second apart are imported', async () => {
+  await using dir = tempDir('busbar-sqlite');
+  await using transport = await openSqlite({ file: dir.join('bus.db') });
+  const { revision } = await transport.admin.setGate('closed', { ifRevision: 0 });
+  const records = [61_000, 61_000, 60_000, 60_000].map((leftMs, index): StateRecord => {
+    return { kind: 'dedupe', queue: 'work', id: `m${index}`, leftMs };
+  });
+  expect(await transport.admin.importState(records, { gateRevision: revision })).toBe(4);
+});

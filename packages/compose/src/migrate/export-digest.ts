@@ -49,7 +49,9 @@ export class ExportDigest {
     this.#count(record);
     if (record.kind !== 'message') return;
     const { state, message } = record.message;
-    const line = this.#part(`${partOf(record)}, ${state} with priority ${message.priority}`);
+    // A store may export the first message of each ordering key before all others.
+    const ofKey = message.orderingKey === undefined ? '' : ` of ordering key ${message.orderingKey}`;
+    const line = this.#part(`${partOf(record)}, ${state} with priority ${message.priority}${ofKey}`);
     line.count += 1;
     line.order = createHash('sha256').update(`${line.order}\n${message.id}`).digest('base64');
   }

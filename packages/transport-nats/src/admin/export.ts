@@ -5,7 +5,7 @@ import type { StateRecord } from '@busbar/api/transport';
 import { DEDUPE_MS } from '../connection/streams.ts';
 import type { KvStore } from '../kv/kv-store.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
-import { readDirect } from '../queues/stored-message.ts';
+import { readDirect, type StoredMessage } from '../queues/stored-message.ts';
 import type { AdminContext } from './admin-context.ts';
 import type { Inspection } from './inspect.ts';
 import type { QueueView } from './queue-view.ts';
@@ -47,9 +47,10 @@ async function* exportEvents({ requests, names, clock }: QueueContext): AsyncIte
     for (const each of page) {
       const { message, envelope, subject } = readDirect(each);
       const topic = subject.slice(names.topic('').length);
-      const left = (time: number | undefined): number | undefined =>
-        time === undefined ? undefined : Math.max(0, time - clock.now);
-      const times = { delayLeftMs: left(envelope.dueAt) ?? 0, ttlLeftMs: left(envelope.expiresAt) };
+      const left = (time: number | undefined, now: number): number | undefined =>
+        time === undefined ? undefined : Math.max(0, time - now);
+      const { dueNow, now } = clock.store;
+      const times = { delayLeftMs: left(envelope.dueAt, dueNow) ?? 0, ttlLeftMs: left(envelope.expiresAt, now) };
       const options = { ...times, maxAttempts: envelope.maxAttempts, ttlMs: envelope.ttlMs };
       yield { kind: 'event', topic, message: toExportedEvent({ ...message, topic }, options) };
     }
@@ -63,16 +64,20 @@ async function* exportIds(
 ): AsyncIterable<StateRecord> {
   const left = new Map<string, number>();
   for (const { stored: each, lane } of stored) {
-    const leftMs = each.storedAt + DEDUPE_MS - clock.now;
-    const isSent = lane !== 'dead' && each.envelope.past === undefined && each.envelope.readyAt === undefined;
-    if (isSent && leftMs > 0) left.set(each.message.id, leftMs);
+    const leftMs = each.storedAt + DEDUPE_MS - clock.store.dueNow;
+    if (lane !== 'dead' && isSent(each) && leftMs > 0) left.set(each.message.id, leftMs);
   }
   for await (const page of requests.scan(names.queues, names.ids(queue.name))) {
     for (const each of page) {
       const { id, until } = each.json<{ id: string; until: number }>();
-      const leftMs = until - clock.now;
+      const leftMs = until - clock.store.now;
       if (leftMs > 0) left.set(id, leftMs);
     }
   }
   for (const [id, leftMs] of left) yield { kind: 'dedupe', queue: queue.name, id, leftMs };
+}
+
+/** Whether the server remembers the id of a message: not of one that was imported, moved, or copied from a topic. */
+function isSent({ message, envelope }: StoredMessage): boolean {
+  return envelope.past === undefined && envelope.readyAt === undefined && message.topic === undefined;
 }

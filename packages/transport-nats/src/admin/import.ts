@@ -70,7 +70,7 @@ export class Importer {
     const { kv } = this.#context;
     for (let known = first; ; known = await kv.read(key)) {
       if (known !== undefined && kv.isAlive(known)) return false;
-      const expiresAt = ttlLeftMs === undefined ? undefined : kv.clock.late + ttlLeftMs;
+      const expiresAt = ttlLeftMs === undefined ? undefined : Math.ceil(kv.clock.store.late + ttlLeftMs);
       const head = { revision, createRevision, expiresAt, ttlMs: ttlLeftMs };
       if (await kv.write(key, Buffer.from(valueBase64, 'base64'), head, known)) return true;
     }
@@ -79,7 +79,7 @@ export class Importer {
   async #event({ topic, message: exported }: Of<'event'>): Promise<boolean> {
     const { requests, names } = this.#context;
     const message = toMessage(exported);
-    const { inc: _, ...envelope } = this.#envelope(exported, '');
+    const { inc: _, past: __, ...envelope } = this.#envelope(exported, '');
     const id = eventId(this.#context.headers.present.incarnation, topic, message.id);
     const { data, headers } = encode({ ...message, topic: undefined }, envelope, id);
     return (await requests.publish(names.topic(topic), data, headers)).duplicate !== true;
@@ -88,14 +88,14 @@ export class Importer {
   async #queue({ name, settings }: Of<'queue'>): Promise<boolean> {
     const { records, clock } = this.#context;
     if ((await records.read(name)) !== undefined) return false;
-    await records.change(name, (known) => known ?? { ...records.newRecord(name), settings, usedAt: clock.late });
+    await records.change(name, (known) => known ?? { ...records.newRecord(name), settings, usedAt: clock.store.late });
     return true;
   }
 
   async #ids(ids: readonly Of<'dedupe'>[]): Promise<number> {
     const { records, clock } = this.#context;
     const [{ queue: name } = { queue: '' }] = ids;
-    const until = clock.late + highestOf(ids, ({ leftMs }) => leftMs);
+    const until = clock.store.late + highestOf(ids, ({ leftMs }) => leftMs);
     const queue = await records.change(name, (known) => {
       const record = known ?? records.newRecord(name);
       return record.idsUntil >= until && known !== undefined
@@ -156,14 +156,14 @@ export class Importer {
 
   #envelope(exported: ExportedMessage, inc: string): Envelope {
     const { attempts, history, delayLeftMs, maxAttempts, dead } = exported;
-    const now = this.#context.clock.late;
+    const { store } = this.#context.clock;
     const ttlLeftMs = exported.ttlLeftMs ?? exported.ttlMs;
     const ttlMs = exported.ttlMs ?? ttlLeftMs;
     return {
       inc,
-      ...(attempts > 0 || history.length > 0 ? { past: { attempts, history } } : {}),
-      ...(delayLeftMs ? { dueAt: now + delayLeftMs } : {}),
-      ...(ttlLeftMs === undefined || ttlLeftMs === null ? {} : { expiresAt: now + ttlLeftMs, ttlMs }),
+      past: { attempts, history },
+      ...(delayLeftMs ? { dueAt: Math.ceil(store.dueLate + delayLeftMs) } : {}),
+      ...(ttlLeftMs === undefined || ttlLeftMs === null ? {} : { expiresAt: Math.ceil(store.late + ttlLeftMs), ttlMs }),
       ...(maxAttempts === undefined || maxAttempts === null ? {} : { maxAttempts }),
       ...(dead && { dead }),
     };

@@ -74,6 +74,8 @@ export class Operations {
     this.#context.permissions.assertMayDelete(this.#context.names);
     const { requests, names, records } = this.#context;
     const bounds = await this.#bounds();
+    // A late call deletes no events of a later time.
+    const topics = (await requests.lastSequence(names.topics)) + 1;
     const gone = await this.#end(await records.list(), bounds);
     await this.#context.notices.settled();
     await Promise.all(gone.map((queue) => this.#removeConsumers(queue)));
@@ -81,7 +83,7 @@ export class Operations {
     const settings = Math.max(0, ...gone.map(({ seq }) => seq)) + 1;
     await Promise.all([
       requests.api(`STREAM.PURGE.${names.queues}`, { seq: queues }),
-      requests.api(`STREAM.PURGE.${names.topics}`),
+      requests.api(`STREAM.PURGE.${names.topics}`, { seq: topics }),
       requests.api(`STREAM.PURGE.${names.ledger}`, { filter: names.records('>'), seq: ledger }),
       requests.api(`STREAM.PURGE.${names.ledger}`, { filter: names.settings('>'), seq: settings }),
       this.#clearKv(),
@@ -160,7 +162,7 @@ export class Operations {
     const { message, envelope, seq } = stored;
     const lane: Lane = laneFor({ ...message, delayMs: 0 });
     const { inc } = (await records.useLane(queue, lane)).record;
-    const expiresAt = envelope.ttlMs === undefined ? undefined : clock.late + envelope.ttlMs;
+    const expiresAt = envelope.ttlMs && Math.ceil(clock.store.late + envelope.ttlMs);
     const past = { attempts: 0, history: envelope.past?.history ?? [] };
     const { dead: _, dueAt: __, ...rest } = envelope;
     const { data, headers } = encode(message, { ...rest, inc, past, expiresAt, readyAt: clock.late }, `${inc}.r${seq}`);

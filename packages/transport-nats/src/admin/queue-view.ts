@@ -4,7 +4,7 @@ import type { BrowsedMessage, MessageState, QueueInfo } from '@busbar/api/transp
 import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import { isDenied } from '../errors.ts';
-import { endMessage, leftOf } from '../queues/claim.ts';
+import { endMessage, isOver, leftOf } from '../queues/claim.ts';
 import { attemptsOf, dueAtOf, historyOf, laneOf } from '../queues/dead-letters.ts';
 import type { Entry, Ledger } from '../queues/ledger.ts';
 import { pullStored } from '../queues/pull-stored.ts';
@@ -56,6 +56,19 @@ export class QueueViews {
   }
 
   async view(queue: KnownQueue): Promise<QueueView> {
+    const { gate } = this.#shared;
+    while (!gate.isClosed) {
+      try {
+        return await this.#refresh(queue);
+      } catch (error) {
+        if (!gate.isClosed) throw error;
+      }
+    }
+    const view = await this.#read(queue);
+    return { ...view, all: view.all.filter((one) => !this.#isExpired(one)) };
+  }
+
+  async #refresh(queue: KnownQueue): Promise<QueueView> {
     if (queue.record.bindings.length > 0) await this.#bindings.pump(queue);
     for (;;) {
       const view = await this.#read(queue);
@@ -78,7 +91,7 @@ export class QueueViews {
       oldest = Math.min(oldest, since);
     }
     const { done, dead, expired } = ledger.totals;
-    const oldestAgeMs = oldest === Number.POSITIVE_INFINITY ? 0 : Math.max(0, this.#shared.clock.now - oldest);
+    const oldestAgeMs = oldest === Number.POSITIVE_INFINITY ? 0 : Math.max(0, this.#shared.clock.store.dueNow - oldest);
     const totals = { sent, done, dead, expired };
     return { name: queue.name, settings: queue.record.settings, ...count, oldestAgeMs, totals };
   }
@@ -91,10 +104,10 @@ export class QueueViews {
       message,
       state,
       attempts,
-      delayLeftMs: state === 'delayed' ? leftOf(until - clock.late) : undefined,
+      delayLeftMs: state === 'delayed' ? leftOf(until - clock.store.dueLate) : undefined,
       leaseLeftMs: state === 'leased' ? leftOf(until - clock.now, queue.record.settings.leaseMs) : undefined,
       consumer: state === 'leased' ? entry?.lease?.by : undefined,
-      ttlLeftMs: ttl === undefined ? undefined : leftOf(ttl - clock.now, envelope.ttlMs),
+      ttlLeftMs: ttl === undefined ? undefined : leftOf(ttl - clock.store.now, envelope.ttlMs),
       history: historyOf(stored, entry),
       dead: envelope.dead && { reason: envelope.dead.reason, at: envelope.dead.at },
     };
@@ -105,7 +118,7 @@ export class QueueViews {
     // The messages come first: those settled meanwhile are settled in the ledger.
     const stored = await this.#messages(queue);
     const ledger = await ledgers.read(queue.name, queue.record.inc);
-    const now = clock.now;
+    const now = clock.store.dueNow;
     const all: MessageStatus[] = [];
     let sent = ledger.totals.sent;
     for (const each of stored) {
@@ -151,18 +164,23 @@ export class QueueViews {
 
   /** Ends messages without attempts or time left. Resolves with their number. */
   async #end({ queue, all }: QueueView): Promise<number> {
-    const now = this.#shared.clock.now;
     const { maxAttempts } = queue.record.settings;
-    const over = all.filter(({ state, stored, attempts }) => {
-      if (state === 'dead' || state === 'leased') return false;
-      const isExpired = (stored.envelope.expiresAt ?? Number.POSITIVE_INFINITY) <= now;
-      return isExpired || (state === 'ready' && attempts >= (stored.envelope.maxAttempts ?? maxAttempts));
-    });
-    for (const { stored, entry, lane } of over) {
-      const isExpired = (stored.envelope.expiresAt ?? Number.POSITIVE_INFINITY) <= now;
-      await endMessage(this.#shared, queue, { stored, entry, lane }, isExpired);
+    const isUsedUp = ({ state, stored, attempts }: MessageStatus): boolean =>
+      state === 'ready' && attempts >= (stored.envelope.maxAttempts ?? maxAttempts);
+    if (all.some((one) => this.#isExpired(one))) await this.#shared.gate.read();
+    let ended = 0;
+    for (const one of all) {
+      const isExpired = this.#isExpired(one);
+      if (!isExpired && !isUsedUp(one)) continue;
+      await endMessage(this.#shared, queue, one, isExpired);
+      ended += 1;
     }
-    return over.length;
+    return ended;
+  }
+
+  #isExpired({ state, stored }: MessageStatus): boolean {
+    if (state === 'dead' || state === 'leased') return false;
+    return isOver(stored, this.#shared.clock);
   }
 }
 

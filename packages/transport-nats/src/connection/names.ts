@@ -55,6 +55,34 @@ export class Names {
     return `${this.prefix}.h`;
   }
 
+  /** The gate of the namespace. */
+  get gate(): string {
+    return `${this.prefix}.g`;
+  }
+
+  /** Clients tell each other here of a change of the gate. */
+  get gateNotice(): string {
+    return this.notice('$gate');
+  }
+
+  /** A closed store takes what is published below this at one revision of its gate. */
+  imports(revision: number): string {
+    return `${this.prefix}.m.${revision}`;
+  }
+
+  /** The stream that holds the subjects of writes since the gate closed at this revision. It stores nothing. */
+  fence(revision: number): string {
+    return `${this.#fences}${revision}`;
+  }
+
+  isFence(stream: string | undefined): boolean {
+    return stream?.startsWith(this.#fences) === true && /^\d+$/.test(stream.slice(this.#fences.length));
+  }
+
+  get #fences(): string {
+    return `${this.queues.slice(0, -'QUEUES'.length)}GATE_`;
+  }
+
   /** Clients tell each other here what they found when they checked the store. */
   get past(): string {
     return `${this.prefix}.past`;
@@ -62,7 +90,12 @@ export class Names {
 
   /** The difference between revisions and sequences. */
   get revisions(): string {
-    return `$KV.${this.kv.slice(3)}.o.offset`;
+    return `${this.bucket}.o.offset`;
+  }
+
+  /** The subject in front of all keys. */
+  get bucket(): string {
+    return `$KV.${this.kv.slice(3)}`;
   }
 
   topic(topic: string): string {
@@ -89,7 +122,7 @@ export class Names {
 
   /** Subjects of kv: values (`v`) and touches (`t`). */
   kvSubject(kind: 'v' | 't' | '*', path: string): string {
-    return `$KV.${this.kv.slice(3)}.${kind}.${path}`;
+    return `${this.bucket}.${kind}.${path}`;
   }
 }
 

@@ -4,6 +4,7 @@ import type { Warning } from '@busbar/api/transport';
 import { denied } from '../errors.ts';
 import type { Names } from './names.ts';
 import type { ServerRequests } from './server-requests.ts';
+import { streamSubjects } from './stream-subjects.ts';
 
 interface UserInfo {
   readonly data?: {
@@ -45,6 +46,14 @@ export class Permissions {
   /** Throws PERMISSION_DENIED unless this client may delete messages: nothing is to be deleted in part. */
   assertMayDelete({ queues, ledger }: Names): void {
     for (const stream of [queues, ledger]) this.assertMayPublish(`$JS.API.STREAM.PURGE.${stream}`);
+  }
+
+  /** Throws PERMISSION_DENIED unless this client may close and open the store: it is not to be closed in part. */
+  assertMayMove(names: Names): void {
+    const streams = streamSubjects(names).flatMap(({ stream }) => [`UPDATE.${stream}`, `PURGE.${stream}`]);
+    const fence = names.fence(0);
+    const paths = [...streams, `CREATE.${fence}`, `DELETE.${fence}`].map((path) => `$JS.API.STREAM.${path}`);
+    for (const subject of [names.gate, `${names.imports(0)}.>`, ...paths]) this.assertMayPublish(subject);
   }
 
   /** Whether this client may delete what is settled. */

@@ -1,7 +1,9 @@
-/** The clock of the server, estimated from its replies. */
+/** The clock of the server, estimated from its replies, and that of the namespace. */
 
 /** Keeps the narrowest bounds of the server's clock, relative to this process's monotonic clock. */
 export class ServerClock {
+  /** The clock of the namespace. */
+  readonly store: StoreClock = new StoreClock(this);
   #earliest = Number.NEGATIVE_INFINITY;
   #latest = Number.POSITIVE_INFINITY;
   #sampledAt = Number.NEGATIVE_INFINITY;
@@ -45,3 +47,49 @@ export class ServerClock {
 }
 
 const MAX_AGE_MS = 60_000;
+
+/** How the clock of a namespace differs from that of the server. */
+export interface Standstill {
+  /** When it stopped, on the clock of the server. Undefined while it runs. */
+  readonly stoppedAt?: number | undefined;
+  /** How long it has stood still before. */
+  readonly stoppedMs: number;
+}
+
+/** The clock of the namespace: it stands still while the gate is closed. Times to live go by it. */
+export class StoreClock {
+  readonly #server: ServerClock;
+  #standstill: Standstill = { stoppedMs: 0 };
+
+  constructor(server: ServerClock) {
+    this.#server = server;
+  }
+
+  /** Goes by the gate as it is now. */
+  set(standstill: Standstill): void {
+    this.#standstill = standstill;
+  }
+
+  get isStopped(): boolean {
+    return this.#standstill.stoppedAt !== undefined;
+  }
+
+  /** A time not after the time of the namespace. */
+  get now(): number {
+    return this.dueNow - this.#standstill.stoppedMs;
+  }
+
+  /** A time not before the time of the namespace. */
+  get late(): number {
+    return this.dueLate - this.#standstill.stoppedMs;
+  }
+
+  /** The time for delays, which count the time of a closed gate: that of the server. It stands still meanwhile. */
+  get dueNow(): number {
+    return this.#standstill.stoppedAt ?? this.#server.now;
+  }
+
+  get dueLate(): number {
+    return this.#standstill.stoppedAt ?? this.#server.late;
+  }
+}

@@ -6,6 +6,7 @@ import type { Msg, MsgHdrs } from '@nats-io/transport-node';
 import { denied, isDenied, isFull, toJetStreamError, toNatsError, unavailable } from '../errors.ts';
 import type { Connection } from './connection.ts';
 import type { Names } from './names.ts';
+import { subjectOfImport } from './stream-subjects.ts';
 
 /** JetStream's reply to a publish. */
 export interface PubAck {
@@ -70,6 +71,15 @@ interface Pending {
   sentAt: number;
   /** Whether it was sent more than once, so that an earlier sending may have had its effect. */
   repeated: boolean;
+  /** Whether there was nothing that could take the last sending. */
+  isUnheard: boolean;
+}
+
+/** Writes that a closed store takes: imports at one revision of its gate. */
+export interface ImportMode {
+  readonly revision: number;
+  /** Lets the streams take such writes. Rejects if the gate has another revision. */
+  readonly admit: () => Promise<void>;
 }
 
 const PAGE = 1_000;
@@ -88,7 +98,10 @@ export class ServerRequests {
   readonly confirmed: Map<string, number> = new Map();
   readonly #inbox: string;
   readonly #pending = new Map<string, Pending>();
+  readonly #names: Names;
+  readonly #imports: ImportMode | undefined;
   #checkStore: ((isFull: boolean) => Promise<void>) | undefined;
+  #onRefused: ((fence: string, times: number) => Promise<void>) | undefined;
   /** Requests wait for the check of the store. */
   #isHeld = false;
   readonly #prefix: number;
@@ -99,8 +112,11 @@ export class ServerRequests {
   /** A subject that always has a message, by stream. */
   readonly #anchors: ReadonlyMap<string, string>;
 
-  constructor(connection: Connection, names: Names) {
+  /** `imports`: its writes go to a closed store. */
+  constructor(connection: Connection, names: Names, imports?: ImportMode) {
     this.connection = connection;
+    this.#names = names;
+    this.#imports = imports;
     this.#inbox = connection.newInbox();
     this.#anchors = new Map([
       [names.ledger, names.header],
@@ -138,20 +154,38 @@ export class ServerRequests {
     this.#checkStore = check;
   }
 
-  /** Publishes to a stream; rejects with BACKPRESSURE without storage, else with {@link ServerRefusal} where the server refuses it. */
+  /** Calls `act` when a fence refuses a write: with its name, and how often one did. It rejects to end the write. */
+  onRefused(act: (fence: string, times: number) => Promise<void>): void {
+    this.#onRefused = act;
+  }
+
+  /**
+   * Publishes to a stream; rejects with BACKPRESSURE without storage, with CONFLICT if the store is closed, else with
+   * {@link ServerRefusal} where the server refuses it.
+   */
   async publish(
     subject: string,
     data: Uint8Array | string,
     headers?: HeaderList,
     context?: Bounds,
   ): Promise<PubAck & { readonly repeated: boolean }> {
-    for (;;) {
-      const pending = this.#request(subject, data, headers, context);
+    const target =
+      this.#imports === undefined ? subject : subjectOfImport(this.#names, subject, this.#imports.revision);
+    for (let repeated = false, refused = 0; ; ) {
+      const pending = this.#request(target, data, headers, context);
       const [answer] = await pending.answer;
+      repeated ||= pending.request.repeated;
       const ack = parse<PubAck & { error?: { err_code: number; description: string } }>(answer);
       if (ack.error === undefined) {
         this.noteSequence(ack);
-        return { ...ack, repeated: pending.request.repeated };
+        return { ...ack, repeated };
+      }
+      if (this.#names.isFence(ack.stream) && this.#onRefused !== undefined) {
+        refused += 1;
+        await this.#onRefused(ack.stream, refused).catch((error: unknown) => {
+          throw repeated ? unsure(toDriverError(error)) : error;
+        });
+        continue;
       }
       // Another publish of this id is under way in a cluster: its outcome is known soon.
       const { err_code, description } = ack.error;
@@ -425,7 +459,7 @@ export class ServerRequests {
       reject,
       sentAt: 0,
     };
-    const pending = Object.assign(request, { repeated: false, bounds: context });
+    const pending = Object.assign(request, { repeated: false, isUnheard: false, bounds: context });
     this.#count += 1;
     const token = this.#count.toString(36);
     this.#pending.set(token, pending);
@@ -452,7 +486,8 @@ export class ServerRequests {
     const pending = this.#pending.get(token);
     if (this.#isHeld && !pending?.bounds?.isCheck) return;
     if (pending === undefined || !this.connection.isUp || this.connection.client.isClosed()) return;
-    pending.repeated ||= pending.sentAt > 0;
+    pending.repeated ||= pending.sentAt > 0 && !pending.isUnheard;
+    pending.isUnheard = false;
     pending.sentAt = performance.now();
     pending.messages.length = 0;
     const { subject, data, headers } = pending;
@@ -467,9 +502,12 @@ export class ServerRequests {
     if (pending === undefined) return;
     const code = message.headers?.code ?? 0;
     if (code === 503 && !pending.isProbe) {
-      // JetStream has no leader for it just now, is starting, or the stream is missing.
+      // JetStream has no leader for it just now, is starting, the stream is missing, or the gate has changed.
+      pending.isUnheard = true;
       if (!pending.bounds?.isCheck) void this.#checkStore?.(true);
-      setTimeout(() => this.#again(token), RETRY_MS * 2).unref();
+      const admitted = this.#imports?.admit() ?? Promise.resolve();
+      const again = (): unknown => setTimeout(() => this.#again(token), RETRY_MS * 2).unref();
+      admitted.then(again, (error: unknown) => this.#fail(token, error));
       return;
     }
     pending.messages.push(message);
@@ -511,6 +549,11 @@ export class ServerRequests {
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
   }
+}
+
+/** The same error of a call that may have had its effect. */
+function unsure({ code, message, hint, retryable }: BusbarError): BusbarError {
+  return new BusbarError(code, message, { hint, retryable, outcome: 'unknown' });
 }
 
 interface ConsumerInfo {

@@ -5,6 +5,7 @@ import type { Settings } from '../options.ts';
 import type { Names } from './names.ts';
 import type { ServerClock } from './server-clock.ts';
 import { type Bounds, ServerRefusal, type ServerRequests, toDriverError } from './server-requests.ts';
+import { streamSubjects } from './stream-subjects.ts';
 
 /** How long the server remembers the id of a message. */
 export const DEDUPE_MS = 120_000;
@@ -34,6 +35,7 @@ export interface StreamsState {
 export interface StreamInfo {
   readonly config: {
     readonly name: string;
+    readonly subjects?: readonly string[];
     readonly storage: 'file' | 'memory';
     readonly num_replicas: number;
     readonly persist_mode?: string;
@@ -74,18 +76,19 @@ export async function ensureStreams(
   }
 }
 
-/** Creates missing streams again, like those that `facts` describe. */
+/** Creates missing streams again, like those that `facts` describe. Resolves with the state and the subjects of all. */
 export async function restoreStreams(
   requests: ServerRequests,
   names: Names,
   clock: ServerClock,
   { settings, facts }: { readonly settings: Settings; readonly facts: StreamFacts },
-): Promise<StreamsState> {
+): Promise<StreamsState & { readonly subjects: readonly (readonly string[])[] }> {
   const { storage, replicas, retention } = facts;
   const infos = await ensureAll(requests, names, clock, { ...settings, storage, replicas, retention });
   return {
     created: infos.map(({ created }) => created).join(' '),
     storeId: storeIdOf(infos[2]),
+    subjects: infos.map(({ config }) => config.subjects ?? []),
     last: infos.map(({ config: { name }, state }) => ({ stream: name, seq: state.last_seq })),
   };
 }
@@ -193,24 +196,15 @@ function configsOf(names: Names, settings: Settings): (Record<string, unknown> &
     allow_direct: true,
     duplicate_window: DEDUPE_MS * NS,
   };
-  return [
-    {
-      ...{ ...shared, name: names.queues, subjects: [`${names.prefix}.q.>`, `${names.prefix}.i.>`] },
-      ...{ discard: 'new', allow_atomic: true, allow_msg_ttl: true },
-    },
-    {
-      ...{ ...shared, name: names.ledger, subjects: [`${names.prefix}.l.>`, `${names.prefix}.s.>`, names.header] },
-      ...{ discard: 'new', allow_rollup_hdrs: true },
-    },
-    {
-      ...{ ...shared, name: names.topics, subjects: [`${names.prefix}.t.>`], discard: 'old' },
-      ...{ ...boundsOf(settings), ...windowOf(settings) },
-    },
-    {
-      ...{ ...shared, name: names.kv, subjects: [`$KV.${names.kv.slice(3)}.>`], discard: 'new' },
-      ...{ max_msgs_per_subject: 1, allow_rollup_hdrs: true, allow_msg_ttl: true },
-    },
+  const own = [
+    { discard: 'new', allow_atomic: true, allow_msg_ttl: true },
+    { discard: 'new', allow_rollup_hdrs: true },
+    { discard: 'old', ...boundsOf(settings), ...windowOf(settings) },
+    { discard: 'new', max_msgs_per_subject: 1, allow_rollup_hdrs: true, allow_msg_ttl: true },
   ];
+  return streamSubjects(names).map(({ stream, open }, index) => ({
+    ...{ ...shared, name: stream, subjects: open, ...own[index] },
+  }));
 }
 
 /** Nanoseconds of a millisecond. */

@@ -13,6 +13,7 @@ import {
   type ServerRequests,
   sequenceOf,
 } from '../connection/server-requests.ts';
+import type { GateView } from '../queues/queue-context.ts';
 import { readDelivery } from '../queues/stored-message.ts';
 import { fromPath, toFilter, toPath } from './key.ts';
 
@@ -62,10 +63,15 @@ export class KvStore {
   readonly names: Names;
   readonly clock: ServerClock;
   readonly puller: Puller;
+  readonly #gate: Pick<GateView, 'read'>;
   readonly #touched = new Map<string, StoredValue>();
   #offset: number | undefined;
 
-  constructor(requests: ServerRequests, names: Names, clock: ServerClock, puller: Puller) {
+  constructor(
+    { requests, names, clock, gate }: Pick<KvStore, 'requests' | 'names' | 'clock'> & { gate: Pick<GateView, 'read'> },
+    puller: Puller,
+  ) {
+    this.#gate = gate;
     this.requests = requests;
     this.names = names;
     this.clock = clock;
@@ -89,7 +95,7 @@ export class KvStore {
     // A page has whole pairs: its size is even.
     const subjects = keys.flatMap((key) => [this.subject('v', key), this.subject('t', key)]);
     for await (const page of this.requests.lastOf(this.names.kv, subjects)) all.push(...this.#join(page));
-    return all;
+    return this.#verified(all);
   }
 
   /** All entries with a prefix, in the order of their keys. */
@@ -98,15 +104,15 @@ export class KvStore {
     const filter = this.names.kvSubject('*', toFilter(prefix));
     for await (const page of this.requests.scan(this.names.kv, filter)) messages.push(...page);
     const found = this.#join(messages).filter(({ key }) => key.startsWith(prefix));
-    return found.sort((one, other) => compareUtf8(one.key, other.key));
+    return this.#verified(found.sort((one, other) => compareUtf8(one.key, other.key)));
   }
 
   isAlive({ gone, expiresAt }: StoredValue): boolean {
-    return gone === undefined && expiresAt > this.clock.now;
+    return gone === undefined && expiresAt > this.clock.store.now;
   }
 
   toEntry({ key, value, revision, createRevision, expiresAt, ttlMs }: StoredValue): KvEntry {
-    const leftMs = Math.min(ttlMs, Math.max(0, expiresAt - this.clock.now));
+    const leftMs = Math.min(ttlMs, Math.max(0, expiresAt - this.clock.store.now));
     const ttlLeftMs = expiresAt === Number.POSITIVE_INFINITY ? undefined : leftMs;
     return { key, value: new Uint8Array(value), revision, createRevision, ttlLeftMs };
   }
@@ -130,7 +136,7 @@ export class KvStore {
   /** Renews a time to live; false where another write was first. */
   async touch(key: string, ttlMs: number, value: StoredValue): Promise<boolean> {
     const { createRevision, last } = value;
-    const record: TouchRecord = { createRevision, ttlMs, expiresAt: this.clock.late + ttlMs };
+    const record: TouchRecord = { createRevision, ttlMs, expiresAt: Math.ceil(this.clock.store.late + ttlMs) };
     const ttl = { 'Nats-TTL': `${Math.ceil(ttlMs / 1000) + 60}s` };
     this.#touched.delete(key);
     const ack = await this.#guarded(this.subject('t', key), JSON.stringify(record), ttl, last);
@@ -178,6 +184,12 @@ export class KvStore {
 
   subject(kind: 'v' | 't', key: string): string {
     return this.names.kvSubject(kind, toPath(key));
+  }
+
+  /** Before an entry counts as expired, the gate is read again: the clock of the namespace may have stood still. */
+  async #verified(found: StoredValue[]): Promise<StoredValue[]> {
+    if (found.some((one) => one.gone === undefined && !this.isAlive(one))) await this.#gate.read();
+    return found;
   }
 
   async #guarded(

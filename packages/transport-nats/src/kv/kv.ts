@@ -10,6 +10,7 @@ import {
   type PutResult,
   type TouchResult,
 } from '@busbar/api/transport';
+import type { StoreGate } from '../connection/store-gate.ts';
 import type { KvStore, StoredValue } from './kv-store.ts';
 import type { KvWatches } from './watch.ts';
 
@@ -18,10 +19,12 @@ const NOTHING = new Uint8Array();
 export class Kv implements KvDriver {
   readonly #store: KvStore;
   readonly #watches: KvWatches;
+  readonly #gate: StoreGate;
 
-  constructor(store: KvStore, watches: KvWatches) {
+  constructor(store: KvStore, watches: KvWatches, gate: StoreGate) {
     this.#store = store;
     this.#watches = watches;
+    this.#gate = gate;
   }
 
   async get(key: string): Promise<KvEntry | undefined> {
@@ -30,13 +33,14 @@ export class Kv implements KvDriver {
   }
 
   async put(key: string, value: Uint8Array, { ttlMs, ifRevision }: PutCondition): Promise<PutResult> {
+    if (this.#gate.isClosed) await this.#gate.assertOpen();
     for (;;) {
       const known = await this.#store.read(key);
       const present = this.#alive(known);
       if (ifRevision !== undefined && ifRevision !== (present?.revision ?? 0)) {
         return { status: 'conflict', current: present && this.#store.toEntry(present) };
       }
-      const expiresAt = ttlMs === undefined ? undefined : this.#store.clock.late + ttlMs;
+      const expiresAt = ttlMs === undefined ? undefined : Math.ceil(this.#store.clock.store.late + ttlMs);
       const head = { createRevision: present?.createRevision, expiresAt, ttlMs };
       const stored = await this.#store.write(key, value, head, known);
       if (stored !== undefined) return { status: 'stored', ...stored };
@@ -44,6 +48,7 @@ export class Kv implements KvDriver {
   }
 
   async touch(touches: readonly KvTouch[]): Promise<TouchResult[]> {
+    if (this.#gate.isClosed) await this.#gate.assertOpen();
     const isOpen = await Promise.all(touches.map((touch) => this.#touchAgain(touch)));
     const open = touches.filter((_, index) => isOpen[index]);
     const known = new Map((await this.#store.readAll(open.map(({ key }) => key))).map((one) => [one.key, one]));
@@ -55,6 +60,7 @@ export class Kv implements KvDriver {
   }
 
   async delete(key: string, ifRevision: number | undefined): Promise<DeleteResult> {
+    if (this.#gate.isClosed) await this.#gate.assertOpen();
     for (;;) {
       const known = await this.#store.read(key);
       const present = this.#alive(known);

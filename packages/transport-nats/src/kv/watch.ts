@@ -15,6 +15,8 @@ const INACTIVE_MS = 60_000;
 /** Of several watchers mostly one writes down that an entry has expired. */
 const SPREAD_MS = 60;
 const RETRY_MS = 100;
+/** How often an entry is looked at whose time is over when the gate opens. */
+const STOPPED_MS = 250;
 const NOTHING = new Uint8Array();
 
 /** The open watches of a transport. */
@@ -149,12 +151,13 @@ class KvWatch {
     if (expiresAt === Number.POSITIVE_INFINITY) return;
     const deadline = new Deadline(() => void this.#look(key));
     this.#expiries.set(key, deadline);
-    this.#deadlines.setIn(deadline, Math.max(1, expiresAt - this.#store.clock.now) + Math.random() * SPREAD_MS);
+    this.#deadlines.setIn(deadline, Math.max(1, expiresAt - this.#store.clock.store.now) + Math.random() * SPREAD_MS);
   }
 
   /** Handles the end of a time to live, unless the entry was touched. The first watcher writes it down for all. */
   async #look(key: string): Promise<void> {
     if (this.#isClosed) return;
+    if (this.#store.clock.store.isStopped) return this.#again(key, STOPPED_MS);
     try {
       const now = await this.#store.read(key);
       const known = this.#known.get(key);
@@ -166,9 +169,9 @@ class KvWatch {
     }
   }
 
-  #again(key: string): void {
+  #again(key: string, ms: number = SPREAD_MS): void {
     const expiry = this.#expiries.get(key);
-    if (expiry !== undefined && !this.#isClosed) this.#deadlines.setIn(expiry, SPREAD_MS);
+    if (expiry !== undefined && !this.#isClosed) this.#deadlines.setIn(expiry, ms);
   }
 
   #close(): void {

@@ -3,6 +3,7 @@
 import type { Operations } from '../admin/operate.ts';
 import type { QueueViews } from '../admin/queue-view.ts';
 import { toDriverError } from '../connection/server-requests.ts';
+import { isClosedError } from '../errors.ts';
 import type { Settings } from '../options.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import { Compactor } from './compactor.ts';
@@ -58,7 +59,7 @@ export class Scheduler {
       for (const each of [used, expiring]) each.clear();
       return;
     }
-    if (this.#isBusy || !requests.connection.isUp) return;
+    if (this.#isBusy || !requests.connection.isUp || this.#shared.gate.isClosed) return;
     this.#isBusy = true;
     const now = performance.now();
     const due = [...this.#later].filter(([, at]) => at <= now).map(([name]) => name);
@@ -75,7 +76,7 @@ export class Scheduler {
       await this.#deleteIdle();
     } catch (error) {
       for (const name of names) this.#later.set(name, now + EVERY_MS);
-      if (!this.#isClosed) this.#onError(toDriverError(error));
+      if (!this.#isClosed && !isClosedError(error)) this.#onError(toDriverError(error));
     } finally {
       this.#isBusy = false;
     }

@@ -5,6 +5,7 @@ import type { Delivery } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
+import type { ServerClock } from '../connection/server-clock.ts';
 import { PastLost, toDriverError } from '../connection/server-requests.ts';
 import type { Consumer } from './consumers.ts';
 import { attemptsOf, dueAtOf, endedHistory, storeDeadLetter } from './dead-letters.ts';
@@ -141,12 +142,14 @@ export class Claimer {
     known?: Ledger,
   ): Promise<Delivery[]> {
     if (pulled.length === 0) return [];
+    const { clock, gate } = this.#shared;
+    if (pulled.some(({ stored }) => isOver(stored, clock))) await gate.read();
     const { record } = this.#shared.records.peek(queue.name) ?? queue;
     const uncertainUpTo = Math.max(record.uncertainUpTo, await this.#readUncertain());
     const mustAsk =
       record.checked ||
       record.direct ||
-      record.askUntil > this.#shared.clock.now ||
+      record.askUntil > clock.now ||
       pulled.some(({ stored: { deliveries, seq } }) => deliveries > 1 || seq <= uncertainUpTo);
     const read = (): Promise<Ledger> => this.#shared.ledgers.read(queue.name, queue.record.inc);
     const ledger = mustAsk ? (known ?? (await read())) : undefined;
@@ -219,12 +222,12 @@ export class Claimer {
     }
     // A restarted consumer redelivers leased messages too early, or as if for the first time.
     const waitMs = Math.max(dueAtOf(stored, entry), entry?.lease?.end ?? 0) - clock.now;
-    const endsAt = expiresAt ?? Number.POSITIVE_INFINITY;
-    if (waitMs > 0 && endsAt > clock.now) {
-      requests.send(reply, nakBody(Math.min(waitMs, endsAt - clock.now)));
+    const leftMs = (expiresAt ?? Number.POSITIVE_INFINITY) - clock.store.now;
+    if (waitMs > 0 && leftMs > 0) {
+      requests.send(reply, nakBody(Math.min(waitMs, leftMs)));
       return undefined;
     }
-    const isExpired = endsAt <= clock.now;
+    const isExpired = leftMs <= 0;
     const attempts = attemptsOf(stored, entry);
     if (!isExpired && attempts < (maxAttempts ?? queue.record.settings.maxAttempts)) {
       return { at, stored, cseq, consumer, attempt: attempts + 1 };
@@ -315,7 +318,7 @@ export class Claimer {
       receipt,
       attempt,
       leaseLeftMs: Math.max(0, deadline - performance.now()),
-      ttlLeftMs: expiresAt === undefined ? undefined : leftOf(expiresAt - this.#shared.clock.now, ttlMs),
+      ttlLeftMs: expiresAt === undefined ? undefined : leftOf(expiresAt - this.#shared.clock.store.now, ttlMs),
     };
   }
 }
@@ -323,6 +326,11 @@ export class Claimer {
 /** The remaining time, at most `whole`: the bounds of the server's clock could make it longer. */
 export function leftOf(ms: number, whole: number = Number.POSITIVE_INFINITY): number {
   return Math.min(whole, Math.max(0, ms));
+}
+
+/** Whether the time to live of a message has ended. */
+export function isOver({ envelope }: Pick<StoredMessage, 'envelope'>, { store }: ServerClock): boolean {
+  return envelope.expiresAt !== undefined && envelope.expiresAt <= store.now;
 }
 
 /** Ends a message without a lease: it has expired, or is dead because its attempts are used up. */

@@ -45,7 +45,7 @@ export class Consumers {
   readonly #requests: ServerRequests;
   readonly #names: Names;
   readonly #records: QueueRecords;
-  readonly #replicas: number | undefined;
+  readonly replicas: number | undefined;
   readonly #used: Set<string>;
   readonly #permissions: Permissions;
   readonly #made = new Map<string, Promise<Consumer | undefined>>();
@@ -63,7 +63,7 @@ export class Consumers {
     this.#requests = requests;
     this.#names = names;
     this.#records = records;
-    this.#replicas = replicas;
+    this.replicas = replicas;
     requests.connection.onBack(() => this.#away.clear());
   }
 
@@ -208,7 +208,7 @@ export class Consumers {
     const stream = this.#names.queues;
     const filter = this.#names.lane(queue.name, lane);
     const ackWaitMs = lane === 'delayed' ? DELAYED_WAIT_MS : queue.record.settings.leaseMs;
-    const replicas = this.#replicas ?? (isMailbox(queue.name) ? 1 : 0);
+    const replicas = this.replicas ?? (isMailbox(queue.name) ? 1 : 0);
     const config = {
       ...{ name, durable_name: name, filter_subject: filter, ack_policy: 'explicit', ack_wait: ackWaitMs * NS },
       ...{ deliver_policy: 'by_start_sequence', opt_start_seq: floor + 1, replay_policy: 'instant' },

@@ -52,7 +52,7 @@ export async function knownIds(
     for (const message of page) {
       const { id, until } = message.json<IdRecord>();
       last.set(id, sequenceOf(message));
-      if (until > clock.now) taken.add(id);
+      if (until > clock.store.now) taken.add(id);
     }
   }
   return { taken, last };
@@ -107,7 +107,7 @@ function toRecord(
   id: string,
   { ms, last }: { readonly ms: number; readonly last: number },
 ): { readonly subject: string; readonly data: string; readonly headers: HeaderList } {
-  const record: IdRecord = { id, until: clock.late + ms };
+  const record: IdRecord = { id, until: Math.ceil(clock.store.late + ms) };
   const headers = { 'Nats-Expected-Last-Subject-Sequence': last, ...ttlHeader(ms) };
   return { subject: names.id(queue.name, queue.record.inc, id), data: JSON.stringify(record), headers };
 }

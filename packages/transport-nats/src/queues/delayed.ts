@@ -3,7 +3,7 @@
 import type { Msg } from '@nats-io/transport-node';
 import type { Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
-import { endMessage } from './claim.ts';
+import { endMessage, isOver } from './claim.ts';
 import { attemptsOf, endedHistory } from './dead-letters.ts';
 import type { Entry, Ledger } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
@@ -43,12 +43,13 @@ export class Delayed {
 
   /** Moves those that are due, in the order in which they came due, and puts off the others. */
   async take(queue: KnownQueue, messages: readonly Msg[]): Promise<void> {
-    const { requests, clock, ledgers } = this.#shared;
+    const { requests, clock, ledgers, gate } = this.#shared;
     const due: { stored: StoredMessage; reply: string }[] = [];
-    for (const message of messages) {
-      const stored = readPulled(message);
+    const pulled = messages.map((message) => ({ message, stored: readPulled(message) }));
+    if (pulled.some(({ stored }) => isOver(stored, clock))) await gate.read();
+    for (const { message, stored } of pulled) {
       const { dueAt = 0, expiresAt = Number.POSITIVE_INFINITY, inc } = stored.envelope;
-      const waitMs = Math.min(dueAt, expiresAt) - clock.now;
+      const waitMs = Math.min(dueAt - clock.now, expiresAt - clock.store.now);
       if (inc !== undefined && inc !== queue.record.inc) requests.send(message.reply ?? '', '+ACK');
       else if (waitMs > 0) requests.send(message.reply ?? '', nakBody(waitMs));
       else due.push({ stored, reply: message.reply ?? '' });
@@ -61,10 +62,9 @@ export class Delayed {
   }
 
   async #move(queue: KnownQueue, stored: StoredMessage, ledger: Ledger): Promise<void> {
-    const { expiresAt = Number.POSITIVE_INFINITY } = stored.envelope;
     if (ledger.isSettled('delayed', stored.seq)) return;
     const entry = ledger.entries.get(stored.seq);
-    if (expiresAt <= this.#shared.clock.now)
+    if (isOver(stored, this.#shared.clock))
       return endMessage(this.#shared, queue, { stored, entry, lane: 'delayed' }, true);
     await place(this.#shared, queue, stored, entry, { dueAt: undefined, readyAt: stored.envelope.dueAt });
   }

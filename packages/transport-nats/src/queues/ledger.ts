@@ -178,7 +178,7 @@ export class Ledger {
       return;
     }
     if (outcome !== undefined)
-      this.#endAttempt(entry, outcome, reason, outcome === 'expired' ? (entry.lease?.end ?? at) : at);
+      this.#endAttempt(entry, outcome, reason, outcome === 'expired' ? Math.min(entry.lease?.end ?? at, at) : at);
     if (did === 'release') entry.attempts -= 1;
     if (did === 'retry' && until > 0) entry.dueAt = until;
     entry.lease = undefined;

@@ -9,10 +9,18 @@ import type { HeldDeliveries } from './held-deliveries.ts';
 import type { Ledgers } from './ledger.ts';
 import type { QueueRecords } from './queue-record.ts';
 
+/** The gate as queues go by it. */
+export interface GateView {
+  readonly isClosed: boolean;
+  /** Reads the gate again: the clock of the namespace may have stood still. */
+  read(): Promise<unknown>;
+}
+
 export interface QueueContext {
   readonly requests: ServerRequests;
   readonly names: Names;
   readonly clock: ServerClock;
+  readonly gate: GateView;
   /** Pulls from consumers of queues. */
   readonly puller: Puller;
   readonly records: QueueRecords;

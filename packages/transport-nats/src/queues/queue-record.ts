@@ -166,10 +166,10 @@ export class QueueRecords {
     if (expireIdleMs === Number.POSITIVE_INFINITY) return;
     this.idle.add(name);
     if (this.#touching.has(name)) return;
-    if (this.#clock.late - record.usedAt < expireIdleMs / 3) return;
+    if (this.#clock.store.late - record.usedAt < expireIdleMs / 3) return;
     this.#touching.add(name);
     const renew = (now: QueueRecord | undefined): QueueRecord | undefined =>
-      now && { ...now, usedAt: this.#clock.late };
+      now && { ...now, usedAt: this.#clock.store.late };
     this.change(name, renew)
       .catch(() => undefined) // The next use tries again.
       .finally(() => this.#touching.delete(name));
@@ -213,19 +213,19 @@ export class QueueRecords {
 
   /** Whether the queue may be used. If one client sees it expired, no other client uses it, whatever its clock. */
   isAlive({ gone, usedAt, settings }: QueueRecord): boolean {
-    return gone === undefined && usedAt + settings.expireIdleMs > this.#clock.late;
+    return gone === undefined && usedAt + settings.expireIdleMs > this.#clock.store.late;
   }
 
   /** Whether the queue is still to be seen. */
   isSeen({ gone, usedAt, settings }: QueueRecord): boolean {
-    return gone === undefined && usedAt + settings.expireIdleMs > this.#clock.now;
+    return gone === undefined && usedAt + settings.expireIdleMs > this.#clock.store.now;
   }
 
   /** A mailbox begins without consumers: there are many, most of them idle. */
   newRecord(queue: string): QueueRecord {
     return {
       ...{ inc: nonce(), generation: 0, settings: QUEUE_DEFAULTS, lanes: [], bindings: [] },
-      ...{ usedAt: this.#clock.late, checked: false, uncertainUpTo: 0, idsUntil: 0, nonce: '' },
+      ...{ usedAt: this.#clock.store.late, checked: false, uncertainUpTo: 0, idsUntil: 0, nonce: '' },
       ...{ direct: isMailbox(queue), askUntil: 0 },
     };
   }

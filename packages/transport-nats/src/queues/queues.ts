@@ -11,6 +11,8 @@ import type { Delivery, QueueSettings, SendResult, Settlement, SettleResult } fr
 import { type Lane, LEVELS } from '../connection/names.ts';
 import type { Puller, WaitingPull } from '../connection/puller.ts';
 import { pause } from '../connection/server-requests.ts';
+import type { StoreGate } from '../connection/store-gate.ts';
+import { throwIfRefused } from '../errors.ts';
 import { type Bindings, track } from '../topics/bindings.ts';
 import { Claimer, groupsOf, type PulledMessage } from './claim.ts';
 import { BATCH, type Delayed } from './delayed.ts';
@@ -41,9 +43,12 @@ export class Queues implements QueueDriver {
   readonly #sender: Sender;
   readonly #feeds: Feeds;
   readonly #notices: Notices;
+  readonly #gate: StoreGate;
 
-  constructor(shared: QueueContext, puller: Puller, sender: Sender, feeds: Feeds, notices: Notices) {
+  constructor(shared: QueueContext, gate: StoreGate, sender: Sender, feeds: Feeds, notices: Notices) {
+    const { puller } = shared;
     this.#shared = shared;
+    this.#gate = gate;
     this.#puller = puller;
     this.#claimer = new Claimer(shared, puller);
     this.#direct = new DirectClaims(shared, this.#claimer);
@@ -53,17 +58,21 @@ export class Queues implements QueueDriver {
     this.#notices = notices;
   }
 
-  send(
+  async send(
     queue: string,
     messages: readonly PreparedMessage[],
     create: boolean,
     context: CallContext,
   ): Promise<SendResult[]> {
-    return this.#sender.send(queue, messages, create, context);
+    if (this.#gate.isClosed) await this.#gate.assertOpen(context);
+    return throwIfRefused(await this.#sender.send(queue, messages, create, context));
   }
 
   async settle(settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]> {
+    if (this.#gate.isClosed) await this.#gate.assertOpen(context);
     const results = await this.#settler.settle(settlements, context);
+    const isNone = results.every(({ status }) => status === 'lease-lost');
+    if (isNone && this.#gate.isClosed) await this.#gate.assertOpen(context);
     const isReturned = ({ action }: Settlement, index: number): boolean =>
       (action === 'retry' || action === 'release') && results[index]?.status === 'done';
     await this.#direct.returned(settlements.filter(isReturned).map(({ receipt }) => receipt));
@@ -76,13 +85,14 @@ export class Queues implements QueueDriver {
   }
 
   async configure(queue: string, settings: QueueSettings, context: CallContext): Promise<void> {
+    if (this.#gate.isClosed) await this.#gate.assertOpen(context);
     const { records, clock } = this.#shared;
     const before = (await records.read(queue, context))?.record.settings;
     await records.change(
       queue,
       (known) => {
         const record = known ?? records.newRecord(queue);
-        return { ...record, settings: { ...record.settings, ...settings }, usedAt: clock.late };
+        return { ...record, settings: { ...record.settings, ...settings }, usedAt: clock.store.late };
       },
       context,
     );
@@ -98,7 +108,9 @@ export class Queues implements QueueDriver {
     for (;;) {
       const change = notice.change();
       void change.then(() => this.#direct.hint(name));
-      const queue = await this.#shared.records.fresh(name, context);
+      if (this.#gate.isClosed) await this.#gate.assertOpen(context);
+      // Nothing is claimed while the gate is draining.
+      const queue = this.#gate.isOpen ? await this.#shared.records.fresh(name, context) : undefined;
       let lost = false;
       if (queue !== undefined) {
         this.#shared.records.touch(queue);
@@ -115,6 +127,7 @@ export class Queues implements QueueDriver {
       const isOver = performance.now() >= until;
       // A new consumer, or a new leader of one, replies soon.
       const isLate = !this.#shared.requests.connection.isUp || performance.now() > begun + REPLY_MS;
+      if (this.#gate.isClosed) continue;
       if (context.signal.aborted || (isOver && (!lost || isLate))) return [];
       if (lost) await pause(LOST_MS);
       if (isOver) continue;
@@ -166,7 +179,8 @@ export class Queues implements QueueDriver {
     await Promise.all(busy);
     if (queue === undefined || pulled.length === 0) return [];
     pulled.sort((one, other) => rankOf(one) - rankOf(other));
-    const wanted = bounds.signal.aborted || this.#claimer.isPaused(queue) ? 0 : request.max;
+    const isStopped = bounds.signal.aborted || !this.#gate.isOpen || this.#claimer.isPaused(queue);
+    const wanted = isStopped ? 0 : request.max;
     this.#claimer.giveBack(pulled.slice(wanted));
     // The consumers of a mailbox may have been retired during the wait.
     if (isMailbox(queue.name)) await this.#shared.records.fresh(queue.name);

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { type CallContext, type PreparedMessage, queueFrozen, queueFull, unknownQueue } from '@busbar/api/driver';
 import type { SendResult } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
+import type { ServerClock } from '../connection/server-clock.ts';
 import { toDriverError } from '../connection/server-requests.ts';
 import { DEDUPE_MS, streamInfo } from '../connection/streams.ts';
 import { hasIdRecords, type KnownIds, knownIds, messageId, sendWithId } from './dedupe.ts';
@@ -87,7 +88,7 @@ export class Sender {
   ): Promise<(SendResult | Promise<SendResult>)[]> {
     const { clock } = this.#shared;
     const ids = messages.map(({ id }) => id);
-    const noted = hasIdRecords(queue, clock.now) ? await knownIds(this.#shared, queue, ids, context) : undefined;
+    const noted = hasIdRecords(queue, clock.store.now) ? await knownIds(this.#shared, queue, ids, context) : undefined;
     const room = await this.#room(queue, messages.length);
     const { name, record } = queue;
     let stored = 0;
@@ -111,7 +112,7 @@ export class Sender {
     const { id } = message;
     const { inc, settings } = queue.record;
     const subject = names.lane(queue.name, laneFor(message));
-    const encoded = encode(message, envelopeOf(message, inc, clock.late), messageId(inc, id));
+    const encoded = encode(message, envelopeOf(message, inc, clock), messageId(inc, id));
     try {
       if (noted !== undefined) {
         const ms = Math.max(settings.dedupeMs, DEDUPE_MS);
@@ -188,12 +189,16 @@ export function laneFor({
   return delayMs > 0 ? 'delayed' : levelOf(priority);
 }
 
-/** When a message is due and when it expires, by the clock of the server. */
-export function envelopeOf({ delayMs, ttlMs, maxAttempts }: PreparedMessage, inc: string, now: number): Envelope {
+/** When a message is due, by the clock of the server, and when it expires, by that of the namespace. */
+export function envelopeOf(
+  { delayMs, ttlMs, maxAttempts }: PreparedMessage,
+  inc: string,
+  clock: ServerClock,
+): Envelope {
   return {
     inc,
-    ...(delayMs > 0 && { dueAt: now + delayMs }),
-    ...(ttlMs !== undefined && { expiresAt: now + ttlMs, ttlMs }),
+    ...(delayMs > 0 && { dueAt: Math.ceil(clock.late + delayMs) }),
+    ...(ttlMs !== undefined && { expiresAt: Math.ceil(clock.store.late + ttlMs), ttlMs }),
     ...(maxAttempts !== undefined && { maxAttempts }),
   };
 }

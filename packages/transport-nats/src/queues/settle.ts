@@ -162,7 +162,7 @@ export class Settler {
     const subject = ackSubject(names, consumer, at);
     const { deadline } = held;
     const done = { result: { receipt, status: 'done' as const }, consumer, ackSubject: subject, deadline };
-    const isExpired = expiresAt <= clock.now;
+    const isExpired = expiresAt <= clock.store.now;
     if (action === 'ack') return { ...done, ledgerOutcome: { did: 'ack', lane, seq, r }, ackBody: '+ACK' };
     if (action === 'extend') return this.#extend(known, receipt, held, subject);
     if (isExpired) return { ...done, ledgerOutcome: { did: 'expired', lane, seq, r }, ackBody: '+ACK' };
@@ -181,7 +181,7 @@ export class Settler {
       ...done,
       ledgerOutcome: { did: 'retry', lane, seq, r, outcome: 'retry', reason, at: dueAt },
       // The server holds back the next message of a partition until this one comes again: at the latest when it expires.
-      ackBody: nakBody(Math.min(delayMs, expiresAt - clock.now)),
+      ackBody: nakBody(Math.min(delayMs, expiresAt - clock.store.now)),
       isReturn: true,
     };
   }

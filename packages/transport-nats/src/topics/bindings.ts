@@ -7,14 +7,23 @@ import { digest, type Lane } from '../connection/names.ts';
 import { Puller, type WaitingPull } from '../connection/puller.ts';
 import { ignoreRefusal, pause, ServerRefusal } from '../connection/server-requests.ts';
 import { NS, streamInfo } from '../connection/streams.ts';
+import { isClosedError } from '../errors.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue, QueueBinding, QueueRecord } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
-import { encode, readDelivery, readPulled, type StoredMessage } from '../queues/stored-message.ts';
+import { encode, readDelivery, readDirect, readPulled, type StoredMessage } from '../queues/stored-message.ts';
 
 const BATCH = 256;
 const ACK_WAIT_MS = 30_000;
 const RETRY_MS = 10;
+/** How long other clients may take to return events when the store closes. */
+const RETURN_MS = 1_000;
+
+interface ConsumerInfo {
+  readonly ack_floor: { readonly stream_seq: number };
+  readonly delivered: { readonly stream_seq: number };
+  readonly num_ack_pending: number;
+}
 
 export class Bindings {
   readonly #shared: QueueContext;
@@ -73,6 +82,37 @@ export class Bindings {
     return pumping;
   }
 
+  /**
+   * Copies all events of a queue in a store that has just closed. Other clients return those that they had pulled. Of one that
+   * does not, the events are read in the log.
+   */
+  async finish(queue: KnownQueue): Promise<void> {
+    const { requests, names } = this.#shared;
+    const until = performance.now() + RETURN_MS;
+    for (;;) {
+      await this.pump(queue);
+      const held: { binding: QueueBinding; info: ConsumerInfo }[] = [];
+      for (const binding of queue.record.bindings) {
+        const info = await requests.api<ConsumerInfo>(`CONSUMER.INFO.${names.topics}.${binding.consumer}`);
+        if (info.num_ack_pending > 0) held.push({ binding, info });
+      }
+      if (held.length === 0) return;
+      if (performance.now() < until) await pause(RETRY_MS);
+      else return void (await Promise.all(held.map(({ binding, info }) => this.#copyHeld(queue, binding, info))));
+    }
+  }
+
+  /** Copies the events that a client has pulled and does not return. The server knows the ids of those that it had copied. */
+  async #copyHeld(queue: KnownQueue, binding: QueueBinding, { ack_floor, delivered }: ConsumerInfo): Promise<void> {
+    const { requests, names } = this.#shared;
+    const pages = requests.scan(names.topics, names.topic(binding.pattern), ack_floor.stream_seq + 1);
+    for await (const page of pages) {
+      const events = page.map(readDirect).filter(({ seq }) => seq <= delivered.stream_seq);
+      const copies = events.map(({ subject, ...stored }) => ({ topic: subject.slice(names.topic('').length), stored }));
+      await (await this.#add(queue, queue.record.bindings, binding, copies)).stored;
+    }
+  }
+
   /** Pulls that copy new events. `busy` holds the running copies. */
   wait(queue: KnownQueue, wake: () => void, busy: Set<Promise<void>>): WaitingPull[] {
     return queue.record.bindings.map((binding) => {
@@ -125,21 +165,36 @@ export class Bindings {
     for (;;) {
       const { messages } = await this.#puller.pull(binding.consumer, BATCH);
       const covered = messages.filter((message) => readDelivery(message).seq <= last);
-      await this.#inTurn(binding, () => this.#send(queue, queue.record.bindings, binding, covered));
-      for (const message of covered) this.#shared.requests.send(message.reply ?? '', '+ACK');
+      await this.#handle(covered, binding, () => this.#send(queue, queue.record.bindings, binding, covered));
       if (messages.length < BATCH && !(await this.#wasBehind(binding))) return;
     }
   }
 
   async #copy(queue: KnownQueue, binding: QueueBinding, messages: readonly Msg[]): Promise<void> {
     if (messages.length === 0) return;
-    await this.#inTurn(binding, async () => {
+    await this.#handle(messages, binding, async () => {
       // The bindings of now, after the publish, decide which one copies an event.
       const isShared = queue.record.bindings.length > 1;
       const now = isShared ? await this.#shared.records.read(queue.name) : queue;
       return this.#send(queue, now?.record.bindings ?? [], binding, messages);
     });
-    for (const message of messages) this.#shared.requests.send(message.reply ?? '', '+ACK');
+  }
+
+  /** Acks events after their copies are stored. */
+  async #handle(
+    messages: readonly Msg[],
+    binding: QueueBinding,
+    send: () => Promise<{ stored: Promise<unknown> }>,
+  ): Promise<void> {
+    const { requests } = this.#shared;
+    try {
+      await this.#inTurn(binding, send);
+    } catch (error) {
+      // The client that closes the store copies them.
+      if (isClosedError(error)) for (const message of messages) requests.send(message.reply ?? '', '-NAK');
+      throw error;
+    }
+    for (const message of messages) requests.send(message.reply ?? '', '+ACK');
   }
 
   /** Sends the copies of one binding in the order in which its events came. It does not wait until the earlier ones are stored. */
@@ -161,11 +216,21 @@ export class Bindings {
     messages: readonly Msg[],
   ): Promise<{ stored: Promise<unknown> }> {
     const { names } = this.#shared;
+    const events = messages.map((message) => {
+      return { topic: message.subject.slice(names.topic('').length), stored: readPulled(message) };
+    });
+    return this.#add(queue, bindings, binding, events);
+  }
+
+  async #add(
+    queue: KnownQueue,
+    bindings: readonly QueueBinding[],
+    binding: QueueBinding,
+    events: readonly { readonly topic: string; readonly stored: StoredMessage }[],
+  ): Promise<{ stored: Promise<unknown> }> {
     const copies: Promise<void>[] = [];
     let current = queue;
-    for (const message of messages) {
-      const stored = readPulled(message);
-      const topic = message.subject.slice(names.topic('').length);
+    for (const { topic, stored } of events) {
       if (!isOwn(bindings, binding, topic, stored.seq)) continue;
       const lane = this.#laneOf(stored);
       current = await this.#shared.records.useLane(current, lane);

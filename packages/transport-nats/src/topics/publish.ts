@@ -5,6 +5,7 @@ import type { PublishResult } from '@busbar/api/transport';
 import { encodeHeaders, toDriverError } from '../connection/server-requests.ts';
 import type { StoreHeaders } from '../connection/store-header.ts';
 import type { StreamFacts } from '../connection/streams.ts';
+import { isClosedError, throwIfRefused } from '../errors.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { envelopeOf } from '../queues/send.ts';
@@ -42,6 +43,7 @@ export class Publisher {
     if (ephemeral) return messages.map((message) => this.#pass(topic, message));
     const { incarnation } = this.#headers.present;
     const results = await Promise.all(messages.map((message) => this.#store(topic, message, incarnation, context)));
+    throwIfRefused(results);
     await this.#relieve(messages);
     return results;
   }
@@ -55,7 +57,7 @@ export class Publisher {
     const { requests, names, clock } = this.#shared;
     const { id } = message;
     const { topic: _, ...event } = message;
-    const { inc: __, ...envelope } = envelopeOf(message, '', clock.late);
+    const { inc: __, ...envelope } = envelopeOf(message, '', clock);
     const { data, headers } = encode({ ...event, topic: undefined }, envelope, eventId(incarnation, topic, id));
     try {
       const { seq, duplicate, repeated } = await requests.publish(names.topic(topic), data, headers, context);
@@ -93,7 +95,12 @@ export class Publisher {
     if (this.#unpumped < maxEvents / SHARE && this.#bytes < maxBytes / SHARE) return;
     this.#unpumped = 0;
     this.#bytes = 0;
-    for (const queue of await this.#boundQueues()) await this.#bindings.pump(queue);
+    for (const queue of await this.#boundQueues()) {
+      // A store that has closed meanwhile has the events, and its mover copies them.
+      await this.#bindings.pump(queue).catch((error: unknown) => {
+        if (!isClosedError(error)) throw error;
+      });
+    }
   }
 
   #boundQueues(): Promise<KnownQueue[]> {

@@ -20,9 +20,8 @@ export interface IdBatch {
 const STEP = 500;
 /** How long the id of a message that outlives its dedupe window is kept until the next check. */
 const RECHECK_MS = 600_000;
-/** Rows of `dedupe_expiry` per millisecond. More of them go to the next milliseconds: the clock of a closed store stands still. */
+/** Rows of `dedupe_expiry` per millisecond. More of them go to later milliseconds: the clock of a closed store stands still. */
 const ROWS_PER_MS = 4096;
-const ROWS_AHEAD = ROWS_PER_MS * 1000;
 
 const COLUMNS = 'scope, id, until, seq';
 const CONFLICT = 'ON CONFLICT (scope, id) DO UPDATE SET';
@@ -117,10 +116,15 @@ export function deleteScope(tx: Transaction, scope: number, upTo: number = Numbe
  * One row schedules the expiry of all ids recorded together: an index on the time would take 0.15 of the time of a send.
  */
 function scheduleExpiry(tx: Transaction, scope: number, ids: readonly string[], at: number): void {
-  const first = Math.ceil(at) * ROWS_PER_MS;
-  tx.sql(
-    'INSERT INTO dedupe_expiry (n, scope, ids) SELECT coalesce(max(n) + 1, ?), ?, ? FROM dedupe_expiry WHERE n BETWEEN ? AND ?',
-  ).run(first, scope, JSON.stringify(ids), first, first + ROWS_AHEAD);
+  const insertion = tx.sql(
+    `INSERT INTO dedupe_expiry (n, scope, ids) SELECT coalesce(max(n) + 1, @first), @scope, @ids FROM dedupe_expiry
+      WHERE n BETWEEN @first AND @last HAVING coalesce(max(n), 0) < @last`,
+  );
+  const row = { scope, ids: JSON.stringify(ids) };
+  let first = Math.ceil(at) * ROWS_PER_MS;
+  for (let step = 1; insertion.run({ ...row, first, last: first + ROWS_PER_MS - 1 }).changes === 0; step *= 2) {
+    first += step * ROWS_PER_MS;
+  }
 }
 
 /**

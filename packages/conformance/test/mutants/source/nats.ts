@@ -3,6 +3,55 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 
 export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nats/src', [
   {
+    name: 'a fence that leaves the events out',
+    file: 'connection/stream-subjects.ts',
+    find: 'writes: topics, kept: [],',
+    replace: 'writes: [], kept: topics,',
+    killedBy: 'J30',
+  },
+  {
+    name: 'a fence that leaves the messages out',
+    file: 'connection/stream-subjects.ts',
+    find: 'writes: queues, kept: [],',
+    replace: 'writes: [], kept: queues,',
+    killedBy: 'J30',
+  },
+  {
+    name: 'a gate whose time is over leaves the store closed',
+    file: 'connection/store-gate.ts',
+    find: 'if (present.revision === record.revision || !isClosed(record)) return present;',
+    replace: 'if (present.revision >= record.revision) return present;',
+    killedBy: 'J21',
+  },
+  {
+    name: 'leases outlive the closing of the store',
+    file: 'admin/gate.ts',
+    find: 'if (lease === undefined || lease.end <= clock.store.dueNow) continue;',
+    replace: 'if (lease !== undefined || clock.store.isStopped) continue;',
+    killedBy: 'J26',
+  },
+  {
+    name: 'times to live end while the store is closed',
+    file: 'connection/server-clock.ts',
+    find: 'return this.#standstill.stoppedAt ?? this.#server.now;',
+    replace: 'return this.#server.now;',
+    killedBy: 'J27',
+  },
+  {
+    name: 'gives messages while the gate is draining',
+    file: 'queues/queues.ts',
+    find: 'const queue = this.#gate.isOpen ?',
+    replace: 'const queue = this.#gate !== undefined ?',
+    killedBy: 'J23',
+  },
+  {
+    name: 'an import of a move does not look at the revision of the gate',
+    file: 'admin/admin-context.ts',
+    find: 'checkGate(gate, gateRevision);',
+    replace: 'checkGate(gate, gate.revision);',
+    killedBy: 'J24',
+  },
+  {
     name: 'settles after the end of the lease',
     file: 'queues/settle.ts',
     find: 'held !== undefined && (held.isSettled || held.deadline > now)',
@@ -47,15 +96,15 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
   {
     name: 'lets a message live longer than its time to live',
     file: 'queues/send.ts',
-    find: 'expiresAt: now + ttlMs',
-    replace: 'expiresAt: now + 2 * ttlMs + 500',
+    find: 'Math.ceil(clock.store.late + ttlMs)',
+    replace: 'Math.ceil(clock.store.late + 2 * ttlMs + 500)',
     killedBy: 'T1',
   },
   {
     name: 'delivers delayed messages too early',
     file: 'queues/delayed.ts',
-    find: 'Math.min(dueAt, expiresAt) - clock.now',
-    replace: 'Math.min(dueAt, expiresAt) - clock.now - 200',
+    find: 'Math.min(dueAt - clock.now, expiresAt - clock.store.now)',
+    replace: 'Math.min(dueAt - clock.now, expiresAt - clock.store.now) - 200',
     killedBy: 'L1',
   },
   {
@@ -194,14 +243,14 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
   {
     name: 'redrives a message with the rest of its time to live',
     file: 'admin/operate.ts',
-    find: 'const expiresAt = envelope.ttlMs === undefined ? undefined : clock.late + envelope.ttlMs;',
+    find: 'const expiresAt = envelope.ttlMs && Math.ceil(clock.store.late + envelope.ttlMs);',
     replace: 'const { expiresAt } = envelope;',
     killedBy: 'D9',
   },
   {
     name: 'never ends a dedupe window',
     file: 'queues/dedupe.ts',
-    find: 'if (until > clock.now) taken.add(id);',
+    find: 'if (until > clock.store.now) taken.add(id);',
     replace: 'taken.add(id);',
     killedBy: 'U2',
   },
