@@ -22,6 +22,8 @@ export class SideEvents {
   readonly #subscription: TopicSubscription;
   #taken: string | undefined;
   #handled: string | undefined;
+  /** The position at its end: closing passes the last batch over, though it may not be handled. */
+  #last: { readonly position: string | undefined } | undefined;
 
   private constructor(feed: BatchFeed<TopicEvent>, subscription: TopicSubscription) {
     this.#feed = feed;
@@ -43,6 +45,7 @@ export class SideEvents {
 
   /** The position after the last handled event. That of the inner subscription is as late or earlier, unless no event matched. */
   get position(): string | undefined {
+    if (this.#last !== undefined) return this.#last.position;
     const [handled, inner] = [this.#handled, this.#subscription.position];
     if (handled === undefined || inner === undefined) return handled ?? inner;
     return inner > handled ? inner : handled;
@@ -57,6 +60,7 @@ export class SideEvents {
   }
 
   async close(): Promise<void> {
+    this.#last ??= { position: this.position };
     this.#feed.close();
     await this.#subscription.close();
   }

@@ -39,6 +39,9 @@ export function memoryHybrid(routes: string, options: HybridOptions): Harness {
   };
 }
 
+/** For the mutants. */
+export const harness: Harness = memoryHybrid('urgent fast', { urgent: 7 });
+
 /** What another process needs to open a hybrid of Redis and SQLite. */
 export interface RedisHybrid {
   readonly redis: RedisOptions;

@@ -11,12 +11,14 @@ interface Outcome {
   readonly reason?: string;
 }
 
+/** The module with the harness of a backend, below `packages`. */
 const HARNESSES: Readonly<Record<SourceBackend, string>> = {
-  memory: 'transport-memory',
-  sqlite: 'transport-sqlite',
-  redis: 'transport-redis',
-  nats: 'transport-nats',
-  hub: 'transport-socket',
+  memory: 'transport-memory/test/harness.ts',
+  sqlite: 'transport-sqlite/test/harness.ts',
+  redis: 'transport-redis/test/harness.ts',
+  nats: 'transport-nats/test/harness.ts',
+  hub: 'transport-socket/test/harness.ts',
+  hybrid: 'compose/test/hybrid/harness.ts',
 };
 const PROGRAM = fileURLToPath(new URL('./case-program.ts', import.meta.url));
 const PRELOAD = new URL('./mutate-imports.ts', import.meta.url).href;
@@ -69,7 +71,7 @@ async function runCases(
   ids: readonly string[],
   mutant: SourceMutant | undefined,
 ): Promise<Outcome[]> {
-  const harness = new URL(`../../../../${HARNESSES[backend]}/test/harness.ts`, import.meta.url).href;
+  const harness = new URL(`../../../../${HARNESSES[backend]}`, import.meta.url).href;
   const { NODE_OPTIONS = '', ...inherited } = process.env;
   const options = `${NODE_OPTIONS.replace(CONDITION, '')} ${CONDITION} --import=${PRELOAD}`.trim();
   const child = spawn(process.execPath, [PROGRAM, harness, ...ids], {

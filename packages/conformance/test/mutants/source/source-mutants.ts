@@ -1,10 +1,19 @@
 // All source mutants.
 import { mutants as bus } from './bus.ts';
 import { mutants as hub } from './hub.ts';
+import { mutants as hybrid } from './hybrid.ts';
 import { mutants as memory } from './memory.ts';
 import { mutants as nats } from './nats.ts';
 import { mutants as redis } from './redis.ts';
 import type { SourceMutant } from './source-mutant.ts';
 import { mutants as sqlite } from './sqlite.ts';
 
-export const sourceMutants: readonly SourceMutant[] = [...memory, ...sqlite, ...redis, ...nats, ...hub, ...bus];
+export const sourceMutants: readonly SourceMutant[] = [
+  ...memory,
+  ...sqlite,
+  ...redis,
+  ...nats,
+  ...hub,
+  ...hybrid,
+  ...bus,
+];

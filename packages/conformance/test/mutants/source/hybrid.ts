@@ -1,0 +1,33 @@
+// Mutants of the hybrid: urgent messages are on its fast part.
+import { mutantsOf, type SourceMutant } from './source-mutant.ts';
+
+export const mutants: readonly SourceMutant[] = mutantsOf('hybrid', 'compose/src', [
+  {
+    name: 'a route loses a priority',
+    file: 'inner/calls.ts',
+    find: 'toInput({ sentAt: _sentAt, topic: _topic, ...input }',
+    replace: 'toInput({ sentAt: _sentAt, topic: _topic, priority: _priority, ...input }',
+    killedBy: 'Q1',
+  },
+  {
+    name: 'a receive takes one part after the other',
+    file: 'hybrid/shared-queue.ts',
+    find: 'other.delivery.priority - one.delivery.priority || ',
+    replace: '',
+    killedBy: 'Q1',
+  },
+  {
+    name: 'a receive leases twice',
+    file: 'hybrid/shared-queue.ts',
+    find: 'this.#release(leased.splice(max));',
+    replace: 'leased.splice(max);',
+    killedBy: 'Q1',
+  },
+  {
+    name: 'a receive waits on one part only',
+    file: 'hybrid/shared-queue.ts',
+    find: 'if (!asksAside) this.#watch(receiver.max);',
+    replace: '',
+    killedBy: 'Q7',
+  },
+]);
