@@ -39,7 +39,7 @@ export async function runDemo(options: DemoOptions, environment: RunEnvironment)
   using progress = new Progress(demoBus, stats, line, failure.reject);
   await using workers = new Workers(config, {
     onEvent: (event) => {
-      progress.touch();
+      if (event.kind !== 'traffic') progress.touch();
       stats.add(event);
       // All tasks of a batch fail for the same reason, which is printed once.
       if (event.kind !== 'trouble' || event.text === lastTrouble) return;

@@ -23,6 +23,7 @@ test('the report has the files, the traffic and the kills', () => {
     requests      0 asked, 0 answered; grades: 2 × A
     lock          taken 1 ×, 0 × after a wait
     events        6 published, 6 received, 6 replayed
+    live          0 ephemeral events received
     deliveries    8 handled, 0 of them with attempt ≥ 2
     merged again  0, counted once
     stale tokens  0 writes refused

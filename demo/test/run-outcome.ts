@@ -30,7 +30,7 @@ export function outcome(audits: readonly Audit[], changes: Partial<RunOutcome> =
     stats.add({ kind: 'audited', id: `audits#${index}`, attempt: 1, event: `audited ${index}` });
   }
   stats.add({ kind: 'merged', attempts: audits.map(() => 1), waitedMs: 1, event: 'merged' });
-  stats.add({ kind: 'received', events: stats.published });
+  stats.add({ kind: 'received', events: stats.published, live: 0 });
   stats.add({ kind: 'replayed', events: stats.published });
   return {
     ...{ root: '/tree', bus: 'sqlite, temporary', workers: 2, seconds: 2, stats },

@@ -46,6 +46,19 @@ describe.each(Object.entries(programs))('%s', (bus, program) => {
   });
 });
 
+test('the fast part of a hybrid is killed, and two workers; it carries a third of all messages', {
+  timeout: LONG,
+}, async ({ skip }) => {
+  needServer('redis-server', skip);
+  await using on = await stage(150);
+  const outcome = await run(on.dir, 'hybrid:?fast=redis&durable=sqlite', '--kill', '--kill-server');
+  expect(outcome, outcome.stderr).toMatchObject({ code: 0 });
+  const counts = `${on.files} files, ${on.files} results, 0 lost, 0 duplicated, 2 killed, 1 server killed`;
+  expect(lastLine(outcome)).toBe(`demo: ${counts}`);
+  const [, share] = /^traffic +messages over each part: fast [\d,]+ \((\d+) %\), durable /m.exec(outcome.stdout) ?? [];
+  expect(Number(share)).toBeGreaterThanOrEqual(34);
+});
+
 test('the bus moves to a server that the run starts, and two workers are killed', { timeout: LONG }, async ({
   skip,
 }) => {

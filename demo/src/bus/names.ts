@@ -21,5 +21,6 @@ export const AGENTS = {
 /** The role of a process: its entry file in `processes/roles` has the same name. */
 export type Role = keyof typeof AGENTS;
 
-/** Topics of events. */
+/** Topics of events. Those of `LIVE` are ephemeral: they show what is done now, and nothing counts on them. */
 export const TOPICS = { started: 'run.started', audited: 'file.audited', merged: 'results.merged' } as const;
+export const LIVE = { begun: 'live.begun', ended: 'live.ended' } as const;

@@ -4,6 +4,7 @@ import type { Transport } from '@busbar/api/transport';
 import type { TempDir } from '@busbar/testbed';
 import { BusbarError, connectTransport, isBusbarError } from 'busbar';
 import { UsageError } from '../options.ts';
+import { isHybrid, placeHybrid } from './hybrid-place.ts';
 import { hasServer, type Server, startServer } from './server.ts';
 
 /** Where a bus is. */
@@ -24,6 +25,9 @@ export async function placeSource(
   messageBus: string | undefined,
   killServer: boolean,
 ): Promise<Place> {
+  if (killServer && messageBus !== undefined && isHybrid(messageBus)) {
+    return { ...(await placeHybrid(folder, messageBus, fileIn(folder, 'bus.db'))), origin: undefined };
+  }
   if (killServer) {
     const server = await startServer(folder, messageBus);
     return { bus: server.url, origin: undefined, server };

@@ -11,8 +11,10 @@ export type ProcessEvent =
   | { readonly kind: 'asked' }
   | { readonly kind: 'answered' }
   | { readonly kind: 'merged'; readonly attempts: readonly number[]; readonly waitedMs: number; readonly event: string }
-  | { readonly kind: 'received'; readonly events: number }
+  | { readonly kind: 'received'; readonly events: number; readonly live: number }
   | { readonly kind: 'replayed'; readonly events: number }
+  /** How many messages of this process went to each part of a bus that has parts. */
+  | { readonly kind: 'traffic'; readonly by: string; readonly sent: Readonly<Record<string, number>> }
   | { readonly kind: 'trouble'; readonly text: string };
 
 /** An order to a process. `flush` asks for `ready` after all its earlier events. */

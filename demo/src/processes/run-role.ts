@@ -16,6 +16,9 @@ export interface RoleContext {
 /** Handlers of orders, by kind. */
 export type OrderHandlers = Partial<Record<Order['kind'], (order: Order) => Promise<void>>>;
 
+/** How often a process reports its traffic: a kill loses what it has not reported. */
+const TRAFFIC_MS = 200;
+
 /** Runs a role until the parent sends SIGTERM or ends. */
 export async function runRole(start: (context: RoleContext) => Promise<OrderHandlers | undefined>): Promise<void> {
   // A terminal sends Ctrl-C to the whole group; the parent ends this process.
@@ -28,9 +31,16 @@ export async function runRole(start: (context: RoleContext) => Promise<OrderHand
   });
   process.once('SIGTERM', () => void bus.close().finally(() => process.exit()));
   const handlers = await start({ config, bus, report });
+  const reportTraffic = (): void => {
+    const sent = Object.fromEntries((bus.transport.parts ?? []).map((part) => [part.role, part.sent]));
+    if (Object.keys(sent).length > 0) void report({ kind: 'traffic', by: config.name, sent });
+  };
+  setInterval(reportTraffic, TRAFFIC_MS).unref();
   onParentMessage<Order>((order) => {
-    if (order.kind === 'flush') void report({ kind: 'ready' });
-    else void handlers?.[order.kind]?.(order);
+    if (order.kind === 'flush') {
+      reportTraffic();
+      void report({ kind: 'ready' });
+    } else void handlers?.[order.kind]?.(order);
   });
   await report({ kind: 'ready' });
 }

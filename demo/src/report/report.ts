@@ -51,6 +51,8 @@ function busRows(outcome: RunOutcome, results: readonly AuditResult[]): string[]
     ['requests', `${count(stats.asked)} asked, ${count(stats.answered)} answered; grades: ${grades.join(', ') || '-'}`],
     ['lock', `taken ${count(stats.locks)} ×, ${count(stats.lockWaits)} × after a wait`],
     ['events', `${count(published)} published, ${count(received)} received, ${count(replayed)} replayed`],
+    ['live', `${count(stats.live)} ephemeral events received`],
+    ...trafficRows(stats),
     ['deliveries', `${count(stats.deliveries)} handled, ${count(stats.redeliveries)} of them with attempt ≥ 2`],
     ['merged again', `${count(merged.again)}, counted once`],
     ['stale tokens', `${count(merged.stale)} writes refused`],
@@ -75,6 +77,13 @@ function moveRows({ moveWanted, moved }: RunOutcome): string[][] {
     ['pause', `${count(pauseMs)} ms; ${count(redelivered.count)} held messages were delivered again`],
     ['steps', steps.join(', ')],
   ];
+}
+
+/** What went over each part of the bus, if it has parts. */
+function trafficRows({ traffic }: RunOutcome['stats']): string[][] {
+  const all = [...traffic.values()].reduce((sum, sent) => sum + sent, 0);
+  const shares = [...traffic].map(([part, sent]) => `${part} ${count(sent)} (${Math.round((100 * sent) / all)} %)`);
+  return shares.length === 0 ? [] : [['traffic', `messages over each part: ${shares.join(', ')}`]];
 }
 
 function tally(values: readonly string[]): [value: string, count: number][] {

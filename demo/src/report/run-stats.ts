@@ -20,8 +20,12 @@ export class RunStats {
   deliveries = 0;
   redeliveries = 0;
   received: number | undefined;
+  /** Ephemeral events that the historian has received. */
+  live = 0;
   replayed: number | undefined;
   #isOver = false;
+  /** By process. */
+  readonly #traffic = new Map<string, Readonly<Record<string, number>>>();
   readonly #attempts = new Map<string, number>();
   readonly #events = new Set<string>();
   readonly #waiters = new Set<{ readonly isTrue: () => boolean; readonly resolve: () => void }>();
@@ -34,6 +38,15 @@ export class RunStats {
   /** Published events, each once: a task that is handled again publishes under the same id. */
   get published(): number {
     return this.#events.size;
+  }
+
+  /** Messages over each part of the bus, if it has parts. */
+  get traffic(): ReadonlyMap<string, number> {
+    const sum = new Map<string, number>();
+    for (const sent of this.#traffic.values()) {
+      for (const [part, count] of Object.entries(sent)) sum.set(part, (sum.get(part) ?? 0) + count);
+    }
+    return sum;
   }
 
   /** The highest attempt at which a task was handled; 0 if it was not. */
@@ -65,10 +78,16 @@ export class RunStats {
     else if (event.kind === 'asked') this.asked += 1;
     else if (event.kind === 'answered') this.answered += 1;
     else if (event.kind === 'merged') this.#addMerged(event.attempts, event.waitedMs);
-    else if (event.kind === 'received') this.received = event.events;
+    else if (event.kind === 'received') this.#addReceived(event.events, event.live);
+    else if (event.kind === 'traffic') this.#traffic.set(event.by, event.sent);
     else if (event.kind === 'replayed') this.replayed = event.events;
     if ('event' in event) this.#events.add(event.event);
     this.#checkWaiters();
+  }
+
+  #addReceived(events: number, live: number): void {
+    this.received = events;
+    this.live = live;
   }
 
   #addAudited(task: string, attempt: number): void {

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { auditFile } from '../../audit/audit.ts';
-import { AGENTS, AUDITS, RESULTS, REVIEW, TOPICS } from '../../bus/names.ts';
+import { AGENTS, AUDITS, LIVE, RESULTS, REVIEW, TOPICS } from '../../bus/names.ts';
 import type { AuditResult, AuditTask } from '../process-event.ts';
 import { runRole } from '../run-role.ts';
 
@@ -19,6 +19,7 @@ await runRole(async ({ config, bus, report }) => {
     AUDITS,
     async (task, context) => {
       const { file, index, takesMs } = task.body;
+      await context.publish(LIVE.begun, { file, by: config.name }, { ephemeral: true });
       const [audit] = await Promise.all([auditFile(join(config.root, file), file), sleep(takesMs)]);
       let grade: string | undefined;
       if (index % ASK_EVERY === 0) {
@@ -32,6 +33,7 @@ await runRole(async ({ config, bus, report }) => {
         context.publish(TOPICS.audited, { file, by: config.name }),
         context.enqueue(RESULTS, result),
       ]);
+      await context.publish(LIVE.ended, { file, by: config.name }, { ephemeral: true });
       await report({ kind: 'audited', id: task.id, attempt: task.attempt, event: event.id });
     },
     options,
