@@ -133,6 +133,13 @@ function busbar(name: string, backend: BusbarBackend): Record<string, Target> {
       beside: beside.many,
       open: async (location) => (await import('./busbar.ts')).open(urlOf(location)),
     },
+    [`${name}-audit`]: {
+      ...serverOf(backend),
+      about: 'the same as the transport, with an audit log in a SQLite file beside it',
+      can: ['queue'],
+      beside: [name],
+      open: async (location) => (await import('./busbar.ts')).open(auditedUrl(urlOf(location), location)),
+    },
     [`${name}-bus`]: {
       ...serverOf(backend),
       about: 'the same through its Bus: enqueue and process, requests between agents, JSON codec, results not kept',
@@ -141,6 +148,10 @@ function busbar(name: string, backend: BusbarBackend): Record<string, Target> {
       open: async (location) => (await import('./busbar-bus.ts')).open(urlOf(location)),
     },
   };
+}
+
+function auditedUrl(of: string, { folder }: TargetLocation): string {
+  return `audit:?${new URLSearchParams({ of, log: `sqlite:${folder}/audit.db` })}`;
 }
 
 function transport(name: string, backend: BusbarBackend, can = ALL): Record<string, Target> {

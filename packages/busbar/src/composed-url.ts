@@ -7,6 +7,8 @@ import { checkNamespace, inNamespace } from './bus-url.ts';
 interface Composition {
   /** Parameters that name other buses. */
   readonly parts: readonly string[];
+  /** Those parts that need not be given: then they are files in the project's folder. */
+  readonly optional?: readonly string[];
   /** Options of its own. */
   readonly options: readonly string[];
   /** Composed buses that it may contain. */
@@ -15,6 +17,13 @@ interface Composition {
 }
 
 const COMPOSITIONS: Readonly<Record<string, Composition>> = {
+  audit: {
+    parts: ['of', 'log'],
+    optional: ['log'],
+    options: ['onFull', 'bodies', 'redact', 'bufferBytes', 'lookMs'],
+    holds: ['migrate', 'hybrid'],
+    example: 'audit:?of=redis&log=sqlite',
+  },
   migrate: { parts: ['from', 'to'], options: [], holds: [], example: 'migrate:?from=sqlite&to=redis' },
   hybrid: {
     parts: ['fast', 'durable'],
@@ -43,7 +52,7 @@ export function composedScheme(url: string): string | undefined {
   return scheme !== undefined && Object.hasOwn(COMPOSITIONS, scheme) ? scheme : undefined;
 }
 
-/** The same URL with complete URLs as its parts, as `resolve` finds them. */
+/** The same URL with complete URLs as its parts, as `resolve` finds them. It gets an empty text for a part that is not given. */
 export function resolveComposedUrl(url: string, what: string, resolve: (part: string, what: string) => string): string {
   const { scheme, composition, parameters } = split(url, what);
   for (const name of composition.parts) {
@@ -108,7 +117,8 @@ function split(
     }
     if (names.indexOf(name) !== index) throw invalid(`${what} has the parameter ${name} twice`, hint);
   }
-  const missing = composition.parts.find((name) => (parameters.get(name) ?? '') === '');
+  const { parts, optional = [] } = composition;
+  const missing = parts.find((name) => !optional.includes(name) && (parameters.get(name) ?? '') === '');
   if (missing !== undefined) throw invalid(`${what} has no parameter ${missing}`, hint);
   checkShared(parameters, what);
   return { scheme, composition, parameters };

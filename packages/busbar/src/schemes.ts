@@ -104,6 +104,17 @@ const SCHEMES: readonly Scheme[] = [
     },
     isMissing: (url) => isMissing(parseComposedUrl(url).part('durable')),
   },
+  {
+    names: ['audit'],
+    package: '@busbar/compose',
+    bare: 'a bus with a log of its messages: audit:?of=redis',
+    composed: true,
+    load: async () => {
+      const { openAudit, parseAuditOptions } = await import('@busbar/compose');
+      return (url) => openAudit(auditParts(url), parseAuditOptions(parseComposedUrl(url).options));
+    },
+    isMissing: (url) => isMissing(parseComposedUrl(url).part('of')),
+  },
 ];
 
 /** The two buses of a `migrate:` URL. */
@@ -116,11 +127,25 @@ export function hybridParts(url: string): HybridParts {
   return { fast: partAt(url, 'fast'), durable: partAt(url, 'durable') };
 }
 
+/** The bus and the log of an `audit:` URL. A log that is away does not delay the bus. */
+export function auditParts(url: string): { readonly of: PartBus; readonly log: PartBus } {
+  const log = partAt(url, 'log');
+  return { of: partAt(url, 'of'), log: { ...log, open: () => openUrl(log.url) } };
+}
+
+/** A part of a composed bus. */
+interface PartBus {
+  /** Its URL without secrets. */
+  readonly name: string;
+  readonly url: string;
+  open(): Promise<Transport>;
+}
+
 /** One of the buses of a composed URL. */
-function partAt(url: string, name: string): { readonly name: string; readonly open: () => Promise<Transport> } {
+function partAt(url: string, name: string): PartBus {
   const { part, waitForServerMs } = parseComposedUrl(url);
   const inner = part(name);
-  return { name: maskUrl(inner), open: () => openUrl(inner, waitForServerMs) };
+  return { name: maskUrl(inner), url: inner, open: () => openUrl(inner, waitForServerMs) };
 }
 
 function hubScheme(names: readonly string[], bare: string): Scheme {

@@ -32,6 +32,15 @@ export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>
     task: verb('add, watch, cancel and list tasks', async () => (await import('./commands/task.ts')).task),
     dead: verb('list, redrive or purge dead letters', async () => (await import('./commands/dead.ts')).dead),
   },
+  'Audit log': {
+    audit: verb('list messages with their last known fate', async () => (await import('./commands/audit.ts')).audit),
+    show: verb('print the state and the trail of a message', async () => (await import('./commands/show.ts')).show),
+    thread: verb('print the conversation around a message', async () => (await import('./commands/thread.ts')).thread),
+    trace: verb(
+      'print what followed from a message, with times',
+      async () => (await import('./commands/trace.ts')).trace,
+    ),
+  },
   Operation: {
     agents: verb('list agents and their state', async () => (await import('./commands/agents.ts')).agents),
     logs: verb('print the log of an agent', async () => (await import('./commands/logs.ts')).logs),

@@ -128,7 +128,7 @@ function resolveUrl(named: Exclude<BusName, { kind: 'word' }>, what: string, pla
 function resolveComposed(url: string, what: string, place: Place): FoundBus {
   let folder: ProjectFolder | undefined;
   const resolved = resolveComposedUrl(url, what, (part, partOfWhat) => {
-    const located = locate(part, partOfWhat, place);
+    const located = part === '' ? defaultFile(AUDIT_LOG, place.cwd) : locate(part, partOfWhat, place);
     folder ??= located.folder;
     return located.url;
   });
@@ -142,6 +142,8 @@ interface FileScheme {
 }
 
 const SQLITE: FileScheme = { prefix: 'sqlite:', file: 'bus.db' };
+/** The log of an audited bus, if its URL does not name one. */
+const AUDIT_LOG: FileScheme = { prefix: 'sqlite:', file: 'audit.db' };
 /** Schemes whose URLs may name files; `zmq:tcp://…` and `ws://…` name addresses. */
 const FILE_SCHEMES: Readonly<Record<string, FileScheme>> = {
   sqlite: SQLITE,

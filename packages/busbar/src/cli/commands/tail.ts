@@ -2,9 +2,9 @@
 
 import { fstatSync } from 'node:fs';
 import type { From, Transport } from '@busbar/api/transport';
-import { BusbarError, invalid, isBusbarError, quote } from '@busbar/api/transport';
+import { BusbarError, invalid, isBusbarError } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { isDuration, parseDuration } from '../input/durations.ts';
+import { parseTime } from '../input/times.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { decodeBody, detailsOf, type MessageView, showValue, timeOf, valueText } from '../output/message-view.ts';
 import type { Output } from '../output/output.ts';
@@ -22,7 +22,6 @@ const FLAGS = {
 
 /** Events of the history per write. */
 const PAGE = 256;
-const TEN_YEARS_MS = 315_360_000_000;
 
 type TailFlags = Invocation<typeof FLAGS>['flags'];
 
@@ -164,8 +163,5 @@ function readFrom({ from, after }: TailFlags): From {
   if (after !== undefined) return { after };
   if (from === undefined || from === 'now') return 'new';
   if (from === 'start') return 'start';
-  if (isDuration(from)) return { time: Date.now() - parseDuration(from, '--from', 0, TEN_YEARS_MS) };
-  const time = /^\d{4}-\d\d/.test(from) ? Date.parse(from) : Number.NaN;
-  if (!Number.isNaN(time)) return { time };
-  throw invalid(`--from is illegal: ${quote(from)}`, 'Use start, now, 10m (ago), or a date like 2026-11-21T09:30.');
+  return { time: parseTime(from, '--from', 'start, now, ') };
 }

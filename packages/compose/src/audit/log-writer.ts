@@ -1,0 +1,216 @@
+/** Numbers the records of this process and appends them to the log in batches. */
+
+import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
+import { type RecordFields, TOPIC } from './record.ts';
+
+/** What a log writer works with. */
+export interface LogWriterOptions {
+  readonly process: string;
+  /** What the first record says of the process. One that records nothing writes nothing. */
+  readonly begin: Omit<RecordFields, 'action'>;
+  /** Opens the log. It is called again after a failure. */
+  readonly open: () => Promise<Transport>;
+  /** The URL of the log without secrets, for errors. */
+  readonly name: string;
+  readonly onFull: 'gap' | 'refuse';
+  readonly bufferBytes: number;
+}
+
+interface Line {
+  readonly n: number;
+  readonly text: string;
+}
+
+/** Records wait this long for others. A process that is killed loses them. */
+const FLUSH_MS = 25;
+/** Characters of one batch. A store takes bodies of at least 512 KiB, and a character has up to 3 bytes. */
+const BATCH_CHARS = 131_072;
+const APPEND_MS = 10_000;
+const RETRY_MS = { min: 100, max: 5_000 };
+/** How long closing waits for the log. */
+const CLOSE_MS = 2_000;
+
+/** The records of this process. */
+export class LogWriter {
+  readonly #options: LogWriterOptions;
+  #log: Transport | undefined;
+  #opening: Promise<Transport> | undefined;
+  #next = 0;
+  #lines: Line[] = [];
+  #chars = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #flushing: Promise<void> | undefined;
+  /** Why the last append failed. */
+  #error: BusbarError | undefined;
+  /** The records that were dropped since the buffer was full. */
+  #gap: { readonly first: number; count: number; reason: string } | undefined;
+  readonly #closing = new AbortController();
+
+  constructor(options: LogWriterOptions) {
+    this.#options = options;
+  }
+
+  /** The URL of the log without secrets. */
+  get name(): string {
+    return this.#options.name;
+  }
+
+  /** The log, once it is open. */
+  get log(): Transport | undefined {
+    return this.#log;
+  }
+
+  /** Opens the log now, so that a bad one is noticed at once. Afterwards each append opens it if needed. */
+  async open(): Promise<Transport> {
+    if (this.#log !== undefined) return this.#log;
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  /** Throws BACKPRESSURE if nothing may happen that the log does not take. */
+  admit(operation: string, transport: string): void {
+    const { onFull, bufferBytes, name } = this.#options;
+    if (onFull === 'gap' || (this.#error === undefined && this.#chars < bufferBytes)) return;
+    const reason = this.#error === undefined ? 'it is too slow' : this.#error.message;
+    throw new BusbarError('BACKPRESSURE', `the audit log ${name} takes no records: ${reason}`, {
+      ...{ operation, transport, cause: this.#error },
+      hint: 'Mend the log. With onFull=gap the bus goes on without it.',
+    });
+  }
+
+  /**
+   * Records something, and returns the number of the record. `json` has the fields of the message, as members of an object: it
+   * was made before the call, since the caller may change the message afterwards.
+   */
+  write(fields: RecordFields, { at = Date.now(), json = '' }: { at?: number; json?: string } = {}): number {
+    if (this.#next === 0 && fields.action !== 'begin') this.write({ action: 'begin', ...this.#options.begin });
+    const n = this.#next;
+    this.#next += 1;
+    if (this.#gap !== undefined) this.#gap.count += 1;
+    else this.#push(n, `{"n":${n},"at":${at},${JSON.stringify(fields).slice(1, -1)}${json}}`);
+    return n;
+  }
+
+  /** Writes what is left and an end, and closes the log. What it does not take in time is a gap. */
+  async close(): Promise<void> {
+    const { signal } = this.#closing;
+    const timer = setTimeout(() => this.#closing.abort(), CLOSE_MS);
+    const isWhole = this.#gap === undefined;
+    if (isWhole && this.#next > 0) this.write({ action: 'end' });
+    while (this.#lines.length > 0 && !signal.aborted) await this.#flush();
+    if (!isWhole && !signal.aborted) {
+      this.write({ action: 'end' });
+      await this.#flush();
+    }
+    clearTimeout(timer);
+    clearTimeout(this.#timer);
+    this.#closing.abort();
+    if (this.#opening === undefined) await this.#flushing;
+    await this.#log?.close();
+  }
+
+  async #open(): Promise<Transport> {
+    const log = await this.#options.open();
+    if (this.#closing.signal.aborted) {
+      await log.close();
+      throw new BusbarError('CLOSED', 'the audit is closed');
+    }
+    this.#log = log;
+    return log;
+  }
+
+  #push(n: number, text: string): void {
+    const { onFull, bufferBytes } = this.#options;
+    if (onFull === 'gap' && this.#chars + text.length > bufferBytes) {
+      this.#gap = { first: n, count: 1, reason: this.#error?.message ?? 'the log is too slow' };
+      return;
+    }
+    this.#lines.push({ n, text });
+    this.#chars += text.length;
+    if (this.#flushing !== undefined) return;
+    if (this.#chars >= Math.min(BATCH_CHARS, bufferBytes / 2)) void this.#flush();
+    else this.#timer ??= setTimeout(() => void this.#flush(), FLUSH_MS);
+  }
+
+  /** Appends what waits; one flush at a time. */
+  #flush(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#flushing ??= this.#appendAll().finally(() => {
+      this.#flushing = undefined;
+      if (this.#lines.length > 0 && !this.#closing.signal.aborted) {
+        this.#timer ??= setTimeout(() => void this.#flush(), FLUSH_MS);
+      }
+    });
+    return this.#flushing;
+  }
+
+  /** Whole batches, and the rest of the moment. What comes meanwhile waits for others. */
+  async #appendAll(): Promise<void> {
+    do {
+      const batch = this.#nextBatch();
+      // The same batch is appended again, so that the log knows its id.
+      for (let wait = RETRY_MS.min; !(await this.#append(batch)); wait = Math.min(2 * wait, RETRY_MS.max)) {
+        await pause(wait, this.#closing.signal);
+        if (this.#closing.signal.aborted) return;
+      }
+      this.#lines = this.#lines.slice(batch.length);
+      this.#chars -= batch.reduce((sum, { text }) => sum + text.length, 0);
+      this.#endGap();
+    } while (this.#chars >= BATCH_CHARS);
+  }
+
+  #nextBatch(): Line[] {
+    let chars = 0;
+    let count = 0;
+    for (const { text } of this.#lines) {
+      chars += text.length;
+      if (count > 0 && chars > BATCH_CHARS) break;
+      count += 1;
+    }
+    return this.#lines.slice(0, count);
+  }
+
+  /** Resolves with whether the log has it. */
+  async #append(batch: readonly Line[]): Promise<boolean> {
+    const { process } = this.#options;
+    const records = batch.map(({ text }) => text).join(',');
+    const body = Buffer.from(`{"process":${JSON.stringify(process)},"records":[${records}]}`);
+    const message = { id: `${process}.${batch[0]?.n ?? 0}`, body, contentType: 'application/json' };
+    try {
+      const log = await this.open();
+      const [result] = await log.topics.publish(TOPIC, [message], {
+        timeoutMs: APPEND_MS,
+        signal: this.#closing.signal,
+      });
+      this.#error = result?.error;
+    } catch (error) {
+      this.#error = toBusbarError(error);
+    }
+    if (this.#gap !== undefined && this.#error !== undefined) this.#gap.reason = this.#error.message;
+    return this.#error === undefined;
+  }
+
+  /** The log works again: it says what is missing. The gap grows until half of the buffer is free, so that there are few. */
+  #endGap(): void {
+    if (this.#gap === undefined || this.#chars > this.#options.bufferBytes / 2) return;
+    const gap = this.#gap;
+    this.#gap = undefined;
+    this.write({ action: 'gap', ...gap });
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms).unref();
+    signal.addEventListener('abort', end);
+  });
+}

@@ -1,0 +1,113 @@
+/** The records of the log, and where they are in it. */
+
+/** The topic of the log. Each event is a batch of records of one process. */
+export const TOPIC = '$audit';
+/** The key that each open process renews: below it is the name of the process. */
+export const ALIVE = '$audit/alive/';
+/** The lock of the process that looks into the store. */
+export const OBSERVER = '$audit/observer';
+/** From when on messages are not known to be over: a new observer begins there. */
+export const UNSETTLED = '$audit/unsettled';
+
+/** What a process did with a message. */
+export type MessageAction =
+  /** A send. `unknown`: it may have had its effect. */
+  | 'sent'
+  | 'duplicate'
+  | 'failed'
+  | 'unknown'
+  | 'published'
+  | 'delivered'
+  /** Settlements. `lease-lost`: the settlement came too late and changed nothing. */
+  | 'acked'
+  | 'retried'
+  | 'rejected'
+  | 'released'
+  | 'lease-lost'
+  /** A live subscriber got an event. */
+  | 'received'
+  /** Requests on the fast path. */
+  | 'called'
+  | 'served'
+  | 'replied'
+  | 'call-failed'
+  /** Operations on single messages. */
+  | 'cancelled'
+  | 'rescheduled'
+  /** What the elected process found in the store. `gone`: no process recorded why. */
+  | 'dead'
+  | 'expired'
+  | 'lease-ended'
+  | 'gone';
+
+/** An operation on a queue or on the whole store. */
+export type OperationAction = 'purged' | 'redriven' | 'deleted' | 'cleared' | 'imported' | 'reset';
+
+/** What a process records of itself. `gap`: records were dropped. `observing`: it looks into the store from now on. */
+export type ProcessAction = 'begin' | 'end' | 'gap' | 'observing';
+
+/** One record. Which fields it has depends on its action. */
+export interface AuditRecord extends RecordFields {
+  /** Its number within its process, from 0. Every record gets one, also one that is dropped. */
+  readonly n: number;
+  /** When it happened, in milliseconds since 1970 by the clock of the process. */
+  readonly at: number;
+}
+
+/** What a record says. */
+export interface RecordFields {
+  readonly action: MessageAction | OperationAction | ProcessAction;
+  readonly id?: string | undefined;
+  readonly queue?: string | undefined;
+  readonly topic?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+  readonly type?: string | undefined;
+  readonly correlationId?: string | undefined;
+  readonly causationId?: string | undefined;
+  readonly replyTo?: string | undefined;
+  readonly orderingKey?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly delayMs?: number | undefined;
+  readonly ttlMs?: number | undefined;
+  /** The size of the whole body. */
+  readonly bytes?: number | undefined;
+  /** The start of a body that is text. */
+  readonly body?: string | undefined;
+  /** The start of any other body. */
+  readonly bodyBase64?: string | undefined;
+  readonly attempt?: number | undefined;
+  readonly consumer?: string | undefined;
+  /** Of a delivery, and of a settlement by a process that did not receive the message. */
+  readonly receipt?: string | undefined;
+  /** Of a retry or a reject; the error of a failure; the cause of a gap. */
+  readonly reason?: string | undefined;
+  /** The outcome of a settlement is not known. */
+  readonly isUnsure?: true | undefined;
+  /** How many messages an operation changed, or how many records a gap has. */
+  readonly count?: number | undefined;
+  /** Which messages an operation concerned. Without it: all of that state. */
+  readonly ids?: readonly string[] | undefined;
+  readonly state?: string | undefined;
+  /** The first record of a gap. */
+  readonly first?: number | undefined;
+  readonly host?: string | undefined;
+  readonly pid?: number | undefined;
+  readonly program?: string | undefined;
+}
+
+/** The body of an event of the log. */
+export interface RecordBatch {
+  readonly process: string;
+  readonly records: readonly AuditRecord[];
+}
+
+/** Parses the body of an event; undefined for one that is no batch. */
+export function parseBatch(body: Uint8Array): RecordBatch | undefined {
+  try {
+    const batch = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString()) as RecordBatch;
+    return typeof batch.process === 'string' && Array.isArray(batch.records) ? batch : undefined;
+  } catch {
+    return undefined;
+  }
+}

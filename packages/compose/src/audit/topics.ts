@@ -1,0 +1,39 @@
+/** The topics of an audited transport. */
+
+import type { OnEvents, Topics } from '@busbar/api/transport';
+import { SEND_ACTIONS } from './queues.ts';
+import { type Recorder, reasonOf } from './recorder.ts';
+
+/** The same topics, recorded. */
+export function auditTopics(topics: Topics, recorder: Recorder): Topics {
+  return {
+    async publish(topic, messages, options) {
+      recorder.admit('topics.publish');
+      const inputs = recorder.withIds(messages);
+      const draft = recorder.draft(inputs);
+      try {
+        const results = await topics.publish(topic, inputs, options);
+        for (const [index, { status, error }] of results.entries()) {
+          const action = status === 'stored' ? 'published' : SEND_ACTIONS[status];
+          recorder.sent(draft, index, { action, topic, reason: error === undefined ? undefined : reasonOf(error) });
+        }
+        return results;
+      } catch (error) {
+        recorder.failed(draft, { topic }, error);
+        throw error;
+      }
+    },
+    subscribe: (pattern, options, onEvents) => topics.subscribe(pattern, options, recordReceived(onEvents, recorder)),
+    bind: (queue, pattern, options) => topics.bind(queue, pattern, options),
+    unbind: (queue, pattern, options) => topics.unbind(queue, pattern, options),
+  };
+}
+
+function recordReceived(onEvents: OnEvents, { writer }: Recorder): OnEvents {
+  // The store refuses what is no function, and generators.
+  if (typeof onEvents !== 'function' || /Generator/.test(onEvents.constructor.name)) return onEvents;
+  return (events) => {
+    for (const { id, topic } of events) writer.write({ action: 'received', id, topic });
+    return onEvents(events);
+  };
+}

@@ -1,0 +1,53 @@
+// The harness of the conformance suite for an audited transport, and what its tests share.
+import { join } from 'node:path';
+import type { Transport } from '@busbar/api/transport';
+import type { Harness } from '@busbar/conformance';
+import { tempDir } from '@busbar/testbed';
+import { openSqlite } from '@busbar/transport-sqlite';
+import { type AuditOptions, type AuditParts, openAudit } from '../src/index.ts';
+
+/** Small enough for a case to exceed it. */
+const SMALL = { durability: 'process', retention: { maxEvents: 20_000, maxBytes: 64 * 1024 * 1024 } } as const;
+
+/** An audited bus in two files, for other processes. */
+export interface AuditFiles {
+  readonly folder: string;
+  readonly options?: AuditOptions;
+}
+
+/** Opens the bus in a folder with its log beside it. */
+export function openFiles({ folder, options }: AuditFiles): Promise<Transport> {
+  return openAudit(fileParts(folder), options);
+}
+
+/** Both files. */
+export function fileParts(folder: string): AuditParts {
+  const part = (name: string): AuditParts['of'] => ({
+    name,
+    open: () => openSqlite({ file: join(folder, `${name}.db`), ...SMALL }),
+  });
+  return { of: part('bus'), log: part('audit') };
+}
+
+/** SQLite with a log in SQLite. */
+export function auditHarness(): Harness {
+  return {
+    name: 'audit (sqlite)',
+    missing: {
+      files: 'The parts are tested for it.',
+      format: 'The parts are tested for it.',
+      options: 'Each part has its own options.',
+      loss: 'The parts are tested for it.',
+    },
+    serverless: true,
+    async store() {
+      const dir = tempDir('busbar-audit');
+      const argument: AuditFiles = { folder: dir.path };
+      return {
+        open: () => openFiles(argument),
+        opener: { module: import.meta.url, name: 'openFiles', argument },
+        remove: async () => await dir[Symbol.asyncDispose](),
+      };
+    },
+  };
+}
