@@ -232,12 +232,19 @@ test('a bus that moves elsewhere is not followed; one that moves back is', async
   await using bus = await setting('sqlite');
   const follower = await bus.follow();
   await follower.queues.send('work', [{ id: 'one', body }]);
+  const resets: string[] = [];
+  follower.onReset(({ cause }) => void resets.push(cause));
   await moveBus(bus.ends);
   await follower.queues.send('work', [{ id: 'two', body }]);
   await moveBus({ from: bus.ends.to, to: bus.ends.from });
   await follower.queues.send('work', [{ id: 'three', body }]);
   const { transport } = bus.ends.from;
   expect(await transport.admin.queues()).toMatchObject([{ name: 'work', ready: 3 }]);
+  // The mover has cleared the file before the move back. The follower notices it, and it is no loss.
+  await using fresh = await openSqlite({ file: `${bus.folder}/from.db` });
+  await expect.poll(() => follower.past?.incarnation, { timeout: 10_000 }).toBe(fresh.past?.incarnation);
+  await follower.kv.get('key');
+  expect(resets).toEqual([]);
   await using third = await openSqlite({ file: `${bus.folder}/third.db` });
   await moveBus({ from: bus.ends.from, to: { transport: third, name: 'third' } });
   await expect(follower.queues.send('work', [{ body }])).rejects.toMatchObject({ code: 'CONFLICT' });

@@ -167,6 +167,24 @@ test.concurrent('a move that failed is repeated, or rolled back', async () => {
   expect(ids).toEqual(['one', 'later']);
 });
 
+test.concurrent('a move back whose mover was killed before it cleared the target is repeated', async () => {
+  await using setting = await stores();
+  const { from, to } = setting.ends;
+  await fill(from.transport);
+  await moveBus({ from, to });
+  const back = { from: to, to: from };
+  const onProgress = (): never => {
+    throw new Error('killed');
+  };
+  await expect(moveBus(back, { onProgress })).rejects.toThrow('killed');
+  expect(await from.transport.admin.gate()).toMatchObject({ state: 'closed', movedTo: to.name });
+  expect((await planMove(back)).problems).toEqual([]);
+  await rollBack(back);
+  expect(await from.transport.admin.gate()).toMatchObject({ state: 'moved', movedTo: to.name });
+  await moveBus(back);
+  expect((await from.transport.queues.receive('work')).map(({ id }) => id)).toEqual(['one']);
+});
+
 test.concurrent('a mark that a killed mover left does not let another store of the same name clear the target', async () => {
   await using setting = await stores();
   const { from, to } = setting.ends;

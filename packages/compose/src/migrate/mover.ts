@@ -35,11 +35,14 @@ export async function rollBack({ from, to }: StoreEnds): Promise<void> {
       hint: 'A move in the other direction brings it back.',
     });
   }
+  const { movedTo } = await to.transport.admin.gate();
   await using target = await HeldGate.take(to.transport.admin, 'closed');
   if (await isHalfCopyOf(from, to.transport)) {
     await to.transport.admin.clear({ gateRevision: target.revision });
   }
-  await target.change('open');
+  // A store that had moved before stays closed: its bus is elsewhere.
+  if (movedTo === undefined) await target.change('open');
+  else await target.change('moved', movedTo);
   const source = await from.transport.admin.gate();
   if (source.state !== 'open') await from.transport.admin.setGate('open', { ifRevision: source.revision });
 }

@@ -48,7 +48,8 @@ export async function conflicts({ from, to }: StoreEnds): Promise<Problem[]> {
   const isSame =
     from.transport.past !== undefined && from.transport.past.incarnation === to.transport.past?.incarnation;
   if (isSame) return [{ text: `${from.name} and ${to.name} are the same store`, hint: 'There is nothing to move.' }];
-  if (target.state === 'moved' && target.movedTo !== from.name) {
+  // A store that had moved before keeps saying where to, also while a mover fills it or was killed when it did.
+  if (target.movedTo !== undefined && target.movedTo !== from.name) {
     return [
       {
         text: `${to.name} has moved to ${target.movedTo}`,
@@ -56,7 +57,7 @@ export async function conflicts({ from, to }: StoreEnds): Promise<Problem[]> {
       },
     ];
   }
-  const isOwn = target.state === 'moved' || (await isHalfCopyOf(from, to.transport));
+  const isOwn = target.movedTo !== undefined || (await isHalfCopyOf(from, to.transport));
   if (isOwn || (await isEmpty(to.transport))) return [];
   return [{ text: `${to.name} is not empty`, hint: 'Choose an empty store or another ns, or clear this one.' }];
 }

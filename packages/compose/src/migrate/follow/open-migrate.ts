@@ -13,6 +13,7 @@ import {
   type Warning,
 } from '@busbar/api/transport';
 import { weakest } from '../../inner/capabilities.ts';
+import { readCut } from '../mark.ts';
 import { openAdmin } from './admin.ts';
 import { MigrateCalls } from './calls.ts';
 import { Follower } from './follower.ts';
@@ -155,11 +156,15 @@ class Reports {
   }
 
   /** Forwards what the store of `carrier` reports. */
-  attach({ transport }: Carrier): void {
+  attach(carrier: Carrier): void {
     this.#detach?.();
-    this.#detach = transport.onReset((reset) => {
-      for (const listener of this.#resetListeners) listener(reset);
-    });
+    this.#detach = carrier.transport.onReset((reset) => void this.#relay(carrier, reset));
+  }
+
+  /** A store to which the bus has moved back was cleared by the mover, before it was filled: that is no loss. */
+  async #relay(carrier: Carrier, reset: StoreReset): Promise<void> {
+    if (reset.cause === 'replaced' && (await holdsMove(carrier))) return;
+    for (const listener of this.#resetListeners) listener(reset);
   }
 
   listenState(listener: (change: StateChange) => void): void {
@@ -169,5 +174,15 @@ class Reports {
 
   listenReset(listener: (reset: StoreReset) => void): void {
     this.#resetListeners.push(listener);
+  }
+}
+
+/** Whether a store still has what the move that made it the carrier has brought. */
+async function holdsMove({ transport, generation }: Carrier): Promise<boolean> {
+  try {
+    return (await readCut(transport))?.generation === generation;
+  } catch (error) {
+    if (!isBusbarError(error)) throw error;
+    return false;
   }
 }
