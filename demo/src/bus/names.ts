@@ -23,4 +23,8 @@ export type Role = keyof typeof AGENTS;
 
 /** Topics of events. Those of `LIVE` are ephemeral: they show what is done now, and nothing counts on them. */
 export const TOPICS = { started: 'run.started', audited: 'file.audited', merged: 'results.merged' } as const;
-export const LIVE = { begun: 'live.begun', ended: 'live.ended' } as const;
+export const LIVE = { begun: 'live.begun', ended: 'live.ended', writing: 'live.writing' } as const;
+/** Whether events of a topic are ephemeral. */
+export function isLive(topic: string | undefined): boolean {
+  return topic?.startsWith('live.') ?? false;
+}

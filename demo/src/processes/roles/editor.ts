@@ -1,6 +1,6 @@
 /** An editor merges results into the results file, and writes only while it holds the lock. */
 
-import { RESULTS, RESULTS_LOCK, TOPICS } from '../../bus/names.ts';
+import { LIVE, RESULTS, RESULTS_LOCK, TOPICS } from '../../bus/names.ts';
 import { retryWhileUnavailable } from '../../bus/retry-while-unavailable.ts';
 import { appendResults } from '../../report/results-file.ts';
 import { Batcher } from '../batcher.ts';
@@ -18,6 +18,9 @@ await runRole(async ({ config, bus, report }) => {
     const begun = performance.now();
     const lock = await bus.lock(RESULTS_LOCK, { leaseMs: LOCK_TTL_MS, owner: config.name });
     const waitedMs = performance.now() - begun;
+    const body = { results: items.length, by: config.name };
+    const live = editor.publish(LIVE.writing, body, { ephemeral: true });
+    live.catch(() => undefined); // It only shows what is done now.
     try {
       const results = items.map(({ result }) => result);
       await appendResults(config.results, lock.token, results);
@@ -28,7 +31,6 @@ await runRole(async ({ config, bus, report }) => {
     }
     // The token is unique, so a repeated publish has the same id and stores one event.
     const id = `merged-${lock.token}`;
-    const body = { results: items.length, by: config.name };
     const event = await retryWhileUnavailable(() => editor.publish(TOPICS.merged, body, { id }));
     await report({ kind: 'merged', attempts: items.map(({ attempt }) => attempt), waitedMs, event: event.id });
   });

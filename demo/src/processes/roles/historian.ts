@@ -1,7 +1,7 @@
 /** The historian receives every event live, counts ephemeral ones, and replays all others at the end. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LIVE } from '../../bus/names.ts';
+import { isLive } from '../../bus/names.ts';
 import { runRole } from '../run-role.ts';
 
 const TIMEOUT_MS = 15_000;
@@ -12,7 +12,7 @@ await runRole(async ({ config, bus, report }) => {
   const seen = new Set<string>();
   let live = 0;
   await bus.subscribe('>', ({ id, topic }) => {
-    if (topic === LIVE.begun || topic === LIVE.ended) live += 1;
+    if (isLive(topic)) live += 1;
     else seen.add(id);
   });
   return {

@@ -27,13 +27,10 @@ await runRole(async ({ config, bus, report }) => {
         grade = await context.request<string>(AGENTS.expert, REVIEW, audit, { timeoutMs: REQUEST_TIMEOUT_MS });
         await report({ kind: 'answered' });
       }
-      const result: AuditResult = { id: task.id, worker: config.name, audit, grade };
-      // The context derives both ids from the task's id: a second delivery stores neither again.
-      const [event] = await Promise.all([
-        context.publish(TOPICS.audited, { file, by: config.name }),
-        context.enqueue(RESULTS, result),
-      ]);
       await context.publish(LIVE.ended, { file, by: config.name }, { ephemeral: true });
+      const result: AuditResult = { id: task.id, worker: config.name, audit, grade };
+      // The context derives ids from the task's id and the body. The event names no worker, so that a second one stores it once.
+      const [event] = await Promise.all([context.publish(TOPICS.audited, { file }), context.enqueue(RESULTS, result)]);
       await report({ kind: 'audited', id: task.id, attempt: task.attempt, event: event.id });
     },
     options,
