@@ -10,7 +10,8 @@ const body = Buffer.from('x');
 
 /** Starts a bridge and waits until it has said so. */
 async function start(sh: Shell, ...args: string[]): Promise<Started> {
-  const started = sh.start({ args: ['bridge', ...args] });
+  // It waits for the leases of one that was killed.
+  const started = sh.start({ args: ['bridge', ...args], timeoutMs: LONG });
   await started.said('a bridge from');
   return started;
 }
@@ -51,7 +52,7 @@ test('a bridge that is killed, and a server that restarts: nothing is lost, doub
   await redis.start();
   await expect.poll(arrived, { timeout: 20_000 }).toBe(total);
   await expect
-    .poll(async () => (await two.admin.topics()).find(({ name }) => name === 'news.a')?.events, { timeout: 20_000 })
+    .poll(async () => (await two.admin.topics()).find(({ name }) => name === 'news.a')?.events, { timeout: 40_000 })
     .toBe(total);
   second.child.kill('SIGTERM');
   expect((await second.ended).code).toBe(143);

@@ -13,6 +13,8 @@ export interface Use {
   readonly input?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
+  /** When it is killed. Default 15,000. */
+  readonly timeoutMs?: number;
 }
 
 /** The result of a run. */
@@ -79,7 +81,7 @@ const CLEAN = Object.fromEntries(
     .map((name) => [name, undefined]),
 );
 
-function launch({ args, input, env, cwd }: Use): Started {
+function launch({ args, input, env, cwd, timeoutMs = TIMEOUT_MS }: Use): Started {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd,
     env: { ...process.env, ...CLEAN, ...env },
@@ -101,9 +103,9 @@ function launch({ args, input, env, cwd }: Use): Started {
   child.stdin?.on('error', () => undefined);
   if (input !== undefined) child.stdin?.end(input);
   const timer = setTimeout(() => {
-    stderr += `\n(killed after ${TIMEOUT_MS} ms)`;
+    stderr += `\n(killed after ${timeoutMs} ms)`;
     child.kill('SIGKILL');
-  }, TIMEOUT_MS);
+  }, timeoutMs);
   child.on('close', (code, signal) => {
     clearTimeout(timer);
     running.delete(child);
