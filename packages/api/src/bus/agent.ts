@@ -211,8 +211,8 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
     const { register, presence, maxConcurrent } = this.#settings;
     if (register) {
       const declare = (): Promise<void> => this.#shared.registry.register(this.name, this.#settings);
-      await declare();
       this.#forget.push(this.#runtime.declarations.add(`inbox ${this.name}`, declare));
+      await declare();
     }
     if (presence) {
       await this.#responder.serve(this.#shared.calls, maxConcurrent);

@@ -24,6 +24,8 @@ export class Declarations {
   readonly #transport: string;
   readonly #all = new Map<Declare, string>();
   #isClosed = false;
+  #resets = 0;
+  #last: StoreReset | undefined;
 
   constructor(transport: Transport, report: Report) {
     this.#report = report;
@@ -31,9 +33,18 @@ export class Declarations {
     transport.onReset((reset) => this.#onReset(reset));
   }
 
-  /** Calls `declare` after each reset. Returns a function that ends this. `where` names it in error reports. */
-  add(where: string, declare: Declare): () => void {
+  /** How often the store was reset. */
+  get resets(): number {
+    return this.#resets;
+  }
+
+  /**
+   * Calls `declare` after each reset. Returns a function that ends this. `where` names it in error reports.
+   * `since`: the resets before the first declaration. One that came during it may have undone it, so it is declared again.
+   */
+  add(where: string, declare: Declare, since: number = this.#resets): () => void {
     this.#all.set(declare, where);
+    if (this.#resets > since && this.#last !== undefined) void this.#redeclare(declare, this.#last);
     return () => void this.#all.delete(declare);
   }
 
@@ -45,6 +56,8 @@ export class Declarations {
 
   #onReset(reset: StoreReset): void {
     if (this.#isClosed) return;
+    this.#resets += 1;
+    this.#last = reset;
     const what = LOSSES[reset.cause];
     const detail = reset.detail === undefined ? '' : `: ${reset.detail}`;
     const hint =

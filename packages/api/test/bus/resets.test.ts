@@ -1,5 +1,5 @@
 // A bus over a store that loses its data: what the bus owns is declared again, and the loss is reported once.
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Lab } from '../lab.ts';
 
 describe('a bus over a store that was cleared', () => {
@@ -24,6 +24,22 @@ describe('a bus over a store that was cleared', () => {
     const losses = lab.errors.filter(({ code }) => code === 'DATA_LOSS');
     expect(losses).toHaveLength(2);
     expect(losses[0]).toMatchObject({ message: 'the store was replaced or cleared', transport: 'memory' });
+  });
+
+  it('declares again what was declared while the store was cleared', async () => {
+    await using lab = await Lab.open('memory');
+    const [clearing, bus] = [await lab.bus(), await lab.bus()];
+    const events: unknown[] = [];
+    const { queues } = bus.transport;
+    // The reset comes after the binding and before the subscription is there.
+    const configure = vi.spyOn(queues, 'configure').mockImplementationOnce(async () => {
+      await clearing.transport.admin.clear();
+    });
+    await bus.subscribe('news.*', ({ body }) => void events.push(body), { durableName: 'reader', leaseMs: 5_000 });
+    expect(configure).toHaveBeenCalled();
+    await expect.poll(() => clearing.transport.admin.bindings()).toEqual([{ queue: '$sub.reader', pattern: 'news.*' }]);
+    await clearing.publish('news.today', 'one');
+    await expect.poll(() => events).toEqual(['one']);
   });
 
   it('declares nothing again for what was closed', async () => {

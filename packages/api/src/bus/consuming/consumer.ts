@@ -33,6 +33,8 @@ export interface ConsumerPlan {
   readonly ackFirst?: boolean;
   /** Creates what the queue needs after the store was replaced or rolled back. */
   readonly declare?: Declare | undefined;
+  /** The resets of the store before its queue was created. Default: those until now. */
+  readonly resetsBefore?: number | undefined;
   /** Handles one delivery. If it resolves, the message is acked. If it rejects, the message is retried by `retry`, or rejected for a RejectError. */
   readonly handle: (delivery: Delivery, lease: DeliveryLease) => Promise<unknown>;
   /** Runs with the value of `handle` before the ack, if the lease is still held. A rejection counts as a failed attempt. */
@@ -74,7 +76,8 @@ export class Consumer implements BusPart {
     this.#concurrency = plan.concurrency;
     this.#maxAttempts = plan.maxAttempts;
     this.#forget.push(runtime.shutdown.add('consumers', this));
-    if (plan.declare !== undefined) this.#forget.push(runtime.declarations.add(plan.where, plan.declare));
+    if (plan.declare !== undefined)
+      this.#forget.push(runtime.declarations.add(plan.where, plan.declare, plan.resetsBefore));
     this.#loop = this.#run();
   }
 
@@ -279,7 +282,11 @@ export async function startConsumer(
   runtime: BusRuntime,
   queue: string,
   { concurrency = 1, leaseMs, maxAttempts, retry, consumer = runtime.instance, timeoutMs, signal }: ConsumeOptions,
-  { declare, ...plan }: Pick<ConsumerPlan, 'where' | 'handle' | 'onDone' | 'onFailed' | 'declare'>,
+  {
+    declare,
+    resetsBefore = runtime.declarations.resets,
+    ...plan
+  }: Pick<ConsumerPlan, 'where' | 'handle' | 'onDone' | 'onFailed' | 'declare' | 'resetsBefore'>,
 ): Promise<Consumer> {
   const settings: QueueSettings = {
     ...(leaseMs !== undefined && { leaseMs }),
@@ -298,6 +305,7 @@ export async function startConsumer(
     consumer,
     retry: checkRetry(retry),
     maxAttempts: attempts,
+    resetsBefore,
     declare: async (reset) => {
       await declare?.(reset);
       await configure();

@@ -107,10 +107,12 @@ async function subscribeDurable(
 ): Promise<Subscription> {
   const { from = 'new', durableName: name, ...consume } = options;
   const queue = durableQueue(name);
+  const resetsBefore = runtime.declarations.resets;
   await runtime.transport.topics.bind(queue, topic, { from, ...toBounds(options) });
   const plan = { operations, what: `the event of ${topic}`, scope: queue, schema, handler };
   const consumer = await startConsumer(runtime, queue, consume, {
     where: `subscription ${name}`,
+    resetsBefore,
     // All events of a new store came after those that the subscription had.
     declare: ({ cause }) =>
       runtime.transport.topics.bind(queue, topic, { from: cause === 'replaced' ? 'start' : 'new' }),

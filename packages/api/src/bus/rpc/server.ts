@@ -65,6 +65,7 @@ export class RpcServer {
   /** Serves an address. When this resolves, its queue exists and requesters can see it. */
   async serve(address: string, { max = MAX_SERVED }: ServeOptions, handler: CallHandler): Promise<Service> {
     const declare = (): Promise<void> => this.#runtime.transport.queues.configure(address, CALL_QUEUE);
+    const resetsBefore = this.#runtime.declarations.resets;
     await declare();
     const record: { -readonly [K in keyof ServerRecord]: ServerRecord[K] } = { inbox: this.#inbox.queue };
     const consumer = new Consumer(this.#runtime, {
@@ -75,6 +76,7 @@ export class RpcServer {
       maxAttempts: 1,
       where: `calls ${address}`,
       declare,
+      resetsBefore,
       ackFirst: true,
       handle: (delivery) => this.#respond(delivery, handler),
     });
