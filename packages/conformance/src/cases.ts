@@ -48,6 +48,7 @@ export { cases as responses } from './cases/responses.ts';
 export { cases as retention } from './cases/retention.ts';
 export { cases as security } from './cases/security.ts';
 export { cases as serverFaults } from './cases/server-faults.ts';
+export { cases as settlementEntries } from './cases/settlement-entries.ts';
 export { cases as stateTransfer } from './cases/state-transfer.ts';
 export { cases as storeLoss } from './cases/store-loss.ts';
 export { cases as subscribers } from './cases/subscribers.ts';

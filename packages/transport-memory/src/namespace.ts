@@ -56,6 +56,7 @@ export class Namespace {
       },
       next: () => ++this.#counter,
       expire: (queue) => this.deleteQueue(queue.name),
+      putEntry: ({ key, value, ttlMs }) => this.kv.put(key, value, { ttlMs, ifRevision: undefined }),
     };
   }
 

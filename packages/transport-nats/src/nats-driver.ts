@@ -83,17 +83,17 @@ export class NatsDriver implements Driver {
     const records = new QueueRecords(requests, names, clock);
     const base = { requests, names, clock, gate, records, used: new Set<string>(), expiring: new Set<string>() };
     const puller = new Puller(connection, names.queues, 'return');
+    const store = new KvStore(base, new Puller(connection, names.kv));
     const shared: QueueContext = {
-      ...{ ...base, puller, ledgers: new Ledgers(requests, names), held: new HeldDeliveries() },
+      ...{ ...base, puller, kv: store, ledgers: new Ledgers(requests, names), held: new HeldDeliveries() },
       consumers: new Consumers(base, settings.consumerReplicas, permissions),
     };
     const notices = new Notices(requests, names, records);
     const bindings = new Bindings(shared);
     const views = new QueueViews(shared, bindings);
     const sender = new Sender(shared, bindings, (queue) => views.lengthOf(queue));
-    const store = new KvStore(base, new Puller(connection, names.kv));
     const cursors = new Cursors(shared, headers);
-    const context = { ...shared, views, notices, bindings, cursors, kv: store, headers, permissions };
+    const context = { ...shared, views, notices, bindings, cursors, headers, permissions };
     const operations = new Operations(context);
     const { onError } = settings;
     this.#scheduler = new Scheduler(shared, views, operations, {

@@ -7,6 +7,7 @@ import { ServerClock } from '../src/connection/server-clock.ts';
 import { ServerRequests } from '../src/connection/server-requests.ts';
 import { streamInfo } from '../src/connection/streams.ts';
 import { parseNatsUrl } from '../src/index.ts';
+import { KvStore } from '../src/kv/kv-store.ts';
 import { Compactor } from '../src/maintenance/compactor.ts';
 import { Retirer } from '../src/maintenance/retirer.ts';
 import { toSettings } from '../src/options.ts';
@@ -35,6 +36,7 @@ export async function compactorOf(
   const shared = {
     ...{ ...base, ledgers: makeLedgers(requests, names), puller: new Puller(connection, names.queues) },
     ...{ consumers: new Consumers(base, undefined), held: new HeldDeliveries() },
+    kv: new KvStore(base, new Puller(connection, names.kv)),
   };
   const compactor = new Compactor(shared);
   return {

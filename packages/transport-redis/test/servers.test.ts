@@ -103,6 +103,28 @@ test('a server with full memory refuses sends with BACKPRESSURE and still delive
   expect(stored?.status).toBe('stored');
 });
 
+test('a server with full memory refuses settlements with entries, and settles those beside them', async () => {
+  await using server = await startRedis();
+  await using transport = await openRedis(parseRedisUrl(server.url));
+  const { queues, kv } = transport;
+  await queues.send('work', [{ body: new Uint8Array(1000) }, { body: new Uint8Array(1000) }]);
+  const [first, second] = await queues.receive('work', { max: 2, waitMs: 1000 });
+  await server.call('CONFIG', 'SET', 'maxmemory', '1');
+  const entry = { key: 'out', value: new Uint8Array(10) };
+  const [refused, settled] = await Promise.allSettled([
+    queues.settle([
+      { receipt: first?.receipt ?? '', action: 'ack', entry },
+      { receipt: 'foreign', action: 'ack' },
+    ]),
+    queues.settle([{ receipt: second?.receipt ?? '', action: 'ack' }]),
+  ]);
+  expect(refused).toMatchObject({ status: 'rejected', reason: { code: 'BACKPRESSURE', outcome: 'failed' } });
+  expect(settled).toMatchObject({ status: 'fulfilled', value: [{ status: 'done' }] });
+  await server.call('CONFIG', 'SET', 'maxmemory', '0');
+  const [again] = await queues.settle([{ receipt: first?.receipt ?? '', action: 'ack', entry }]);
+  expect([again?.status, (await kv.get('out'))?.value.byteLength]).toEqual(['done', 10]);
+});
+
 test('a replica is refused', async () => {
   await using server = await startRedis();
   await server.call('REPLICAOF', '127.0.0.1', '1');

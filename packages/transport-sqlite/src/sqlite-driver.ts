@@ -33,7 +33,7 @@ import { Scheduler } from './maintenance/scheduler.ts';
 import { QueueClaims } from './queues/claim.ts';
 import type { QueueRow } from './queues/queue-row.ts';
 import { refuseSend, SEND } from './queues/send.ts';
-import { SETTLE } from './queues/settle.ts';
+import { SETTLE, SETTLE_LARGE } from './queues/settle.ts';
 import { backfillStep } from './topics/backfill.ts';
 import { BindingCache, bind, unbind } from './topics/bindings.ts';
 import { EventCursors, findStart } from './topics/cursors.ts';
@@ -123,8 +123,11 @@ function openQueues({ batcher, coalescer }: Connection, claims: QueueClaims, wai
       ),
     claim: (queue, request, context) => claims.claim(queue, request, context),
     waiting,
-    settle: (items, context) =>
-      coalescer.run(SETTLE, { target: '', items, refuse: (tx) => tx.refuseClosed() }, context),
+    settle: (items, context) => {
+      const isLarge = items.some(({ entry }) => entry !== undefined && entry.value.byteLength > SMALL_BYTES);
+      const handler = isLarge ? SETTLE_LARGE : SETTLE;
+      return coalescer.run(handler, { target: '', items, refuse: (tx) => tx.refuseClosed() }, context);
+    },
     configure: (queue, settings, context) =>
       batcher.write(
         gated((tx) => configure(tx, queue, settings)),

@@ -89,6 +89,10 @@ export interface QueueDriver {
     create: boolean,
     context: CallContext,
   ): Promise<SendResult[]>;
+  /**
+   * An entry belongs to the same transaction as its settlement. A store without such transactions puts it after the settlement
+   * took effect, and says so in its documentation.
+   */
   settle(settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]>;
   configure(queue: string, settings: QueueSettings, context: CallContext): Promise<void>;
   /**

@@ -135,7 +135,11 @@ export interface Queues {
    * queue. An aborted receive has leased nothing when it rejects, or releases it at once.
    */
   receive(queue: string, options?: ReceiveOptions): Promise<Delivery[]>;
-  /** Settles deliveries. One result each, in order. A transport never repeats a settlement with an unknown outcome (rule RQ3). */
+  /**
+   * Settles deliveries. One result each, in order. A transport never repeats a settlement with an unknown outcome (rule RQ3).
+   * The entry of a settlement is put with it, without a condition, if and only if the settlement takes effect. If the store
+   * has no room for the entries, the call rejects with BACKPRESSURE and settles nothing.
+   */
   settle(settlements: readonly Settlement[], options?: CallOptions): Promise<SettleResult[]>;
   /** Creates `queue` if needed and sets the given settings. Other settings stay unchanged. */
   configure(queue: string, settings?: QueueSettings, options?: CallOptions): Promise<void>;
@@ -175,20 +179,29 @@ export interface ReceiveOptions {
 /** Settles one delivery. */
 export type Settlement =
   /** Handled: deletes the message. */
-  | { readonly receipt: string; readonly action: 'ack' }
-  /** Retries after `delayMs` (default 0, which keeps its place). After the last attempt it becomes a dead letter instead. */
+  | { readonly receipt: string; readonly action: 'ack'; readonly entry?: KvPut | undefined }
+  /**
+   * Retries after `delayMs` (default 0, which keeps its place). After the last attempt it becomes a dead letter instead; only
+   * then the entry is put.
+   */
   | {
       readonly receipt: string;
       readonly action: 'retry';
       readonly delayMs?: number | undefined;
       readonly reason?: string | undefined;
+      readonly entry?: KvPut | undefined;
     }
   /** Makes it a dead letter. {@link BrowsedMessage.dead} has `reason`, or `rejected` without one. */
-  | { readonly receipt: string; readonly action: 'reject'; readonly reason?: string | undefined }
+  | {
+      readonly receipt: string;
+      readonly action: 'reject';
+      readonly reason?: string | undefined;
+      readonly entry?: KvPut | undefined;
+    }
   /** Not started: returns it to the queue at once. The attempt does not count. */
-  | { readonly receipt: string; readonly action: 'release' }
+  | { readonly receipt: string; readonly action: 'release'; readonly entry?: undefined }
   /** Still running: renews the lease in full. */
-  | { readonly receipt: string; readonly action: 'extend' };
+  | { readonly receipt: string; readonly action: 'extend'; readonly entry?: undefined };
 
 /** The result of one settlement. */
 export interface SettleResult {
@@ -335,6 +348,15 @@ export interface PutOptions extends CallOptions {
   /** The entry expires after this time, 1 or more. Default: never. A put without a TTL removes an earlier one. */
   readonly ttlMs?: number | undefined;
   readonly ifRevision?: number | undefined;
+}
+
+/** The entry that a settlement puts, such as the outcome of a task. */
+export interface KvPut {
+  readonly key: string;
+  /** At most 64 KiB. */
+  readonly value: Uint8Array;
+  /** 1 or more. Default: it never expires. */
+  readonly ttlMs?: number | undefined;
 }
 
 /** A conflict is a result, not an error. It has the present entry; undefined if the key is absent. */

@@ -1,7 +1,8 @@
 /** The kv facet of a transport: checks arguments and runs watches. */
 
 import { MAX_BATCH } from '../contract/defaults.ts';
-import { BusbarError, invalid } from '../contract/errors.ts';
+import { invalid } from '../contract/errors.ts';
+import { checkKvValue, MAX_VALUE_BYTES, TTL_RANGE } from '../contract/kv-put.ts';
 import { checkKeyPrefix, checkKvKey } from '../contract/names.ts';
 import type { KeyValue, KvChange, KvTouch, PutOptions } from '../contract/transport.ts';
 import {
@@ -11,16 +12,12 @@ import {
   checkDuration,
   checkInteger,
   checkOptions,
-  kindOf,
-  MAX_DURATION_MS,
 } from '../contract/validation.ts';
 import { CursorPump } from './cursor-pump.ts';
 import { type TransportInternals, trackClosable } from './transport-internals.ts';
 
 const CALL_KEYS = ['timeoutMs', 'signal'];
-const MAX_VALUE_BYTES = 65_536;
 const MAX_PAGE = 1000;
-const TTL_RANGE = { min: 1, max: MAX_DURATION_MS };
 
 /** The kv facet of the transport. */
 export function openKv(internals: TransportInternals): KeyValue {
@@ -33,7 +30,8 @@ export function openKv(internals: TransportInternals): KeyValue {
     },
     async put(key, value, options) {
       checkKvKey(key);
-      const own = ownValue(value);
+      checkKvValue(value);
+      const own = new Uint8Array(value);
       const condition = checkPut(options);
       return inflight.write(options, (context) => driver.kv.put(key, own, condition, context));
     },
@@ -98,18 +96,4 @@ function checkTouches(touches: unknown): KvTouch[] {
     checkInteger(createRevision, 'createRevision', { min: 1, max: Number.MAX_SAFE_INTEGER });
     return createRevision === undefined ? { key, ttlMs } : { key, ttlMs, createRevision };
   });
-}
-
-function ownValue(value: unknown): Uint8Array {
-  if (!(value instanceof Uint8Array)) {
-    throw invalid(`a value must be a Uint8Array, not ${kindOf(value)}`, 'Encode it first.');
-  }
-  if (value.byteLength <= MAX_VALUE_BYTES) return new Uint8Array(value);
-  throw new BusbarError(
-    'PAYLOAD_TOO_LARGE',
-    `the value has ${value.byteLength} bytes, the limit is ${MAX_VALUE_BYTES}`,
-    {
-      hint: 'Store large data in a message or a file, and its place here.',
-    },
-  );
 }

@@ -3,6 +3,7 @@
 import { MAX_BATCH } from '../contract/defaults.ts';
 import type { ReceiveRequest } from '../contract/driver.ts';
 import { invalid } from '../contract/errors.ts';
+import { checkKvPut } from '../contract/kv-put.ts';
 import type { Delivery } from '../contract/message.ts';
 import { checkQueueName } from '../contract/names.ts';
 import type { QueueSettings, Queues, ReceiveOptions, SendOptions, Settlement } from '../contract/transport.ts';
@@ -25,6 +26,7 @@ import { declaredQueues } from './validate-capabilities.ts';
 
 const CALL_KEYS = ['timeoutMs', 'signal'];
 const ACTIONS = ['ack', 'retry', 'reject', 'release', 'extend'];
+const ENTRY_ACTIONS = ['ack', 'retry', 'reject'];
 const MAX_REASON = 4096;
 /** How long a receive may take beyond `waitMs`, while the server is away or the store is locked: if it waits, if it does not. */
 const ANSWER_MS = 30_000;
@@ -58,7 +60,7 @@ export function openQueues(internals: TransportInternals): Queues {
     async settle(settlements, options) {
       checkOptions(options, CALL_KEYS, 'settle options');
       checkSettlements(settlements);
-      const own = settlements.map((settlement) => ({ ...settlement }));
+      const own = settlements.map(ownSettlement);
       const results = await inflight.finish(options, (context) => driver.queues.settle(own, context));
       leases.settled(own, results);
       return results;
@@ -167,13 +169,27 @@ function checkSettlements(settlements: readonly Settlement[]): void {
 }
 
 function checkSettlement(settlement: Settlement): void {
-  checkOptions(settlement, ['receipt', 'action', 'delayMs', 'reason'], 'settlement');
+  checkOptions(settlement, ['receipt', 'action', 'delayMs', 'reason', 'entry'], 'settlement');
   if (settlement?.action === undefined)
     throw invalid('a settlement needs an action', `Use one of ${ACTIONS.join(', ')}.`);
   checkOneOf(settlement.action, 'action', ACTIONS);
   checkReceipt(settlement.receipt);
   if ('delayMs' in settlement) checkDuration(settlement.delayMs, 'delayMs', { min: 0, max: MAX_DURATION_MS });
   if ('reason' in settlement && settlement.reason !== undefined) checkReason(settlement.reason);
+  if (settlement.entry !== undefined) checkEntry(settlement);
+}
+
+function checkEntry({ action, entry }: Settlement): void {
+  if (!ENTRY_ACTIONS.includes(action)) {
+    throw invalid(`${action} takes no entry`, `An entry goes with ${ENTRY_ACTIONS.join(', ')}.`);
+  }
+  checkKvPut(entry);
+}
+
+function ownSettlement(settlement: Settlement): Settlement {
+  if (settlement.entry === undefined) return { ...settlement };
+  const { key, value, ttlMs } = settlement.entry;
+  return { ...settlement, entry: { key, value: new Uint8Array(value), ttlMs } };
 }
 
 function checkReceipt(receipt: unknown): void {

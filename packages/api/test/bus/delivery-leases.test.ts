@@ -1,5 +1,5 @@
 // Leases while handlers run: renewed in time, lost with a signal, never settled twice.
-import { openBus } from '@busbar/api';
+import { BusbarError, openBus } from '@busbar/api';
 import type { Delivery, Settlement, SettleResult } from '@busbar/api/transport';
 import { openMemory } from '@busbar/transport-memory';
 import { describe, expect, it } from 'vitest';
@@ -162,6 +162,31 @@ describe('leases', () => {
     const lease = leases.hold({ ...delivery('a', 50), leaseEndsAt: 0 });
     await expect(leases.ensure(lease)).rejects.toMatchObject({ code: 'LEASE_LOST' });
     expect([lease.isLost, renewals >= 3]).toEqual([true, true]);
+    leases.close();
+  });
+
+  it('end without their entries when the store is too full for them, and not again when the outcome is unknown', async () => {
+    const reports: BusbarError[] = [];
+    let outcome: 'failed' | 'unknown' = 'failed';
+    const calls: (readonly Settlement[])[] = [];
+    const queues = {
+      settle: async (settlements: readonly Settlement[]) => {
+        calls.push(settlements);
+        if (settlements.some(({ entry }) => entry !== undefined)) {
+          throw new BusbarError('BACKPRESSURE', 'full', { outcome });
+        }
+        return settlements.map(({ receipt }) => ({ receipt, status: 'done' }));
+      },
+    };
+    const leases = new DeliveryLeases(queues as never, (error) => reports.push(error));
+    const entry = { key: 'key', value: Uint8Array.of(1) };
+    const settle = (receipt: string) =>
+      leases.settle(leases.hold(delivery(receipt, 10_000)), { receipt, action: 'ack', entry });
+    expect(await settle('a')).toBe('done');
+    expect(calls.map(([one]) => one?.entry)).toEqual([entry, undefined]);
+    outcome = 'unknown';
+    expect(await settle('b')).toBe('unknown');
+    expect([calls.length, ...reports.map(({ code }) => code)]).toEqual([3, 'BACKPRESSURE', 'BACKPRESSURE']);
     leases.close();
   });
 

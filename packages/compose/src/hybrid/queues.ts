@@ -12,6 +12,7 @@ import {
 } from '@busbar/api/transport';
 import { boundsOf, own, ownError, ownResult, toInput } from '../inner/calls.ts';
 import type { Routes, SideName } from './routes.ts';
+import { settleFast } from './settle-fast.ts';
 import type { SharedReceives } from './shared-receives.ts';
 import { type HybridSide, tag, untag } from './side.ts';
 import type { Sides } from './sides.ts';
@@ -164,7 +165,11 @@ async function settle(sides: Sides, settlements: readonly Settlement[], context:
   const settleShare = async ([name, share]: [SideName, typeof shares extends Map<SideName, infer S> ? S : never]) => {
     try {
       const inner = share.map(({ settlement }) => settlement);
-      const settled = await own(sides.of(name).transport.queues.settle(inner, boundsOf(context)));
+      const settled = await own(
+        name === 'fast'
+          ? settleFast(sides, inner, boundsOf(context))
+          : sides.durable.transport.queues.settle(inner, boundsOf(context)),
+      );
       for (const [at, result] of settled.entries()) {
         const index = share[at]?.index ?? 0;
         results[index] = { ...result, receipt: settlements[index]?.receipt ?? '' };

@@ -304,6 +304,9 @@ function writesOf(
   ];
   for (const action of ['ack', 'retry', 'reject', 'release', 'extend'] as const)
     writes.push([`queues.settle with ${action}`, settleAll(action)]);
+  const entry = { key: 'new', value: body };
+  const settleWithEntries = () => queues.settle(held.map(({ receipt }) => ({ receipt, action: 'ack', entry })));
+  writes.push(['queues.settle with entries', settleWithEntries]);
   if (!capabilities.features.cancel) return writes;
   return [
     ...writes,

@@ -61,6 +61,17 @@ const NO_SETTLEMENTS: readonly unknown[] = [
   ],
   ...[4_097, 5_000].map((length) => [{ receipt: 'r', action: 'reject', reason: 'x'.repeat(length) }]),
   ...['\ud800', 5, null].map((reason) => [{ receipt: 'r', action: 'retry', reason }]),
+  ...['release', 'extend'].map((action) => [{ receipt: 'r', action, entry: { key, value: body } }]),
+];
+const NO_ENTRIES: readonly unknown[] = [
+  ...[null, 'text', 5, [], {}, { key }, { value: body }, { key: '', value: body }, { key: 'a\0', value: body }],
+  ...[
+    { key, value: 'text' },
+    { key, value: [1] },
+    { key, value: body, ttlMs: 0 },
+    { key, value: body, ttlMs: null },
+  ],
+  { key, value: body, ifRevision: 0 },
 ];
 const NO_IDS: readonly unknown[] = ['id', {}, [''], [null], [5], Array(1_001).fill('id')];
 
@@ -82,6 +93,9 @@ const OF_CALLS: readonly BadInput[] = [
   ...tried('`from` of a binding', NO_FROMS, ({ topics }, from) => topics.bind(queue, topic, { from })),
   ...tried('a receipt', NO_RECEIPTS, ({ queues }, receipt) => queues.settle([{ receipt, action: 'ack' }])),
   ...tried('settlements', NO_SETTLEMENTS, ({ queues }, settlements) => queues.settle(settlements)),
+  ...tried('an entry of a settlement', NO_ENTRIES, ({ queues }, entry) =>
+    queues.settle([{ receipt: 'r', action: 'ack', entry }]),
+  ),
   ...tried('a value', [undefined, null, 'text', 5, [1], new ArrayBuffer(1)], ({ kv }, value) => kv.put(key, value)),
   ...tried('touches', [undefined, null, {}, [null], [{}], [{ key }]], ({ kv }, touches) => kv.touch(touches)),
   ...tried('`after` of a list', ['', 5, 'a\0'], ({ kv }, after) => kv.list('', { after })),

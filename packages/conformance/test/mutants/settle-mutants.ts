@@ -128,6 +128,36 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
+    name: 'forgets the entry of an ack',
+    killedBy: 'A29',
+    mutate: (transport) =>
+      onEntry(transport, async (settlement) => (settlement.action === 'ack' ? undefined : settlement.entry)),
+  },
+  {
+    name: 'puts the entry before the settlement',
+    killedBy: 'A30',
+    mutate: (transport) =>
+      onEntry(transport, async ({ entry }) => {
+        if (entry !== undefined) await transport.kv.put(entry.key, entry.value, { ttlMs: entry.ttlMs });
+        return entry;
+      }),
+  },
+  {
+    name: 'puts the entry of each retry',
+    killedBy: 'A31',
+    mutate: (transport) =>
+      onEntry(transport, async ({ action, entry }) => {
+        if (entry !== undefined && action === 'retry') await transport.kv.put(entry.key, entry.value);
+        return entry;
+      }),
+  },
+  {
+    name: 'settles although an entry is too large',
+    killedBy: 'A32',
+    mutate: (transport) =>
+      onEntry(transport, async ({ entry }) => (entry && entry.value.byteLength > 65_536 ? undefined : entry)),
+  },
+  {
     name: 'delivers more than requested',
     killedBy: 'B1',
     mutate: (transport) =>
@@ -153,6 +183,19 @@ export const mutants: readonly Mutant[] = [
       }),
   },
 ];
+
+/** Settles with the entries that `change` returns. */
+function onEntry(transport: Transport, change: (settlement: Settlement) => Promise<Settlement['entry']>): Transport {
+  return replace(transport, {
+    queues: {
+      async settle(settlements, options) {
+        const changed: Settlement[] = [];
+        for (const each of settlements) changed.push({ ...each, entry: await change(each) } as Settlement);
+        return transport.queues.settle(changed, options);
+      },
+    },
+  });
+}
 
 /** Replies to some settlements itself. */
 function onSettle(transport: Transport, answer: (settlement: Settlement) => SettleResult | undefined): Transport {

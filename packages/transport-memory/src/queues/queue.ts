@@ -1,7 +1,15 @@
 /** One queue: messages that are ready, delayed, leased or dead. */
 
 import { Deadline, type DeadlineQueue, Heap, type PreparedMessage, queueFrozen, queueFull } from '@busbar/api/driver';
-import type { Delivery, QueueInfo, QueueSettings, SendResult, Settlement, SettleResult } from '@busbar/api/transport';
+import type {
+  Delivery,
+  KvPut,
+  QueueInfo,
+  QueueSettings,
+  SendResult,
+  Settlement,
+  SettleResult,
+} from '@busbar/api/transport';
 import { DedupeWindow } from './dedupe.ts';
 import { OrderingKeys } from './ordering-keys.ts';
 import { StoredMessage } from './stored-message.ts';
@@ -18,6 +26,8 @@ export interface QueueContext {
   next(): number;
   /** The queue has been idle for `expireIdleMs`. */
   expire(queue: Queue): void;
+  /** Puts the entry of a settlement. */
+  putEntry(entry: KvPut): void;
 }
 
 export class Queue {
@@ -229,6 +239,7 @@ export class Queue {
       case 'ack':
         this.totals.done += 1;
         this.#detach(item);
+        this.#putEntry(settlement);
         break;
       case 'release':
         item.attempts -= 1;
@@ -236,13 +247,22 @@ export class Queue {
         break;
       case 'retry':
         item.record('retry', settlement.reason);
-        if (this.#isLastAttempt(item)) this.#bury(item, settlement.reason ?? 'attempts used up');
-        else this.#requeue(item, settlement.delayMs ?? 0);
+        if (!this.#isLastAttempt(item)) {
+          this.#requeue(item, settlement.delayMs ?? 0);
+          break;
+        }
+        this.#bury(item, settlement.reason ?? 'attempts used up');
+        this.#putEntry(settlement);
         break;
       case 'reject':
         item.record('reject', settlement.reason);
         this.#bury(item, settlement.reason ?? 'rejected');
+        this.#putEntry(settlement);
     }
+  }
+
+  #putEntry({ entry }: Settlement): void {
+    if (entry !== undefined) this.#context.putEntry(entry);
   }
 
   /** A lease has ended without an ack: the message is ready or delayed again. */

@@ -1,6 +1,7 @@
 /** The parts that the operator's commands read and change: those of queues and topics, and more. */
 
 import { checkGate, isClosed } from '@busbar/api/driver';
+import type { GateView } from '../connection/gate-view.ts';
 import type { Permissions } from '../connection/permissions.ts';
 import { ServerRequests } from '../connection/server-requests.ts';
 import type { StoreGate } from '../connection/store-gate.ts';
@@ -9,7 +10,7 @@ import { KvStore } from '../kv/kv-store.ts';
 import { Consumers } from '../queues/consumers.ts';
 import { Ledgers } from '../queues/ledger.ts';
 import type { Notices } from '../queues/notices.ts';
-import type { GateView, QueueContext } from '../queues/queue-context.ts';
+import type { QueueContext } from '../queues/queue-context.ts';
 import { QueueRecords } from '../queues/queue-record.ts';
 import { Bindings } from '../topics/bindings.ts';
 import type { Cursors } from '../topics/cursors.ts';
@@ -20,7 +21,6 @@ export interface AdminContext extends QueueContext {
   readonly notices: Notices;
   readonly bindings: Bindings;
   readonly cursors: Cursors;
-  readonly kv: KvStore;
   readonly headers: StoreHeaders;
   readonly permissions: Permissions;
 }

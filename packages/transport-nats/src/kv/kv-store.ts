@@ -1,7 +1,8 @@
 /** Reads and writes of kv: a value and a touch for each key, every write guarded by the last of both. */
 
-import { compareUtf8, type KvEntry } from '@busbar/api/transport';
+import { compareUtf8, type KvEntry, type KvPut } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
+import type { GateView } from '../connection/gate-view.ts';
 import type { Names } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import { raiseRevisions, readRevisions } from '../connection/revisions.ts';
@@ -13,7 +14,6 @@ import {
   type ServerRequests,
   sequenceOf,
 } from '../connection/server-requests.ts';
-import type { GateView } from '../queues/queue-context.ts';
 import { readDelivery } from '../queues/stored-message.ts';
 import { fromPath, toFilter, toPath } from './key.ts';
 
@@ -131,6 +131,17 @@ export class KvStore {
     if (ack === undefined) return undefined;
     const revision = head.revision ?? ack.seq + offset;
     return { revision, createRevision: head.createRevision ?? revision };
+  }
+
+  /** Puts an entry without a condition. A new key needs no read. */
+  async replace({ key, value, ttlMs }: KvPut): Promise<void> {
+    let known: StoredValue | undefined;
+    for (;;) {
+      const createRevision = known !== undefined && this.isAlive(known) ? known.createRevision : undefined;
+      const expiresAt = ttlMs === undefined ? undefined : Math.ceil(this.clock.store.late + ttlMs);
+      if ((await this.write(key, value, { createRevision, expiresAt, ttlMs }, known)) !== undefined) return;
+      known = await this.read(key);
+    }
   }
 
   /** Renews a time to live; false where another write was first. */

@@ -1,20 +1,15 @@
 /** Shared parts of queues and topics. */
 
+import type { GateView } from '../connection/gate-view.ts';
 import type { Names } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
 import type { ServerRequests } from '../connection/server-requests.ts';
+import type { KvStore } from '../kv/kv-store.ts';
 import type { Consumers } from './consumers.ts';
 import type { HeldDeliveries } from './held-deliveries.ts';
 import type { Ledgers } from './ledger.ts';
 import type { QueueRecords } from './queue-record.ts';
-
-/** The gate as queues go by it. */
-export interface GateView {
-  readonly isClosed: boolean;
-  /** Reads the gate again: the clock of the namespace may have stood still. */
-  read(): Promise<unknown>;
-}
 
 export interface QueueContext {
   readonly requests: ServerRequests;
@@ -23,6 +18,8 @@ export interface QueueContext {
   readonly gate: GateView;
   /** Pulls from consumers of queues. */
   readonly puller: Puller;
+  /** Settlements put their entries into it. */
+  readonly kv: KvStore;
   readonly records: QueueRecords;
   readonly ledgers: Ledgers;
   readonly consumers: Consumers;

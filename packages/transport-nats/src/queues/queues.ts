@@ -4,13 +4,14 @@ import {
   type CallContext,
   Condition,
   type PreparedMessage,
+  putEntries,
   type QueueDriver,
   type ReceiveRequest,
 } from '@busbar/api/driver';
-import type { Delivery, QueueSettings, SendResult, Settlement, SettleResult } from '@busbar/api/transport';
+import type { Delivery, KvPut, QueueSettings, SendResult, Settlement, SettleResult } from '@busbar/api/transport';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import type { Puller, WaitingPull } from '../connection/puller.ts';
-import { pause } from '../connection/server-requests.ts';
+import { pause, toDriverError } from '../connection/server-requests.ts';
 import type { StoreGate } from '../connection/store-gate.ts';
 import { throwIfRefused } from '../errors.ts';
 import { type Bindings, track } from '../topics/bindings.ts';
@@ -70,13 +71,22 @@ export class Queues implements QueueDriver {
 
   async settle(settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]> {
     if (this.#gate.isClosed) await this.#gate.assertOpen(context);
-    const results = await this.#settler.settle(settlements, context);
+    const { results, entries } = await this.#settler.settle(settlements, context);
     const isNone = results.every(({ status }) => status === 'lease-lost');
     if (isNone && this.#gate.isClosed) await this.#gate.assertOpen(context);
     const isReturned = ({ action }: Settlement, index: number): boolean =>
       (action === 'retry' || action === 'release') && results[index]?.status === 'done';
     await this.#direct.returned(settlements.filter(isReturned).map(({ receipt }) => receipt));
+    if (entries.length > 0) await putEntries(entries, (entry) => this.#putEntry(entry));
     return results;
+  }
+
+  async #putEntry(entry: KvPut): Promise<void> {
+    try {
+      await this.#shared.kv.replace(entry);
+    } catch (error) {
+      throw toDriverError(error);
+    }
   }
 
   /** Forgets what it knows of mailboxes: the store has lost data. */

@@ -1,7 +1,7 @@
 /** Settles deliveries: the ledger records the outcome, the consumer on the server gets the ack body. */
 
 import { type CallContext, TickBatcher } from '@busbar/api/driver';
-import type { BusbarError, Settlement, SettleResult } from '@busbar/api/transport';
+import type { BusbarError, KvPut, Settlement, SettleResult } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
 import { toDriverError } from '../connection/server-requests.ts';
 import { historyOf, readAt, storeDeadLetter } from './dead-letters.ts';
@@ -27,6 +27,14 @@ interface SettlementPlan {
   readonly deadline?: number;
   /** The ack body returns the message to the queue. */
   readonly isReturn?: boolean;
+  /** It ends the message, so its entry is put. */
+  readonly isEnd?: boolean;
+}
+
+/** The results of a call, and the entries that are still to be put: JetStream has no transaction over two streams. */
+export interface Settled {
+  readonly results: SettleResult[];
+  readonly entries: readonly KvPut[];
 }
 
 const RECORD_BYTES = 200_000;
@@ -39,18 +47,18 @@ export function marginOf(leaseMs: number): number {
 /** Settles deliveries, those of one turn of a queue together. */
 export class Settler {
   readonly #shared: QueueContext;
-  readonly #batcher: TickBatcher<Item, SettleResult>;
+  readonly #batcher: TickBatcher<Item, SettlementPlan>;
 
   constructor(shared: QueueContext) {
     this.#shared = shared;
-    this.#batcher = new TickBatcher<Item, SettleResult>({
+    this.#batcher = new TickBatcher<Item, SettlementPlan>({
       run: (queue, items, deadline) => this.#run(queue, items, deadline),
       schedule: setImmediate,
       maxItems: MAX_ITEMS,
     });
   }
 
-  async settle(settlements: readonly Settlement[], { deadline }: CallContext): Promise<SettleResult[]> {
+  async settle(settlements: readonly Settlement[], { deadline }: CallContext): Promise<Settled> {
     const results: SettleResult[] = settlements.map(({ receipt }) => ({ receipt, status: 'lease-lost' }));
     const byQueue = new Map<string, { items: Item[]; indexes: number[] }>();
     for (const [index, settlement] of settlements.entries()) {
@@ -61,15 +69,23 @@ export class Settler {
       group.items.push({ settlement, receipt });
       group.indexes.push(index);
     }
+    const ended: boolean[] = [];
     const settled = [...byQueue].map(async ([queue, { items, indexes }]) => {
-      const done = await this.#batcher.call(queue, items, deadline);
-      for (const [at, result] of done.entries()) results[indexes[at] ?? -1] = result;
+      const plans = await this.#batcher.call(queue, items, deadline);
+      for (const [at, { result, isEnd = false }] of plans.entries()) {
+        const index = indexes[at] ?? -1;
+        results[index] = result;
+        ended[index] = isEnd;
+      }
     });
     await Promise.all(settled);
-    return results;
+    return {
+      results,
+      entries: settlements.flatMap(({ entry }, index) => (ended[index] === true ? (entry ?? []) : [])),
+    };
   }
 
-  async #run(queue: string, items: readonly Item[], deadline: number): Promise<SettleResult[]> {
+  async #run(queue: string, items: readonly Item[], deadline: number): Promise<SettlementPlan[]> {
     this.#shared.used.add(queue);
     const since = performance.now();
     const known = await this.#shared.records.fresh(queue, { deadline });
@@ -100,7 +116,7 @@ export class Settler {
       if (ledgerOutcome?.did !== 'extend') this.#shared.held.delete(result.receipt);
       else held.deadline = at + (result.leaseLeftMs ?? 0);
     }
-    return plans.map(({ result }) => result);
+    return plans;
   }
 
   /** Each delivery; undefined if its lease is lost. The ledger has those of other processes. */
@@ -121,7 +137,9 @@ export class Settler {
         const lease = ledger.entries.get(receipt.seq)?.lease;
         const leftMs = (lease?.end ?? 0) - this.#shared.clock.late;
         if (lease?.r !== receipt.r || leftMs <= 0) return undefined;
-        const found = held ?? (await this.#find(known, receipt));
+        const read = held ?? (await this.#find(known, receipt));
+        // A batch can have one receipt twice.
+        const found = this.#shared.held.get(settlement.receipt) ?? read;
         if (found === undefined) return undefined;
         found.deadline = performance.now() + leftMs - marginOf(leftMs);
         this.#shared.held.add(settlement.receipt, found);
@@ -163,17 +181,23 @@ export class Settler {
     const { deadline } = held;
     const done = { result: { receipt, status: 'done' as const }, consumer, ackSubject: subject, deadline };
     const isExpired = expiresAt <= clock.store.now;
-    if (action === 'ack') return { ...done, ledgerOutcome: { did: 'ack', lane, seq, r }, ackBody: '+ACK' };
+    if (action === 'ack') return { ...done, ledgerOutcome: { did: 'ack', lane, seq, r }, ackBody: '+ACK', isEnd: true };
     if (action === 'extend') return this.#extend(known, receipt, held, subject);
-    if (isExpired) return { ...done, ledgerOutcome: { did: 'expired', lane, seq, r }, ackBody: '+ACK' };
+    const isLast = held.attempt >= (held.maxAttempts ?? known.record.settings.maxAttempts);
+    const isEnd = action === 'reject' || (action === 'retry' && isLast);
+    if (isExpired) return { ...done, ledgerOutcome: { did: 'expired', lane, seq, r }, ackBody: '+ACK', isEnd };
     if (action === 'release')
       return { ...done, ledgerOutcome: { did: 'release', lane, seq, r }, ackBody: '-NAK', isReturn: true };
-    const isLast = held.attempt >= (held.maxAttempts ?? known.record.settings.maxAttempts);
     const { reason } = settlement;
-    if (action === 'reject' || isLast) {
+    if (isEnd) {
       const ledgerOutcome: LedgerOutcome = { did: 'dead', lane, seq, r, outcome: action, reason };
       const why = reason ?? (action === 'reject' ? 'rejected' : 'attempts used up');
-      return this.#bury(known, held, ledgerOutcome, why).then(() => ({ ...done, ledgerOutcome, ackBody: '+TERM' }));
+      return this.#bury(known, held, ledgerOutcome, why).then(() => ({
+        ...done,
+        ledgerOutcome,
+        ackBody: '+TERM',
+        isEnd,
+      }));
     }
     const delayMs = settlement.delayMs ?? 0;
     const dueAt = delayMs > 0 ? clock.late + delayMs : 0;

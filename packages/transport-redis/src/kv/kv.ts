@@ -15,7 +15,7 @@ export function openKv(client: ReconnectingClient, watches: KvWatches): KvDriver
       return reply === null ? undefined : toEntry(reply);
     },
     async put(key, value, { ttlMs, ifRevision }, { deadline }) {
-      const args = [key, toBuffer(value), ttlMs ?? '', ifRevision ?? ''];
+      const args = [key, toBuffer(value), ttlMs ?? 0, ifRevision ?? ''];
       // A conditional put changes the revision it requires, so it must not run twice.
       return toPutResult(await client.run(KV_PUT, args, { deadline, repeat: ifRevision === undefined }));
     },

@@ -9,8 +9,9 @@ import { BASE, Library, type Script } from './script.ts';
  * Changes are published on the channel `kv`.
  */
 export const KV: Library = new Library(`
+-- Returns whether a process watches.
 local function publishChange(kind, revision, created, expires, key, value)
-  call('SPUBLISH', ns .. 'kv', kind .. ' ' .. num(revision) .. ' ' .. num(created) .. ' ' ..
+  return 0 < call('SPUBLISH', ns .. 'kv', kind .. ' ' .. num(revision) .. ' ' .. num(created) .. ' ' ..
     num(expires > 0 and math.max(1, expires - now) or 0) .. ' ' .. #key .. '\\n' .. key .. value)
 end
 
@@ -39,6 +40,11 @@ local function findEntry(key)
   return tonumber(revision), tonumber(created), expires
 end
 
+-- The end of life after a time to live in ms (0: none).
+local function endOf(ttl)
+  return ttl > 0 and now + math.ceil(ttl * 1000) or 0
+end
+
 local function writeRecord(key, revision, created, expires)
   call('HSET', ns .. 'kv:records', key, num(revision) .. ' ' .. num(created) .. ' ' .. num(expires))
   if expires > 0 then
@@ -55,6 +61,62 @@ local function writeEntry(key, value, revision, created, expires)
   call('ZADD', ns .. 'kv:keys', 0, key)
   call('ZREM', ns .. 'kv:deleted', 'd' .. key, 'x' .. key)
   publishChange('p', revision, created, expires, key, value)
+end
+
+-- Puts new entries, given as parallel lists of keys, values and times to live in ms (0: none).
+local function insertEntries(keys, values, ttls)
+  local revision = nextNumber('revision', #keys)
+  local records, stored, members, ends, firstEnd = {}, {}, {}, {}, math.huge
+  local isWatched = true
+  for i, key in ipairs(keys) do
+    local expires = endOf(ttls[i])
+    push(records, key, num(revision) .. ' ' .. num(revision) .. ' ' .. num(expires))
+    push(stored, key, values[i])
+    push(members, 0, key)
+    if expires > 0 then
+      push(ends, expires, key)
+      firstEnd = math.min(firstEnd, expires)
+    end
+    -- Without a watch the other changes need no message either.
+    isWatched = isWatched and publishChange('p', revision, revision, expires, key, values[i])
+    revision = revision + 1
+  end
+  call('HSET', ns .. 'kv:records', unpack(records))
+  call('HSET', ns .. 'kv:values', unpack(stored))
+  call('ZADD', ns .. 'kv:keys', unpack(members))
+  if #ends > 0 then
+    call('ZADD', ns .. 'kv:expiry', unpack(ends))
+    schedule('\\nkv', firstEnd)
+  end
+  if call('EXISTS', ns .. 'kv:deleted') == 0 then return end
+  for _, key in ipairs(keys) do call('ZREM', ns .. 'kv:deleted', 'd' .. key, 'x' .. key) end
+end
+
+-- Puts an entry without a condition. Returns its revision and revision of creation.
+local function replaceEntry(key, value, ttl, created)
+  local revision = nextNumber('revision')
+  writeEntry(key, value, revision, created or revision, endOf(ttl))
+  return revision, created or revision
+end
+
+-- Puts entries without a condition, given like those of insertEntries.
+local function putEntries(keys, values, ttls)
+  if #keys == 0 then return end
+  local known = call('HMGET', ns .. 'kv:records', unpack(keys))
+  local newKeys, newValues, newTtls, others, isNew = {}, {}, {}, {}, {}
+  for i, key in ipairs(keys) do
+    if known[i] or isNew[key] then
+      others[#others + 1] = i
+    else
+      isNew[key] = true
+      newKeys[#newKeys + 1], newValues[#newValues + 1], newTtls[#newTtls + 1] = key, values[i], ttls[i]
+    end
+  end
+  if #newKeys > 0 then insertEntries(newKeys, newValues, newTtls) end
+  for _, i in ipairs(others) do
+    local _, created = findEntry(keys[i])
+    replaceEntry(keys[i], values[i], ttls[i], created)
+  end
 end
 
 -- nil if the store lost the value; then the entry is removed.
@@ -108,7 +170,7 @@ if not revision then return false end
 return entryReply(ARGV[1], revision, created, expires) or false
 `);
 
-/** ARGV: key, value, time to live in ms or '', required revision or ''. */
+/** ARGV: key, value, time to live in ms (0: none), required revision or ''. */
 export const KV_PUT: Script = KV.denyOom(`
 local key, value, ttl, required = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local revision, created, expires = findEntry(key)
@@ -116,9 +178,8 @@ if required and required ~= (revision or 0) then
   if not revision then return { 'conflict' } end
   return { 'conflict', entryReply(key, revision, created, expires) }
 end
-local newRevision = nextNumber('revision')
-writeEntry(key, value, newRevision, created or newRevision, ttl and now + math.ceil(ttl * 1000) or 0)
-return { 'stored', num(newRevision), num(created or newRevision) }
+revision, created = replaceEntry(key, value, ttl, created)
+return { 'stored', num(revision), num(created) }
 `);
 
 /** ARGV: key, time to live in ms, revision of creation or '', of each. Returns a letter each: touched, lost. */
@@ -130,7 +191,7 @@ for i = 1, #ARGV, 3 do
   if not revision or (ARGV[i + 2] ~= '' and created ~= tonumber(ARGV[i + 2])) then
     results[#results + 1] = 'l'
   else
-    writeRecord(ARGV[i], revision, created, now + math.ceil(ARGV[i + 1] * 1000))
+    writeRecord(ARGV[i], revision, created, endOf(tonumber(ARGV[i + 1])))
     results[#results + 1] = 't'
   end
 end

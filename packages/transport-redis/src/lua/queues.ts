@@ -1,5 +1,6 @@
 /** Scripts of the queue operations: send, claim, settle, configure. Their libraries are queue-record and queue-state. */
 
+import { KV } from './kv.ts';
 import { QUEUE } from './queue-state.ts';
 import type { Script } from './script.ts';
 
@@ -143,25 +144,24 @@ return out
   { changes: true },
 );
 
-/** ARGV: queue, then key, token, action, delay in ms, reason of each. Returns a letter each (done, lost), and the lease ms. */
-export const SETTLE: Script = QUEUE.allowOom(
-  `
+const SETTLE_ALL = `
 local name = ARGV[1]
 local queue = load(name)
-local n = (#ARGV - 1) / 5
+local n = (#ARGV - 1) / WIDTH
 local results = {}
 if not queue then
   for i = 1, n do results[i] = 'l' end
   return { table.concat(results), 0 }
 end
 local keys = {}
-for i = 1, n do keys[i] = ARGV[5 * i - 3] end
+for i = 1, n do keys[i] = ARGV[WIDTH * (i - 1) + 2] end
 local leases = call('HMGET', ns .. 'lease-info:' .. name, unpack(keys))
 local ends = call('ZMSCORE', ns .. 'leased:' .. name, unpack(keys))
 local settled, acked, isSettled = {}, {}, {}
 for i = 1, n do
-  local key, token, action = keys[i], ARGV[5 * i - 2], ARGV[5 * i - 1]
-  local delayMs, reason = tonumber(ARGV[5 * i]), ARGV[5 * i + 1]
+  local at = WIDTH * (i - 1) + 2
+  local key, token, action = keys[i], ARGV[at + 1], ARGV[at + 2]
+  local delayMs, reason = tonumber(ARGV[at + 3]), ARGV[at + 4]
   local lease = leases[i]
   local current, score, expires, _, consumer
   if lease and not isSettled[key] then current, score, expires, _, consumer = readLease(lease) end
@@ -179,6 +179,7 @@ for i = 1, n do
     if action == 'ack' then
       queue.done = queue.done + 1
       acked[#acked + 1] = key
+      keepEntry(at)
     else
       call('ZREM', ns .. 'leased:' .. name, key)
       if action == 'release' then
@@ -186,10 +187,12 @@ for i = 1, n do
       elseif action == 'reject' then
         recordAttempt(queue, key, 'reject', string.sub(reason, 2), consumer)
         bury(queue, key, expires, reason == '' and 'rejected' or string.sub(reason, 2))
+        keepEntry(at)
       else
         local attempts = recordAttempt(queue, key, 'retry', string.sub(reason, 2), consumer)
         if attempts >= maxAttempts(queue, key) then
           bury(queue, key, expires, reason == '' and 'attempts used up' or string.sub(reason, 2))
+          keepEntry(at)
         else
           requeue(queue, key, score, expires, delayMs)
         end
@@ -207,10 +210,31 @@ if #acked > 0 then
 end
 queue.usedAt = now
 saveAndWake(queue)
+putKept()
 return { table.concat(results), queue.leaseMs }
-`,
+`;
+
+/** ARGV: queue, then key, token, action, delay in ms, reason of each. Returns a letter each (done, lost), and the lease ms. */
+export const SETTLE: Script = QUEUE.allowOom(
+  `
+local WIDTH = 5
+local function keepEntry() end
+local function putKept() end
+${SETTLE_ALL}`,
   { changes: true },
 );
+
+/** Like SETTLE, with three more arguments of each: the key of its entry or '', the value, its time to live in ms (0: none). */
+export const SETTLE_WITH_ENTRIES: Script = QUEUE.with(KV).denyOom(`
+local WIDTH = 8
+local entryKeys, entryValues, entryTtls = {}, {}, {}
+local function keepEntry(at)
+  if ARGV[at + 5] == '' then return end
+  local n = #entryKeys + 1
+  entryKeys[n], entryValues[n], entryTtls[n] = ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
+end
+local function putKept() putEntries(entryKeys, entryValues, entryTtls) end
+${SETTLE_ALL}`);
 
 /** ARGV: queue, id of a claim whose reply was lost. Releases its leases, which are among the newest. */
 export const UNDO_CLAIM: Script = QUEUE.allowOom(

@@ -53,10 +53,10 @@ if gateText then
   now = (gate.stopped > 0 and gate.stopped or clock) - gate.stood
 end
 
--- The next number of a counter. It is at least the time, so it is above every number that the store gave and lost.
-local function nextNumber(counter)
+-- The first of n new numbers of a counter. It is at least the time, so it is above every number that the store gave and lost.
+local function nextNumber(counter, n)
   local number = math.max(tonumber(call('HGET', ns .. 'counters', counter) or 0) + 1, clock)
-  call('HSET', ns .. 'counters', counter, num(number))
+  call('HSET', ns .. 'counters', counter, num(number + (n or 1) - 1))
   return number
 end
 

@@ -1,32 +1,43 @@
 /** Settles deliveries. The settlements of one turn on one queue share a script, which never runs twice. */
 
 import { type CallContext, TickBatcher } from '@busbar/api/driver';
-import { BusbarError, type Settlement, type SettleResult } from '@busbar/api/transport';
+import { type BusbarError, isBusbarError, type Settlement, type SettleResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
-import { chunksOf, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
-import { SETTLE } from '../lua/queues.ts';
+import { chunksOf, MAX_BYTES, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
+import { SETTLE, SETTLE_WITH_ENTRIES } from '../lua/queues.ts';
 import { parseReceipt, type Receipt } from './receipt.ts';
+import { toBuffer } from './stored-message.ts';
 
 interface ParsedSettlement {
   readonly settlement: Settlement;
   readonly receipt: Receipt | undefined;
+  /** Its call has entries, which a full server refuses. */
+  readonly hasEntries: boolean;
 }
 
 interface SettleItem extends ParsedSettlement {
   readonly receipt: Receipt;
 }
 
+/** The result of one settlement, or the error of the server that was too full for its entry. */
+type Outcome = SettleResult | BusbarError;
+
 export class Settler {
   readonly #client: ReconnectingClient;
-  readonly #batcher: TickBatcher<SettleItem, SettleResult>;
+  readonly #batcher: TickBatcher<SettleItem, Outcome>;
 
   constructor(client: ReconnectingClient) {
     this.#client = client;
     this.#batcher = new TickBatcher({
-      run: (queue, items, deadline) => runChunks(chunksOf(items), (chunk) => this.#settleChunk(queue, chunk, deadline)),
+      run: (queue, items, deadline) => {
+        const chunks = chunksOf(items, MAX_ITEMS, bytesOf);
+        return runChunks(chunks, (chunk) => this.#settleChunk(queue, chunk, deadline));
+      },
       schedule: (flush) => client.atEndOfTurn(flush),
       maxItems: MAX_ITEMS,
+      maxSize: MAX_BYTES,
+      sizeOf: bytesOf,
     });
   }
 
@@ -35,38 +46,81 @@ export class Settler {
     settlements: readonly Settlement[],
     { deadline }: Pick<CallContext, 'deadline'>,
   ): Promise<SettleResult[]> {
-    const items = settlements.map((settlement) => ({ settlement, receipt: parseReceipt(settlement.receipt) }));
+    const hasEntries = settlements.some(({ entry }) => entry !== undefined);
+    const items = settlements.map((settlement) => ({
+      settlement,
+      receipt: parseReceipt(settlement.receipt),
+      hasEntries,
+    }));
     const queue = items[0]?.receipt?.queue;
     if (queue !== undefined && items.every(({ receipt }) => receipt?.queue === queue)) {
-      return (await this.#batcher.call(queue, items as SettleItem[], deadline)) as SettleResult[];
+      return toResults(await this.#batcher.call(queue, items as SettleItem[], deadline), settlements);
     }
-    return Promise.all(items.map((item) => this.#settleOne(item, deadline)));
+    return toResults(await Promise.all(items.map((item) => this.#settleOne(item, deadline))), settlements);
   }
 
-  async #settleOne({ settlement, receipt }: ParsedSettlement, deadline: number): Promise<SettleResult> {
+  async #settleOne(item: ParsedSettlement, deadline: number): Promise<Outcome> {
+    const { settlement, receipt } = item;
     if (receipt === undefined) return toResult(settlement, false, 0);
-    const [result] = await this.#batcher.call(receipt.queue, [{ settlement, receipt }], deadline);
-    return result as SettleResult;
+    const [outcome] = await this.#batcher.call(receipt.queue, [{ ...item, receipt }], deadline);
+    return outcome as Outcome;
+  }
+
+  /** A full server refuses calls with entries. The others of the chunk still settle: they free memory. */
+  async #settleChunk(queue: string, items: readonly SettleItem[], deadline: number): Promise<Outcome[]> {
+    const hasEntries = items.some((item) => item.hasEntries);
+    try {
+      return await this.#run(queue, items, { hasEntries, deadline });
+    } catch (error) {
+      if (!hasEntries || !isBusbarError(error) || error.code !== 'BACKPRESSURE') throw error;
+      const others = items.filter((item) => !item.hasEntries);
+      const results = others.length === 0 ? [] : await this.#run(queue, others, { hasEntries: false, deadline });
+      return items.map((item) => (item.hasEntries ? error : (results.shift() as SettleResult)));
+    }
   }
 
   /** A lost reply makes each result `unknown`. An error before any effect rejects. */
-  async #settleChunk(queue: string, items: readonly SettleItem[], deadline: number): Promise<SettleResult[]> {
+  async #run(
+    queue: string,
+    items: readonly SettleItem[],
+    { hasEntries, deadline }: { readonly hasEntries: boolean; readonly deadline: number },
+  ): Promise<SettleResult[]> {
     const args: Argument[] = [queue];
     for (const { settlement, receipt } of items) {
       args.push(receipt.key, receipt.token, settlement.action, delayOf(settlement), reasonOf(settlement));
+      if (hasEntries) args.push(...entryArguments(settlement));
     }
+    const script = hasEntries ? SETTLE_WITH_ENTRIES : SETTLE;
     try {
-      const [letters, leaseMs] = (await this.#client.run(SETTLE, args, { deadline, repeat: false })) as [
+      const [letters, leaseMs] = (await this.#client.run(script, args, { deadline, repeat: false })) as [
         Buffer,
         number,
       ];
       const text = letters.toString('latin1');
       return items.map(({ settlement }, index) => toResult(settlement, text[index] === 'd', leaseMs));
     } catch (error) {
-      if (!(error instanceof BusbarError) || error.outcome !== 'unknown') throw error;
+      if (!isBusbarError(error) || error.outcome !== 'unknown') throw error;
       return items.map(({ settlement: { receipt } }) => ({ receipt, status: 'unknown' }));
     }
   }
+}
+
+/** Throws the error of a full server, if nothing of the call took effect. A large call can be refused in part. */
+function toResults(outcomes: readonly Outcome[], settlements: readonly Settlement[]): SettleResult[] {
+  const error = outcomes.find((outcome) => isBusbarError(outcome));
+  if (error === undefined) return outcomes as SettleResult[];
+  if (outcomes.every((outcome) => isBusbarError(outcome) || outcome.status === 'lease-lost')) throw error;
+  return outcomes.map((outcome, index) =>
+    isBusbarError(outcome) ? { receipt: settlements[index]?.receipt ?? '', status: 'unknown' } : outcome,
+  );
+}
+
+function bytesOf({ settlement: { entry } }: SettleItem): number {
+  return entry === undefined ? 0 : entry.value.byteLength;
+}
+
+function entryArguments({ entry }: Settlement): Argument[] {
+  return entry === undefined ? ['', '', 0] : [entry.key, toBuffer(entry.value), entry.ttlMs ?? 0];
 }
 
 function toResult({ receipt, action }: Settlement, isDone: boolean, leaseMs: number): SettleResult {

@@ -102,7 +102,9 @@ async function settleBatch(
   settlements: readonly Settlement[],
   deadline: number,
 ): Promise<SettleResult[]> {
-  const spec = { op: 'queues.settle', header: { settlements }, deadline, whenLost: 'unknown' } as const;
+  const bodies = settlements.flatMap(({ entry }) => entry?.value ?? []);
+  const request = { settlements: bodies.length === 0 ? settlements : settlements.map(withoutValue) };
+  const spec = { op: 'queues.settle', header: request, bodies, deadline, whenLost: 'unknown' } as const;
   try {
     const { header } = await client.request(spec);
     const results = header['results'] as SettleResult[];
@@ -117,6 +119,13 @@ async function settleBatch(
   }
 }
 
+/** The settlement as the header has it. The value of its entry is a body. */
+function withoutValue({ entry, ...settlement }: Settlement): Header {
+  return entry === undefined ? settlement : { ...settlement, entry: { key: entry.key, ttlMs: entry.ttlMs } };
+}
+
 function sizeOfSettlement(settlement: Settlement): number {
-  return settlement.receipt.length + ('reason' in settlement ? sizeOfText(settlement.reason) : 0);
+  const { receipt, entry } = settlement;
+  const entryBytes = entry === undefined ? 0 : entry.value.byteLength + sizeOfText(entry.key);
+  return receipt.length + entryBytes + ('reason' in settlement ? sizeOfText(settlement.reason) : 0);
 }

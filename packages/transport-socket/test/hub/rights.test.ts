@@ -108,6 +108,22 @@ const CELLS: readonly Cell[] = [
   cell('queues.settle', 'refused', async () => ({
     settlements: [{ receipt: await receiptOf(boss, 'theirs'), action: 'ack' }],
   })),
+  cell(
+    'queues.settle',
+    'allowed',
+    async () => ({
+      settlements: [{ receipt: await receiptOf(bob, 'mine'), action: 'ack', entry: { key: '$task/jobs#1' } }],
+    }),
+    [json({})],
+  ),
+  cell(
+    'queues.settle',
+    'refused',
+    async () => ({
+      settlements: [{ receipt: await receiptOf(bob, 'mine'), action: 'ack', entry: { key: '$agent/@bob' } }],
+    }),
+    [json({})],
+  ),
   cell('queues.settle', 'refused', async () => {
     const forged = (await receiptOf(bob, 'mine')).split('~')[1];
     return { settlements: [{ receipt: `${await receiptOf(boss, 'theirs')}~${forged}`, action: 'ack' }] };

@@ -1,7 +1,7 @@
 /** The key-value store. A deleted or expired entry stays as a tombstone until watchers have seen it. */
 
 import type { PageQuery, PutCondition } from '@busbar/api/driver';
-import type { DeleteResult, KvEntry, KvTouch, PutResult, TouchResult } from '@busbar/api/transport';
+import type { DeleteResult, KvEntry, KvPut, KvTouch, PutResult, TouchResult } from '@busbar/api/transport';
 import { CLOSED_NAMESPACES } from '../connection/schema.ts';
 import { prefixEnd } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
@@ -34,6 +34,19 @@ export function putEntry(tx: Transaction, key: string, value: Uint8Array, condit
   tx.changedKeys.add(key);
   tx.rowCount += 1;
   return { status: 'stored', revision, createRevision };
+}
+
+/** Puts an entry without a condition, in one statement. */
+export function replaceEntry(tx: Transaction, { key, value, ttlMs }: KvPut): void {
+  const revision = tx.nextRevision();
+  tx.sql(
+    `INSERT INTO kv (ns, key, value, revision, create_revision, expires, change) VALUES (?,?,?,?,?,?,?)
+       ON CONFLICT (ns, key) DO UPDATE SET value=excluded.value, revision=excluded.revision,
+         create_revision=iif(${LIVE}, create_revision, excluded.create_revision),
+         expires=excluded.expires, change=excluded.change, tombstone=NULL, tombstone_at=NULL`,
+  ).run(tx.ns, key, toStored(value), revision, revision, toExpiry(tx.now, ttlMs), revision, tx.now);
+  tx.changedKeys.add(key);
+  tx.rowCount += 1;
 }
 
 export function touchEntries(tx: Transaction, touches: readonly KvTouch[]): TouchResult[] {

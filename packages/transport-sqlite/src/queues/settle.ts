@@ -3,6 +3,7 @@
 import type { Settlement, SettleResult } from '@busbar/api/transport';
 import type { BatchHandler } from '../connection/call-coalescer.ts';
 import type { Transaction } from '../connection/transaction.ts';
+import { replaceEntry } from '../kv/kv.ts';
 import { bury, endAttempt, loadAttemptState, maxAttemptsOf, requeue } from './attempts.ts';
 import { addLease, findLease, type LeaseRun, removeFromRun } from './lease-runs.ts';
 import { unblockNext } from './message-state.ts';
@@ -14,6 +15,8 @@ export const SETTLE: BatchHandler<Settlement, SettleResult> = {
   run: (tx, _target, settlements) => settleAll(tx, settlements),
   failItem: ({ receipt }) => ({ receipt, status: 'unknown' }),
 };
+/** Settlements with large entries: they need room on the disk. */
+export const SETTLE_LARGE: BatchHandler<Settlement, SettleResult> = { ...SETTLE, grows: true };
 
 function settleAll(tx: Transaction, settlements: readonly Settlement[]): SettleResult[] {
   const reader = new ReceiptReader();
@@ -21,6 +24,10 @@ function settleAll(tx: Transaction, settlements: readonly Settlement[]): SettleR
   let leases: ReceiptLease[] = [];
   const flushAcks = (): void => {
     if (leases.length > 0) ackRun(tx, leases, results);
+    for (let index = results.length - leases.length; index < results.length; index += 1) {
+      const entry = results[index]?.status === 'done' ? settlements[index]?.entry : undefined;
+      if (entry !== undefined) replaceEntry(tx, entry);
+    }
     leases = [];
   };
   for (const settlement of settlements) {
@@ -124,10 +131,11 @@ function endLease(
     requeue(tx, queue, message, message.at);
     return;
   }
-  const { action: outcome, reason } = settlement;
+  const { action: outcome, reason, entry } = settlement;
   const ended = endAttempt(tx, message, { outcome, reason, consumer });
   if (outcome === 'reject' || ended.attempts >= maxAttemptsOf(queue, ended)) {
     bury(tx, queue, seq, reason ?? (outcome === 'reject' ? 'rejected' : 'attempts used up'));
+    if (entry !== undefined) replaceEntry(tx, entry);
     return;
   }
   const { delayMs = 0 } = settlement;

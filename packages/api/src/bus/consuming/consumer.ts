@@ -2,7 +2,7 @@
 
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
-import type { CallOptions, QueueSettings, Settlement } from '../../contract/transport.ts';
+import type { CallOptions, KvPut, QueueSettings, Settlement } from '../../contract/transport.ts';
 import { checkInteger } from '../../contract/validation.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import { withTimeout } from '../bounded-wait.ts';
@@ -10,12 +10,9 @@ import type { Declare } from '../declarations.ts';
 import { type BusRuntime, DEFAULT_MAX_ATTEMPTS } from '../runtime.ts';
 import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
 import { backoffMs, type CompleteRetry, checkRetry } from './backoff.ts';
-import type { DeliveryLease, SettleStatus } from './delivery-leases.ts';
+import type { DeliveryLease } from './delivery-leases.ts';
 import { type Failure, toFailure } from './failure.ts';
 import type { ConsumeOptions } from './options.ts';
-
-/** Runs after a delivery was settled, with the status: another consumer may have the message. */
-export type OnSettled = (status: SettleStatus) => Promise<void>;
 
 /** How a consumer works. */
 export interface ConsumerPlan {
@@ -37,16 +34,16 @@ export interface ConsumerPlan {
   readonly resetsBefore?: number | undefined;
   /** Handles one delivery. If it resolves, the message is acked. If it rejects, the message is retried by `retry`, or rejected for a RejectError. */
   readonly handle: (delivery: Delivery, lease: DeliveryLease) => Promise<unknown>;
-  /** Runs with the value of `handle` before the ack, if the lease is still held. A rejection counts as a failed attempt. */
-  readonly onDone?: (delivery: Delivery, result: unknown) => Promise<OnSettled | undefined>;
-  /** Runs before a failed delivery is settled, if the lease is still held. A rejection is only reported. */
-  readonly onFailed?: (delivery: Delivery, failure: Failure) => Promise<OnSettled | undefined>;
-}
-
-/** How the handling of a delivery ends. */
-interface Ending {
-  readonly settlement: Settlement;
-  readonly onSettled?: OnSettled | undefined;
+  /**
+   * Runs with the value of `handle` before the ack, if the lease is still held. Resolves with the entry of the ack. A rejection
+   * counts as a failed attempt.
+   */
+  readonly onDone?: (delivery: Delivery, result: unknown) => Promise<KvPut | undefined>;
+  /**
+   * Runs before a failed delivery is settled, if the lease is still held. Resolves with the entry of the settlement. A rejection
+   * is only reported.
+   */
+  readonly onFailed?: (delivery: Delivery, failure: Failure) => Promise<KvPut | undefined>;
 }
 
 const MAX_RECEIVE = 1000;
@@ -191,17 +188,17 @@ export class Consumer implements BusPart {
     const acked = ackFirst ? this.#settle(delivery, lease, toAck(delivery)) : undefined;
     if (acked !== undefined) this.#track(acked);
     const begun = mayBegin ? undefined : (acked ?? this.#runtime.leases.ensure(lease));
-    void this.#handle(delivery, lease, begun).then((ending) => {
+    void this.#handle(delivery, lease, begun).then((settlement) => {
       this.#running.delete(lease);
-      if (!lease.isOver || ending.onSettled !== undefined) this.#track(this.#settle(delivery, lease, ending));
+      if (!lease.isOver) this.#track(this.#settle(delivery, lease, settlement));
       else if (!ackFirst) this.#reportLost(lease, delivery);
       this.#changed.notify();
       this.#checkIdle();
     });
   }
 
-  /** Runs the handler after `begun`. Resolves with the ending of the delivery; never rejects. */
-  async #handle(delivery: Delivery, lease: DeliveryLease, begun: Promise<void> | undefined): Promise<Ending> {
+  /** Runs the handler after `begun`. Resolves with the settlement of the delivery; never rejects. */
+  async #handle(delivery: Delivery, lease: DeliveryLease, begun: Promise<void> | undefined): Promise<Settlement> {
     const { handle, onDone } = this.#plan;
     try {
       if (begun !== undefined) await begun;
@@ -209,36 +206,35 @@ export class Consumer implements BusPart {
       const result = await handle(delivery, lease);
       if (onDone === undefined) return toAck(delivery);
       await this.#runtime.leases.ensure(lease);
-      return { ...toAck(delivery), onSettled: await onDone(delivery, result) };
+      return toAck(delivery, await onDone(delivery, result));
     } catch (error) {
       return this.#failed(delivery, lease, error);
     }
   }
 
-  async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Ending> {
+  async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Settlement> {
     const { receipt, attempt } = delivery;
     if (lease.isOver) return toRelease(delivery);
     const failure = toFailure(error, delivery, this.#maxAttempts ?? DEFAULT_MAX_ATTEMPTS);
     this.#runtime.report(failure.error, this.#plan.where);
-    let onSettled: OnSettled | undefined;
+    let entry: KvPut | undefined;
     try {
       if (this.#plan.onFailed !== undefined) {
         await this.#runtime.leases.ensure(lease);
-        onSettled = await this.#plan.onFailed(delivery, failure);
+        entry = await this.#plan.onFailed(delivery, failure);
       }
     } catch (failed) {
       if (!lease.isOver) this.#runtime.report(failed, this.#plan.where);
     }
     const { reason } = failure;
-    if (failure.isRejected) return { settlement: { receipt, action: 'reject', reason }, onSettled };
+    if (failure.isRejected) return { receipt, action: 'reject', reason, entry };
     const delayMs = backoffMs(this.#plan.retry, attempt);
-    return { settlement: { receipt, action: 'retry', delayMs, reason }, onSettled };
+    return { receipt, action: 'retry', delayMs, reason, entry };
   }
 
-  async #settle(delivery: Delivery, lease: DeliveryLease, { settlement, onSettled }: Ending): Promise<void> {
-    const status = await this.#runtime.leases.settle(lease, settlement);
+  async #settle(delivery: Delivery, lease: DeliveryLease, settlement: Settlement): Promise<void> {
+    await this.#runtime.leases.settle(lease, settlement);
     this.#reportLost(lease, delivery);
-    await onSettled?.(status);
   }
 
   #reportLost(lease: DeliveryLease, delivery: Delivery): void {
@@ -265,12 +261,12 @@ export class Consumer implements BusPart {
   }
 }
 
-function toAck({ receipt }: Delivery): Ending {
-  return { settlement: { receipt, action: 'ack' } };
+function toAck({ receipt }: Delivery, entry?: KvPut): Settlement {
+  return { receipt, action: 'ack', entry };
 }
 
-function toRelease({ receipt }: Delivery): Ending {
-  return { settlement: { receipt, action: 'release' } };
+function toRelease({ receipt }: Delivery): Settlement {
+  return { receipt, action: 'release' };
 }
 
 function checkConcurrency(concurrency: unknown): void {

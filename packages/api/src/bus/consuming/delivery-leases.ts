@@ -143,16 +143,24 @@ export class DeliveryLeases {
   }
 
   async #settleBatch(batch: readonly PendingSettlement[]): Promise<void> {
-    let results: readonly SettleResult[] = [];
-    try {
-      results = await this.#queues.settle(batch.map(({ settlement }) => settlement));
-    } catch (error) {
-      // Not repeated: the settlements may have taken effect. Other messages are delivered again when their leases end.
-      this.#report(toBusbarError(error));
-    }
+    const results = await this.#trySettle(batch.map(({ settlement }) => settlement));
     for (const [index, { done }] of batch.entries()) {
       const result = results[index];
       done(result?.status ?? 'unknown', result?.leaseLeftMs);
+    }
+  }
+
+  /** Resolves without results if the outcome is unknown. A store that is too full for the entries settles without them. */
+  async #trySettle(settlements: readonly Settlement[]): Promise<readonly SettleResult[]> {
+    try {
+      return await this.#queues.settle(settlements);
+    } catch (thrown) {
+      const error = toBusbarError(thrown);
+      this.#report(error);
+      const hadRoom = error.code !== 'BACKPRESSURE' || error.outcome === 'unknown';
+      // Not repeated: the settlements may have taken effect. Other messages are delivered again when their leases end.
+      if (hadRoom || settlements.every(({ entry }) => entry === undefined)) return [];
+      return this.#trySettle(settlements.map((settlement) => ({ ...settlement, entry: undefined })));
     }
   }
 

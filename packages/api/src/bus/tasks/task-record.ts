@@ -3,6 +3,7 @@
 import { BusbarError } from '../../contract/errors.ts';
 import { type FailureRecord, readFailureRecord } from '../consuming/failure.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';
+import { jsonCodec } from '../messages/codec.ts';
 
 /** Where a result is stored that is too large for a record. */
 export interface StoredParts {
@@ -16,27 +17,23 @@ export interface StoredParts {
 /** A result: its bytes, or their place. */
 export type TaskResult = EncodedBody | StoredParts;
 
-/** What every record of a worker has. */
-interface Run {
-  readonly attempt: number;
+/** The state of a task, written by its worker. */
+export type TaskRecord = {
   /** When the task was sent, by the clock of its sender: two tasks with one dedupe key differ in it. */
   readonly sentAt: number;
-}
-
-/** The state of a task, written by its worker. */
-export type TaskRecord =
-  /** Running; the body is its latest progress. */
-  | ({ readonly state: 'running'; readonly body: EncodedBody } & Run)
-  /** An attempt failed. The queue knows whether it was the last. */
-  | ({ readonly state: 'failed'; readonly failure: FailureRecord } & Run)
-  | ({ readonly state: 'done'; readonly body: TaskResult } & Run)
-  | { readonly state: 'cancelled'; readonly sentAt: number };
+} & (
+  | { readonly state: 'running' /** Its latest progress. */; readonly body: EncodedBody }
+  /** Its last attempt failed. The queue knows whether it is still a dead letter. */
+  | { readonly state: 'failed'; readonly failure: FailureRecord }
+  | { readonly state: 'done'; readonly body: TaskResult }
+  | { readonly state: 'cancelled' }
+);
 
 interface Head {
   readonly state: TaskRecord['state'];
-  readonly attempt?: number;
   readonly sentAt?: number;
-  readonly contentType?: string;
+  /** Absent for JSON: every record has a head, and a store many records. */
+  readonly contentType?: string | undefined;
   readonly prefix?: string;
   readonly parts?: number;
   readonly failure?: FailureRecord;
@@ -65,8 +62,9 @@ export function taskOfKey(key: string): string {
 /** Encodes a record. */
 export function encodeRecord(record: TaskRecord): Uint8Array {
   const { body: result, ...rest } = { body: undefined, ...record };
-  const { body, ...place } = { body: NOTHING, ...result };
-  const line = encoder.encode(`${JSON.stringify({ ...rest, ...place } satisfies Head)}\n`);
+  const { body, contentType: type, ...place } = { body: NOTHING, contentType: undefined, ...result };
+  const contentType = type === jsonCodec.contentType ? undefined : type;
+  const line = encoder.encode(`${JSON.stringify({ ...rest, ...place, contentType } satisfies Head)}\n`);
   const value = new Uint8Array(line.byteLength + body.byteLength);
   value.set(line);
   value.set(body, line.byteLength);
@@ -78,14 +76,13 @@ export function decodeRecord(value: Uint8Array): TaskRecord {
   try {
     const end = value.indexOf(NEWLINE);
     const head = JSON.parse(decoder.decode(value.subarray(0, end))) as Head;
-    const { state, attempt = 1, sentAt = 0, contentType = '', prefix, parts, failure } = head;
-    const run = { attempt, sentAt };
-    if (state === 'failed') return { state, ...run, failure: readFailureRecord({ ...failure }) };
+    const { state, sentAt = 0, contentType = jsonCodec.contentType, prefix, parts, failure } = head;
+    if (state === 'failed') return { state, sentAt, failure: readFailureRecord({ ...failure }) };
     if (state !== 'running' && state !== 'done') return { state: 'cancelled', sentAt };
     const body = { contentType, body: value.slice(end + 1) };
-    if (state === 'running') return { state, ...run, body };
+    if (state === 'running') return { state, sentAt, body };
     const isSplit = prefix !== undefined && parts !== undefined;
-    return { state, ...run, body: isSplit ? { contentType, prefix, parts } : body };
+    return { state, sentAt, body: isSplit ? { contentType, prefix, parts } : body };
   } catch (error) {
     throw new BusbarError('INTERNAL', 'the record of a task cannot be decoded', { cause: error });
   }

@@ -1,8 +1,9 @@
 /** Stores progress, failures and results of tasks. */
 
 import { BusbarError, toBusbarError } from '../../contract/errors.ts';
+import { checkKvPut } from '../../contract/kv-put.ts';
 import type { Delivery } from '../../contract/message.ts';
-import type { OnSettled } from '../consuming/consumer.ts';
+import type { KvPut } from '../../contract/transport.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
 import { type Failure, InvalidOutputError, toFailureRecord } from '../consuming/failure.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';
@@ -30,12 +31,9 @@ interface RecordState {
 /** The revision that a write found instead of the expected one; undefined if it was stored or failed. */
 type Conflict = number | undefined;
 
-/** How often an outcome that counts is written over records of other runs. */
-const MAX_ROUNDS = 5;
-
 /**
- * Stores the records of one worker's tasks. A record replaces only what its worker has seen, and an outcome counts only with
- * its settlement: a worker that lost its lease must not overwrite the outcome of the next.
+ * The records of one worker's tasks. An outcome is the entry of its settlement: of a worker that lost its lease none is stored.
+ * Progress is put beside it, while the lease is held.
  */
 export class TaskResultStore {
   readonly #runtime: BusRuntime;
@@ -62,8 +60,8 @@ export class TaskResultStore {
     }
   }
 
-  /** Stores the result. Its write and the ack that follows are sent in one turn of the event loop. */
-  async done(delivery: Delivery, result: unknown): Promise<OnSettled | undefined> {
+  /** The entry of the ack: the result. */
+  async done(delivery: Delivery, result: unknown): Promise<KvPut | undefined> {
     const { resultTtlMs, schema } = this.#plan;
     if (schema !== undefined) await this.#check(result);
     const encoded = this.#encode(result);
@@ -75,37 +73,36 @@ export class TaskResultStore {
     }
     const isSmall = encoded.body.byteLength <= MAX_KEPT_BYTES;
     const body = isSmall ? encoded : await storeParts(this.#runtime.transport.kv, encoded, resultTtlMs);
-    const { attempt, sentAt } = delivery;
-    return this.#store(delivery, state, { state: 'done', attempt, sentAt, body });
+    const { sentAt } = delivery;
+    return this.#entry(delivery, { state: 'done', sentAt, body });
   }
 
-  /** Stores the last failure. Earlier ones are in the history of the message. */
-  async failed(delivery: Delivery, { thrown, isFinal }: Failure): Promise<OnSettled | undefined> {
-    const state = this.#stateOf(delivery);
-    await state.progress?.stop();
-    if (this.#plan.resultTtlMs === 0 || !isFinal) return undefined;
-    const { attempt, sentAt } = delivery;
-    return this.#store(delivery, state, { state: 'failed', attempt, sentAt, failure: toFailureRecord(thrown) });
+  /** The entry of the settlement: the failure. It is stored with the last attempt; earlier ones are in the history. */
+  async failed(delivery: Delivery, { thrown }: Failure): Promise<KvPut | undefined> {
+    await this.#stateOf(delivery).progress?.stop();
+    if (this.#plan.resultTtlMs === 0) return undefined;
+    const { sentAt } = delivery;
+    return this.#entry(delivery, { state: 'failed', sentAt, failure: toFailureRecord(thrown) });
   }
 
-  /** Writes an outcome. After the settlement one that counts replaces what it has found; one that does not is deleted. */
-  #store(delivery: Delivery, state: RecordState, record: TaskRecord): OnSettled {
-    const written = this.#put(delivery, state, record);
-    return async (status) => {
-      let found = await written;
-      if (status === 'lease-lost' && state.revision !== 0) await this.#delete(delivery, state);
-      for (let round = 0; status === 'done' && found !== undefined && round < MAX_ROUNDS; round += 1) {
-        found = await this.#put(delivery, state, record, found);
-      }
-    };
+  /** An illegal entry, such as one of a codec with a very long content type, must not refuse the settlement. */
+  #entry({ id }: Delivery, record: TaskRecord): KvPut | undefined {
+    const entry = { key: taskKey(id), value: encodeRecord(record), ttlMs: this.#plan.resultTtlMs };
+    try {
+      checkKvPut(entry);
+      return entry;
+    } catch (error) {
+      this.#report(error);
+      return undefined;
+    }
   }
 
   #writer(delivery: Delivery, lease: DeliveryLease): TaskProgress {
     const state = this.#stateOf(delivery);
-    const { attempt, sentAt } = delivery;
+    const { sentAt } = delivery;
     state.progress ??= new TaskProgress(async (body) => {
       if (!(await this.#isHeld(lease))) return;
-      const record = { state: 'running', attempt, sentAt, body } as const;
+      const record = { state: 'running', sentAt, body } as const;
       const found = await this.#put(delivery, state, record);
       if (found !== undefined) await this.#put(delivery, state, record, found);
     });

@@ -59,6 +59,20 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
     killedBy: 'A27',
   },
   {
+    name: 'puts the entry of each retry',
+    file: 'queues/settle.ts',
+    find: "outcome: 'retry', reason, at: dueAt },",
+    replace: "outcome: 'retry', reason, at: dueAt }, isEnd: true,",
+    killedBy: 'A31',
+  },
+  {
+    name: 'puts the entries of settlements without effect',
+    file: 'queues/settle.ts',
+    find: 'ended[index] === true ?',
+    replace: 'index >= 0 ?',
+    killedBy: 'A30',
+  },
+  {
     name: 'settles a second time with one receipt',
     file: 'queues/settle.ts',
     find: 'held === undefined || held.isSettled)',

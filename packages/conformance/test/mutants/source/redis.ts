@@ -45,6 +45,20 @@ export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-re
     killedBy: 'A27',
   },
   {
+    name: 'tells no watcher of the entries of settlements',
+    file: 'lua/kv.ts',
+    find: 'isWatched = isWatched and',
+    replace: 'isWatched = false and',
+    killedBy: 'A29',
+  },
+  {
+    name: 'creates a known key again with a settlement',
+    file: 'lua/kv.ts',
+    find: 'if known[i] or isNew[key] then',
+    replace: 'if isNew[key] then',
+    killedBy: 'A29',
+  },
+  {
     name: 'overwrites a waiting message whose id is sent again after its window',
     file: 'lua/queues.ts',
     find: 'and unusedKey(queue, key) or key',

@@ -17,6 +17,20 @@ export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-s
     killedBy: 'A27',
   },
   {
+    name: 'puts the entry of an ack without effect',
+    file: 'queues/settle.ts',
+    find: "results[index]?.status === 'done' ? settlements[index]?.entry : undefined",
+    replace: 'settlements[index]?.entry',
+    killedBy: 'A30',
+  },
+  {
+    name: 'creates a known key again with a settlement',
+    file: 'kv/kv.ts',
+    find: ', create_revision, excluded.create_revision)',
+    replace: ', excluded.create_revision, excluded.create_revision)',
+    killedBy: 'A29',
+  },
+  {
     name: 'a closed store still acks',
     file: 'sqlite-driver.ts',
     find: "{ target: '', items, refuse: (tx) => tx.refuseClosed() }",

@@ -1,7 +1,15 @@
 /** Operations on queues. */
 
 import { encodeError } from '@busbar/api/driver';
-import type { Delivery, QueueSettings, SendResult, Settlement, SettleResult, Transport } from '@busbar/api/transport';
+import {
+  type Delivery,
+  invalid,
+  type QueueSettings,
+  type SendResult,
+  type Settlement,
+  type SettleResult,
+  type Transport,
+} from '@busbar/api/transport';
 import type { Header } from '../../wire/frame.ts';
 import { encodeMessage } from '../../wire/message-codec.ts';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
@@ -18,8 +26,8 @@ export const queueOperations: Readonly<Record<string, HubOperation>> = {
     return encodeResults(await client.store.queues.send(header['queue'] as string, inputs, options));
   },
   'queues.receive': receive,
-  async 'queues.settle'({ header, client }) {
-    const settlements = arrayOf<Settlement>(header['settlements'], 'settlements');
+  async 'queues.settle'({ header, bodies, client }) {
+    const settlements = withValues(arrayOf<Settlement>(header['settlements'], 'settlements'), bodies);
     const receipts = client.limit?.receipts;
     if (receipts === undefined) {
       return settled(await client.store.queues.settle(settlements, optionsOf(header)));
@@ -35,6 +43,16 @@ export const queueOperations: Readonly<Record<string, HubOperation>> = {
     return {};
   },
 };
+
+/** Joins the entries of settlements with their values. */
+function withValues(settlements: Settlement[], bodies: readonly Uint8Array[]): Settlement[] {
+  const entries = settlements.flatMap((settlement) => settlement?.entry ?? []);
+  if (entries.length !== bodies.length) {
+    throw invalid(`the request has ${entries.length} entries and ${bodies.length} bodies`, 'See docs/protocol.md.');
+  }
+  for (const [index, entry] of entries.entries()) Object.assign(entry, { value: bodies[index] });
+  return settlements;
+}
 
 /** The hub's time tells the client when the leases were extended. */
 function settled(results: readonly SettleResult[]): HubResponse {

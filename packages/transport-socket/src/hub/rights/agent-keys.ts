@@ -17,7 +17,12 @@ export function isOwnKey(key: unknown, agent: string, value?: Uint8Array): boole
   if (text === `$agent/${agent}`) return value === undefined || readJson(value)?.['name'] === agent;
   const prefix = [`$live/${agent}/`, `$log/${agent}/`].find((each) => text.startsWith(each));
   // Names of agents may contain slashes, instances do not.
-  return (prefix !== undefined && !text.slice(prefix.length).includes('/')) || text.startsWith('$task/');
+  return (prefix !== undefined && !text.slice(prefix.length).includes('/')) || isTaskKey(key);
+}
+
+/** Whether `key` is the record of a task. */
+export function isTaskKey(key: unknown): boolean {
+  return String(key).startsWith('$task/');
 }
 
 /** Whether `key` is a lock or a slot of a semaphore. */

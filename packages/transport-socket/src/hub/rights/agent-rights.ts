@@ -3,7 +3,7 @@
 import { BusbarError, type KvEntry, quote } from '@busbar/api/transport';
 import type { Header } from '../../wire/frame.ts';
 import type { HubRequest } from '../operations/operation.ts';
-import { isLockKey, isOwnKey, isOwnLock, isReadablePrefix, stampHolder } from './agent-keys.ts';
+import { isLockKey, isOwnKey, isOwnLock, isReadablePrefix, isTaskKey, stampHolder } from './agent-keys.ts';
 
 /** Returns nothing, or a promise, if the request is allowed. Throws or rejects with PERMISSION_DENIED otherwise. */
 type Rule = (request: HubRequest, agent: string) => void | Promise<void>;
@@ -15,8 +15,7 @@ const BROWSED = 1000;
 export const AGENT_RULES: Readonly<Record<string, Rule>> = {
   'queues.send': ({ header: { queue } }) => require(maySendTo(queue), `send to ${quote(queue)}`),
   'queues.receive': (request, agent) => require(mayConsume(request, agent), `receive from ${nameOf(request)}`),
-  // The hub accepts only receipts that it gave to this agent.
-  'queues.settle': allow,
+  'queues.settle': settle,
   'queues.configure': (request, agent) => require(mayConfigure(request, agent), `configure ${nameOf(request)}`),
   'topics.publish': ({ header: { topic } }) => require(!isReserved(topic), `publish to ${quote(topic)}`),
   'topics.subscribe': ({ header: { pattern } }) => require(!isReserved(pattern), `subscribe to ${quote(pattern)}`),
@@ -113,6 +112,15 @@ function mayConfigure(request: HubRequest, agent: string): boolean {
 
 function mayBind({ queue }: Header, agent: string): boolean {
   return isOwnInbox(queue, agent) || String(queue).startsWith('$sub.');
+}
+
+/** The hub accepts only receipts that it gave to this agent. Their entries are records of tasks. */
+function settle({ header: { settlements } }: HubRequest): void {
+  if (!Array.isArray(settlements)) return;
+  for (const settlement of settlements as readonly Header[]) {
+    const entry = settlement?.['entry'] as Header | undefined;
+    require(entry === undefined || isTaskKey(entry?.['key']), `write the key ${quote(entry?.['key'])}`);
+  }
 }
 
 function putKey({ header, bodies, client }: HubRequest, agent: string): void | Promise<void> {
