@@ -27,6 +27,8 @@ interface Scheme {
   readonly apart?: 'file';
   /** It has no server that can be away. */
   readonly serverless?: true;
+  /** It has no fast path of requests, so a hybrid opens while it is away. */
+  readonly opensLate?: true;
   /** It is made of other buses, so its short name alone names none. */
   readonly composed?: true;
   readonly load: () => Promise<Opener>;
@@ -62,6 +64,7 @@ const SCHEMES: readonly Scheme[] = [
     names: ['redis', 'rediss'],
     package: '@busbar/transport-redis',
     bare: 'Redis on this machine, at 127.0.0.1:6379',
+    opensLate: true,
     load: async () => {
       const { openRedis, parseRedisUrl } = await import('@busbar/transport-redis');
       return (url) => openRedis(parseRedisUrl(url));
@@ -124,7 +127,9 @@ export function migrateParts(url: string): MigrateParts {
 
 /** The two buses of a `hybrid:` URL. */
 export function hybridParts(url: string): HybridParts {
-  return { fast: partAt(url, 'fast'), durable: partAt(url, 'durable') };
+  const fast = partAt(url, 'fast');
+  const opensLate = findScheme(parseComposedUrl(url).part('fast').replace(/:.*$/s, ''))?.opensLate === true;
+  return { fast: { ...fast, opensLate }, durable: partAt(url, 'durable') };
 }
 
 /** The bus and the log of an `audit:` URL. A log that is away does not delay the bus. */

@@ -31,6 +31,22 @@ test('the commands of the runbook', { timeout: 120_000 }, async () => {
   expect(printed.get('stats --url store')).toMatch(/@worker +inbox +1 /);
 });
 
+test('commands work while the fast part is away, and doctor says so', { timeout: 90_000 }, async () => {
+  await using server = await startRedis();
+  await using sh = shell();
+  const env = { MESSAGE_BUS: `hybrid:?fast=${encodeURIComponent(server.url)}&durable=sqlite` };
+  const run = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await sh.use({ args, env });
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    return stdout;
+  };
+  await run('register', '@worker');
+  await server.kill();
+  expect(await run('doctor')).toMatch(/warn .*parts +fast: redis:\/\/\S+ carries .*; it is reconnecting/);
+  await run('send', '@worker', 'hello');
+  expect(await run('recv', '@worker')).toContain('hello');
+});
+
 test.each([
   ['hybrid', 'has no parameter fast'],
   ['hybrid:?fast=redis', 'has no parameter durable'],

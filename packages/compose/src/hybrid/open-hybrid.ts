@@ -2,7 +2,9 @@
 
 import { type Driver, openTransport } from '@busbar/api/driver';
 import {
+  type Capabilities,
   invalid,
+  isBusbarError,
   type StateChange,
   type StorePast,
   type StoreReset,
@@ -14,6 +16,7 @@ import { openAdmin } from './admin.ts';
 import { openCalls } from './calls.ts';
 import { capabilitiesOf, checkReach } from './capabilities.ts';
 import { openKv } from './kv.ts';
+import { LateTransport } from './late-transport.ts';
 import { type HybridOptions, type HybridSettings, OPTIONS } from './options.ts';
 import { openQueues } from './queues.ts';
 import { describeRoutes, Routes } from './routes.ts';
@@ -26,6 +29,11 @@ import { openTopics } from './topics.ts';
 export interface HybridPart {
   /** Its URL without secrets. */
   readonly name: string;
+  /**
+   * The fast part need not be there when the hybrid opens. Only for a backend without a fast path of requests: programs that
+   * opened with it and without it would not find each other. Default false.
+   */
+  readonly opensLate?: boolean;
   open(): Promise<Transport>;
 }
 
@@ -49,17 +57,34 @@ export async function openHybrid({ fast, durable }: HybridParts, options?: Hybri
     return { side, name: part.name, transport };
   };
   try {
-    const both = await Promise.allSettled([open('fast', fast), open('durable', durable)]);
-    const [one, other] = both.map((each) => {
-      if (each.status === 'rejected') throw each.reason;
-      return each.value;
-    }) as [HybridSide, HybridSide];
+    const [first, second] = await Promise.allSettled([open('fast', fast), open('durable', durable)]);
+    if (second.status === 'rejected') throw second.reason;
+    const other = second.value;
+    const one = first.status === 'fulfilled' ? first.value : openLater(fast, other, settings, first.reason);
+    if (one.transport instanceof LateTransport) opened.push(one.transport);
     checkParts(one, other, settings);
     return openTransport(new HybridDriver(one, other, settings));
   } catch (error) {
     await Promise.all(opened.map((transport) => transport.close()));
     throw error;
   }
+}
+
+/**
+ * The fast side while its server is away. Its capabilities are known in part: so it carries only what the durable side
+ * vouches for.
+ */
+function openLater(part: HybridPart, { transport }: HybridSide, settings: HybridSettings, error: unknown): HybridSide {
+  const isAway = isBusbarError(error) && error.code === 'UNAVAILABLE' && error.retryable;
+  if (!isAway || part.opensLate !== true || new Routes(settings).isFastStore) throw error;
+  const { features, reasons } = transport.capabilities;
+  const assumed: Capabilities = {
+    ...transport.capabilities,
+    reach: 'network',
+    features: { ...features, calls: false },
+    reasons: { ...reasons, calls: 'Requests use queues.' },
+  };
+  return { side: 'fast', name: part.name, transport: new LateTransport(part.name, () => part.open(), assumed, error) };
 }
 
 function checkParts(fast: HybridSide, durable: HybridSide, { reach }: HybridSettings): void {

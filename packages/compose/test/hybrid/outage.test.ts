@@ -1,4 +1,6 @@
 // The fast side goes away and comes back: real servers are killed.
+
+import { openBus } from '@busbar/api';
 import type { StateChange, StoreReset, Transport } from '@busbar/api/transport';
 import { needServer, waitFor } from '@busbar/testbed';
 import { beforeEach, expect, test } from 'vitest';
@@ -124,6 +126,36 @@ test('a subscription reads both sides, also one that began during an outage', as
   await expect.poll(() => late).toEqual(['during', 'after']);
   const position = await positionOf(bus);
   expect(position.length).toBeLessThanOrEqual(512);
+});
+
+test('a program that starts during an outage uses the durable side, and both when the fast one is back', async () => {
+  await using setting = await startSetting();
+  await setting.server.kill();
+  const [bus, other] = [openBus(await setting.open()), openBus(await setting.open())];
+  expect(bus.transport).toMatchObject({
+    state: 'degraded',
+    capabilities: { reach: 'host', features: { calls: false } },
+  });
+  expect(bus.transport.parts).toMatchObject([
+    { role: 'fast', state: 'reconnecting' },
+    { role: 'durable', state: 'open' },
+  ]);
+  const responder = await other.agent('@responder');
+  responder.handle('add', ({ body: numbers }: { readonly body: number[] }) => numbers.length);
+  const requester = await bus.agent('@requester');
+  expect(await requester.request('@responder', 'add', [1, 2])).toBe(2);
+  await setting.server.start();
+  await Promise.all([until(bus.transport, 'open'), until(other.transport, 'open')]);
+  const before = bus.transport.parts?.[0]?.sent ?? 0;
+  expect(await requester.request('@responder', 'add', [1, 2, 3])).toBe(3);
+  expect(bus.transport.parts?.[0]?.sent).toBeGreaterThan(before);
+  await Promise.all([bus.close(), other.close()]);
+});
+
+test('a hybrid with messages that must last on the fast side opens when both can be reached', async () => {
+  await using setting = await startSetting({ urgent: 8 });
+  await setting.server.kill();
+  await expect(setting.open()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
 });
 
 test('a fast side that came back empty says so', async () => {

@@ -19,7 +19,7 @@ export async function startSetting(options: HybridOptions = {}): Promise<Setting
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await startRedis());
   const dir = stack.use(tempDir('busbar-hybrid'));
-  const fast = { name: 'redis', open: (): Promise<Transport> => openRedis(parseRedisUrl(server.url)) };
+  const fast = { name: 'redis', opensLate: true, open: (): Promise<Transport> => openRedis(parseRedisUrl(server.url)) };
   const durable = { name: 'sqlite', open: (): Promise<Transport> => openSqlite({ file: dir.join('bus.db') }) };
   const parts = { fast: stack.use(await fast.open()), durable: stack.use(await durable.open()) };
   const kept = stack.move();
