@@ -18,11 +18,13 @@ function openInspection(sides: Sides, routes: Routes): Inspection {
   return {
     queues: (filter, context) => listQueues(sides, routes, filter, context),
     async topics(page, context) {
-      const listed = await eachOf(sides.readable, ({ admin }) => admin.topics({ ...page, ...boundsOf(context) }));
+      const listed = await own(
+        sides.read(context, ({ transport }, bounds) => transport.admin.topics({ ...page, ...bounds })),
+      );
       return merge(listed.flat(), addTopics).slice(0, page.limit);
     },
     async bindings(context) {
-      const listed = await eachOf(sides.readable, ({ admin }) => admin.bindings(boundsOf(context)));
+      const listed = await own(sides.read(context, ({ transport }, bounds) => transport.admin.bindings(bounds)));
       const keyed = listed
         .flat()
         .map((binding) => [JSON.stringify([binding.queue, binding.pattern]), binding] as const);
@@ -78,11 +80,13 @@ async function listQueues(
   filter: QueueFilter,
   context: CallContext,
 ): Promise<QueueInfo[]> {
-  const listed = await eachOf(sides.readable, ({ admin }) => admin.queues({ ...filter, ...boundsOf(context) }));
-  const all = listed.flatMap((infos, index) => {
-    const side = sides.readable[index]?.side;
-    return infos.map((info) => ({ info, isMain: routes.ofQueue(info.name) === side }));
-  });
+  const listed = await own(
+    sides.read(context, async ({ side, transport }, bounds) => {
+      const infos = await transport.admin.queues({ ...filter, ...bounds });
+      return infos.map((info) => ({ info, isMain: routes.ofQueue(info.name) === side }));
+    }),
+  );
+  const all = listed.flat();
   all.sort((one, other) => Number(other.isMain) - Number(one.isMain));
   const infos = all.map(({ info }) => info);
   return merge(infos, addQueues).slice(0, filter.limit);
@@ -115,8 +119,8 @@ function addQueues(one: QueueInfo, other: QueueInfo): QueueInfo {
 
 /** The sides with messages of a queue, in the order of delivery as far as it is known: urgent ones are on the fast side. */
 function browsed(sides: Sides, routes: Routes, queue: string): readonly HybridSide[] {
-  const readable = sides.readable.filter(({ side }) => side === 'durable' || routes.isShared(queue));
-  return routes.ofQueue(queue) === 'durable' ? readable.toReversed() : readable;
+  if (!routes.isShared(queue) || !sides.isFastUp) return [sides.durable];
+  return routes.ofQueue(queue) === 'durable' ? [sides.fast, sides.durable] : [sides.durable, sides.fast];
 }
 
 /** One side after the other: the page of a caller names its side. */

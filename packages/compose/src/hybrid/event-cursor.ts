@@ -1,7 +1,7 @@
 /** A cursor over the events of both sides. */
 
 import { type CallContext, Condition, type EventCursor } from '@busbar/api/driver';
-import { type From, isBusbarError, type TopicEvent } from '@busbar/api/transport';
+import type { From, TopicEvent } from '@busbar/api/transport';
 import { toPosition } from './position.ts';
 import { tag } from './side.ts';
 import { SideEvents } from './side-events.ts';
@@ -74,31 +74,18 @@ export class HybridEventCursor implements EventCursor {
   async #open(sides: Sides, context: CallContext): Promise<void> {
     const { pattern, durable } = this.#reading;
     const opening = SideEvents.open(sides.durable, { pattern, from: durable, changed: this.#changed }, context);
-    const joining = sides.isFastUp ? this.#joinNow(sides, context) : Promise.resolve();
-    const [opened, joined] = await Promise.allSettled([opening, joining]);
+    const [opened, joined] = await Promise.allSettled([opening, this.#joinNow(sides, context)]);
     if (opened.status === 'fulfilled') this.#durable = opened.value;
     for (const each of [opened, joined]) if (each.status === 'rejected') throw each.reason;
     if (this.#fast === undefined) this.#joining = this.#joinLater(sides);
   }
 
   /** Opens the events of the fast side, unless it goes away meanwhile. */
-  async #joinNow(sides: Sides, { signal, deadline }: CallContext): Promise<void> {
-    const ended = new AbortController();
-    const end = (): void => ended.abort();
-    const stop = sides.onFast(end);
-    signal.addEventListener('abort', end);
-    if (signal.aborted) end();
-    try {
-      const { pattern, fast } = this.#reading;
-      const reading = { pattern, from: fast, changed: this.#changed };
-      this.#fast = await SideEvents.open(sides.fast, reading, { signal: ended.signal, deadline });
-    } catch (error) {
-      const isAway = !sides.isFastUp || (isBusbarError(error) && error.code === 'UNAVAILABLE');
-      if (!isAway || signal.aborted) throw error;
-    } finally {
-      stop();
-      signal.removeEventListener('abort', end);
-    }
+  async #joinNow(sides: Sides, context: CallContext): Promise<void> {
+    const { pattern, fast } = this.#reading;
+    const reading = { pattern, from: fast, changed: this.#changed };
+    const opened = await sides.whileFastUp(context, (inner) => SideEvents.open(sides.fast, reading, inner));
+    this.#fast = opened?.value;
   }
 
   /** Reads the fast side from when this cursor was opened, as soon as it is back. */

@@ -16,7 +16,7 @@ export async function* exportState(sides: Sides, routes: Routes, context: CallCo
     for (const side of [sides.durable, sides.fast]) {
       for await (const record of side.transport.admin.exportState({ signal })) {
         if (side === sides.fast && (record.kind === 'kv' || record.kind === 'revision')) continue;
-        const key = keyOf(record);
+        const key = keyOf(routes, record);
         if (key !== undefined && seen.has(key)) continue;
         if (key !== undefined) seen.add(key);
         yield record.kind === 'queue' ? await asWhereItLives(sides, routes, record, context) : record;
@@ -57,11 +57,11 @@ export async function importState(
 }
 
 /** What identifies a record that both sides can have. */
-function keyOf(record: StateRecord): string | undefined {
+function keyOf(routes: Routes, record: StateRecord): string | undefined {
+  if (placesOf(routes, record).length < 2) return undefined;
   if (record.kind === 'queue') return JSON.stringify([record.name]);
   if (record.kind === 'binding') return JSON.stringify([record.queue, record.pattern]);
-  if (record.kind === 'dedupe') return JSON.stringify([record.queue, record.id, '']);
-  return undefined;
+  return record.kind === 'dedupe' ? JSON.stringify([record.queue, record.id, '']) : undefined;
 }
 
 function placesOf(routes: Routes, record: StateRecord): readonly SideName[] {

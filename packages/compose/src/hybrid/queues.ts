@@ -145,9 +145,10 @@ async function configure(sides: Sides, isShared: boolean, { queue, settings, con
   await own(sides.durable.transport.queues.configure(queue, settings, boundsOf(context)));
   if (!isShared) return;
   const names = Object.keys(settings).sort();
-  const bounds = sides.isFastUp ? boundsOf(context) : {};
   await own(
-    sides.declare(`queue ${queue} ${names}`, ({ transport }) => transport.queues.configure(queue, settings, bounds)),
+    sides.declare(`queue ${queue} ${names}`, context, ({ queues }, bounds) =>
+      queues.configure(queue, settings, bounds),
+    ),
   );
 }
 

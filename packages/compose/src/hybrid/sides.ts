@@ -1,17 +1,21 @@
 /** Both parts of a hybrid transport: whether the fast one can be used, and what each reports. */
 
+import type { CallContext } from '@busbar/api/driver';
 import {
   BusbarError,
+  type CallOptions,
   type SendResult,
   type StateChange,
   type StoreReset,
+  type Transport,
   type TransportPart,
 } from '@busbar/api/transport';
+import { boundsOf } from '../inner/calls.ts';
 import type { SideName } from './routes.ts';
 import type { HybridSide } from './side.ts';
 
 /** A change that the fast side must get before it is used again. */
-type Declaration = (fast: HybridSide) => Promise<void>;
+type Declaration = (transport: Transport, bounds: CallOptions) => Promise<void>;
 
 /** How soon a declaration that failed is repeated. */
 const AGAIN_MS = 500;
@@ -77,9 +81,16 @@ export class Sides {
     }));
   }
 
-  /** The sides that can be read: the durable one first. */
-  get readable(): readonly HybridSide[] {
-    return this.#isFastUp ? [this.durable, this.fast] : [this.durable];
+  /** What both sides say, the durable one first. While the fast side is away only that. */
+  async read<T>(
+    context: CallContext,
+    work: (side: HybridSide, bounds: CallOptions) => Promise<T>,
+  ): Promise<readonly T[]> {
+    const [durable, fast] = await Promise.all([
+      work(this.durable, boundsOf(context)),
+      this.whileFastUp(context, (inner) => work(this.fast, boundsOf(inner))),
+    ]);
+    return fast === undefined ? [durable] : [durable, fast.value];
   }
 
   /** Calls `listener` when the fast side goes away, and when it is back. Returns a function that ends this. */
@@ -102,13 +113,34 @@ export class Sides {
     });
   }
 
-  /** Declares something on the fast side: now, or when it is back. The last declaration about one thing counts. */
-  async declare(about: string, declaration: Declaration): Promise<void> {
-    if (this.#isFastUp) await declaration(this.fast);
-    else {
-      this.#declarations.delete(about);
-      this.#declarations.set(about, declaration);
+  /** Runs `work` on the fast side; undefined if that is away or goes away meanwhile. */
+  async whileFastUp<T>(
+    { signal, deadline }: CallContext,
+    work: (context: CallContext) => Promise<T>,
+  ): Promise<{ readonly value: T } | undefined> {
+    if (!this.#isFastUp) return undefined;
+    const ended = new AbortController();
+    const end = (): void => ended.abort();
+    const stop = this.onFast(end);
+    signal.addEventListener('abort', end);
+    if (signal.aborted) end();
+    try {
+      return { value: await work({ signal: ended.signal, deadline }) };
+    } catch (error) {
+      if (this.#isFastUp || signal.aborted) throw error;
+      return undefined;
+    } finally {
+      stop();
+      signal.removeEventListener('abort', end);
     }
+  }
+
+  /** Declares something on the fast side: now, or when it is back. The last declaration about one thing counts. */
+  async declare(about: string, context: CallContext, declaration: Declaration): Promise<void> {
+    const { transport } = this.fast;
+    if (await this.whileFastUp(context, (inner) => declaration(transport, boundsOf(inner)))) return;
+    this.#declarations.delete(about);
+    this.#declarations.set(about, declaration);
   }
 
   /** Calls `listener` now with the state, and at each change. */
@@ -142,7 +174,7 @@ export class Sides {
     this.#isReturning = true;
     try {
       for (const [about, declaration] of this.#declarations) {
-        await declaration(this.fast);
+        await declaration(this.fast.transport, {});
         if (this.#declarations.get(about) === declaration) this.#declarations.delete(about);
       }
       if (this.fast.transport.state === 'open') this.#setFastUp(true);

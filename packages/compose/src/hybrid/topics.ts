@@ -28,9 +28,8 @@ export function openTopics(sides: Sides, routes: Routes): TopicDriver {
     async unbind(queue, pattern, context) {
       await own(sides.durable.transport.topics.unbind(queue, pattern, boundsOf(context)));
       if (!routes.reachesFastTopics(pattern)) return;
-      const bounds = sides.isFastUp ? boundsOf(context) : {};
       const about = bindingOf(queue, pattern);
-      await own(sides.declare(about, ({ transport }) => transport.topics.unbind(queue, pattern, bounds)));
+      await own(sides.declare(about, context, ({ topics }, bounds) => topics.unbind(queue, pattern, bounds)));
     },
   };
 }
@@ -70,9 +69,13 @@ async function bind(sides: Sides, reachesFast: boolean, binding: BindingRequest)
   const durable = { from: starts.durable, ...boundsOf(context) };
   await own(sides.durable.transport.topics.bind(queue, pattern, durable));
   if (!reachesFast) return;
-  const later = { from: starts.fast === 'new' ? { time: Date.now() } : starts.fast };
-  const fast = sides.isFastUp ? { from: starts.fast, ...boundsOf(context) } : later;
-  await own(sides.declare(bindingOf(queue, pattern), ({ transport }) => transport.topics.bind(queue, pattern, fast)));
+  const askedAt = Date.now();
+  await own(
+    sides.declare(bindingOf(queue, pattern), context, ({ topics }, bounds) => {
+      const isLate = starts.fast === 'new' && !sides.isFastUp;
+      return topics.bind(queue, pattern, { from: isLate ? { time: askedAt } : starts.fast, ...bounds });
+    }),
+  );
 }
 
 function bindingOf(queue: string, pattern: string): string {
