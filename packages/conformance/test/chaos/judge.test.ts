@@ -8,7 +8,7 @@ import type { World } from './world.ts';
 await using transport = await openMemory({ name: crypto.randomUUID() });
 const world: World = {
   capabilities: transport.capabilities,
-  ...{ crashes: [], losses: [], counter: 0, done: new Map() },
+  ...{ crashes: [], losses: [], hasWrongClocks: false, counter: 0, done: new Map() },
   alive: [{ client: '@client-1', life: 1 }],
 };
 
@@ -79,6 +79,15 @@ test('a store that fell back keeps what it had when it was saved', () => {
   const losses = [{ savedAt: 2_500, from: 3_500, to: 3_600 }];
   const round = facts(ready, sent('a#1', 1_500), sent('a#2', 2_700), { kind: 'lossReported' });
   expect(judge(round, { ...world, losses })).toEqual(['acknowledged and never delivered: work a#1']);
+});
+
+test('a loss excuses a lower token only where a client gave one by a wrong clock', () => {
+  const losses = [{ savedAt: undefined, from: 2_500, to: 2_600 }];
+  const locked = (token: number, askedAt: number): Action => ({ kind: 'locked', token, askedAt });
+  const round = facts(ready, locked(9, 1_500), locked(5, 2_700), { kind: 'lossReported' });
+  const of = { ...world, losses, capabilities: { ...transport.capabilities, reach: 'host' as const } };
+  expect(judge(round, of)).toEqual(['the lock had the token 5 after 9']);
+  expect(judge(round, { ...of, hasWrongClocks: true })).toEqual([]);
 });
 
 test('a crash excuses a delivery after an end only within the declared time', () => {

@@ -72,7 +72,8 @@ export async function runRound(setting: RoundSetting, say: (text: string) => voi
       happened.push({ at: now(), fault: text });
       say(text);
     };
-    const world = await play(scene, bus, facts, async () => {
+    const hasWrongClocks = plan.some(({ kind }) => kind === 'shiftClock');
+    const world = await play({ ...scene, hasWrongClocks }, bus, facts, async () => {
       await runFaults(scene, plan, tell);
       await pause(Math.max(0, began + roundMs - now()));
     });
@@ -95,8 +96,13 @@ export async function runRound(setting: RoundSetting, say: (text: string) => voi
 }
 
 /** Starts the clients, lets faults happen, and waits until all is delivered. */
-async function play(scene: FaultScene, bus: Bus, facts: Fact[], faults: () => Promise<void>): Promise<World> {
-  const { hosts, store, crashes, losses } = scene;
+async function play(
+  scene: FaultScene & Pick<World, 'hasWrongClocks'>,
+  bus: Bus,
+  facts: Fact[],
+  faults: () => Promise<void>,
+): Promise<World> {
+  const { hosts, store, crashes, losses, hasWrongClocks } = scene;
   await Promise.all(hosts.map((host) => host.start()));
   await Promise.all(hosts.map((host) => untilReady(host, facts, READY_MS)));
   await faults();
@@ -106,7 +112,9 @@ async function play(scene: FaultScene, bus: Bus, facts: Fact[], faults: () => Pr
   await waitFor(() => hosts.every((host) => hasStopped(host, facts)), { what: 'senders to stop', timeoutMs: READY_MS });
   const alive = hosts.map(({ name, life }) => ({ client: name, life }));
   const { capabilities } = bus.transport;
-  const world = (): World => ({ capabilities, crashes, losses, alive, counter: 0, done: new Map() });
+  const world = (): World => ({
+    ...{ capabilities, crashes, losses, hasWrongClocks, alive, counter: 0, done: new Map() },
+  });
   const isDrained = async (): Promise<boolean> =>
     missing(new JudgedRound(facts, world())).length === 0 && (await leftIn(bus)).length === 0;
   const deadline = now() + DRAINED_MS;

@@ -18,6 +18,8 @@ export interface World {
   readonly capabilities: Capabilities;
   readonly crashes: readonly Window[];
   readonly losses: readonly StoreLoss[];
+  /** Whether the wall clock of a client was wrong. */
+  readonly hasWrongClocks: boolean;
   /** The clients and their present lives at the end. */
   readonly alive: readonly { readonly client: string; readonly life: number }[];
   /** The value of the counter at the end. */
