@@ -22,8 +22,9 @@ export interface RunEnvironment {
 
 const CONCURRENCY = 4;
 const LEASE_MS = 10_000;
-/** With kills or a move, leases end soon and the run lasts long enough to meet processes at work. */
-const WITH_KILLS = { leaseMs: 2_000, minRunMs: 4_000 };
+/** With kills, leases end soon. With kills or a move, the run lasts long enough to meet processes at work. */
+const KILLED_LEASE_MS = 2_000;
+const MIN_RUN_MS = 4_000;
 
 /** Runs the demonstration. Throws `UsageError` for a bus or a folder that it cannot use. */
 export async function runDemo(options: DemoOptions, environment: RunEnvironment): Promise<RunOutcome> {
@@ -62,6 +63,7 @@ function toConfig(
     ...address,
     ...{ root, workers, concurrency: CONCURRENCY },
     results: folder.join('results.jsonl'),
-    ...(kill || killServer || migrate !== undefined ? WITH_KILLS : { leaseMs: LEASE_MS, minRunMs: 0 }),
+    leaseMs: kill || killServer ? KILLED_LEASE_MS : LEASE_MS,
+    minRunMs: kill || killServer || migrate !== undefined ? MIN_RUN_MS : 0,
   };
 }

@@ -81,7 +81,7 @@ test('workers are killed at work and nothing is lost; the bus is left as it was 
 test('the bus moves while agents work and die; both stores are left as they were found', {
   timeout: LONG,
 }, async () => {
-  await using on = await stage(150);
+  await using on = await stage(60);
   const [one, other] = ['one', 'other'].map((name) => `sqlite:${on.dir.join(`${name}.db`)}`);
   const outcome = await run(on.dir, [on.tree, '--kill', '--migrate', `${other}?ns=mine`], `${one}?ns=mine`);
   expect(outcome, outcome.stderr).toMatchObject({ code: 0 });

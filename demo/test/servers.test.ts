@@ -59,18 +59,20 @@ test('the fast part of a hybrid is killed, and two workers; it carries a third o
   expect(Number(share)).toBeGreaterThanOrEqual(34);
 });
 
-test('the bus moves to a server that the run starts, and two workers are killed', { timeout: LONG }, async ({
-  skip,
-}) => {
-  needServer('redis-server', skip);
-  await using on = await stage(150);
-  const outcome = await run(on.dir, undefined, '--kill', '--migrate', 'redis');
-  expect(outcome, outcome.stderr).toMatchObject({ code: 0 });
-  const counts = `${on.files} files, ${on.files} results, 0 lost, 0 duplicated, 2 killed, moved to redis`;
-  expect(lastLine(outcome)).toBe(`demo: ${counts}`);
-  expect(outcome.stdout).toMatch(/^pause +[\d,]+ ms/m);
-  expect(readdirSync(on.dir.join('tmp'))).toEqual([expect.stringMatching(/^busbar-report-/)]);
-});
+test.for(['redis', ...(process.env['BUSBAR_FULL'] === '1' ? ['nats'] : [])])(
+  'the bus moves to %s, which the run starts, and two workers are killed',
+  { timeout: LONG },
+  async (target, { skip }) => {
+    needServer(target === 'nats' ? 'nats-server' : 'redis-server', skip);
+    await using on = await stage(60);
+    const outcome = await run(on.dir, undefined, '--kill', '--migrate', target);
+    expect(outcome, outcome.stderr).toMatchObject({ code: 0 });
+    const counts = `${on.files} files, ${on.files} results, 0 lost, 0 duplicated, 2 killed, moved to ${target}`;
+    expect(lastLine(outcome)).toBe(`demo: ${counts}`);
+    expect(outcome.stdout).toMatch(/^pause +[\d,]+ ms/m);
+    expect(readdirSync(on.dir.join('tmp'))).toEqual([expect.stringMatching(/^busbar-report-/)]);
+  },
+);
 
 test('without a server, one line says where none is', { timeout: LONG }, async () => {
   await using on = await stage(1);

@@ -17,7 +17,7 @@ export type ProcessEvent =
   | { readonly kind: 'traffic'; readonly by: string; readonly sent: Readonly<Record<string, number>> }
   | { readonly kind: 'trouble'; readonly text: string };
 
-/** An order to a process. `flush` asks for `ready` after all its earlier events. */
+/** An order to a process. `flush` asks for `ready` when its handlers have ended, after all its earlier events. */
 export type Order =
   | { readonly kind: 'begin' }
   | { readonly kind: 'flush' }

@@ -36,11 +36,11 @@ export async function runRole(start: (context: RoleContext) => Promise<OrderHand
     if (Object.keys(sent).length > 0) void report({ kind: 'traffic', by: config.name, sent });
   };
   setInterval(reportTraffic, TRAFFIC_MS).unref();
-  onParentMessage<Order>((order) => {
-    if (order.kind === 'flush') {
-      reportTraffic();
-      void report({ kind: 'ready' });
-    } else void handlers?.[order.kind]?.(order);
+  onParentMessage<Order>(async (order) => {
+    await handlers?.[order.kind]?.(order);
+    if (order.kind !== 'flush') return;
+    reportTraffic();
+    await report({ kind: 'ready' });
   });
   await report({ kind: 'ready' });
 }

@@ -35,5 +35,11 @@ await runRole(async ({ config, bus, report }) => {
     await report({ kind: 'merged', attempts: items.map(({ attempt }) => attempt), waitedMs, event: event.id });
   });
   const options = { consumer: config.name, concurrency: BATCH, leaseMs: config.leaseMs, resultTtlMs: 0 };
-  await bus.process<AuditResult>(RESULTS, (task) => batcher.add({ result: task.body, attempt: task.attempt }), options);
+  const worker = await bus.process<AuditResult>(
+    RESULTS,
+    (task) => batcher.add({ result: task.body, attempt: task.attempt }),
+    options,
+  );
+  // A handler whose lease was lost may still publish an event.
+  return { flush: async () => void (await worker.drain()) };
 });

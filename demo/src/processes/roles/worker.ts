@@ -15,7 +15,7 @@ await runRole(async ({ config, bus, report }) => {
   await bus.agent(config.name, { capabilities: ['audit'], presenceTtlMs: 3 * config.leaseMs });
   const { name: consumer, concurrency, leaseMs } = config;
   const options = { consumer, concurrency, leaseMs, resultTtlMs: 0 };
-  await bus.process<AuditTask>(
+  const worker = await bus.process<AuditTask>(
     AUDITS,
     async (task, context) => {
       const { file, index, takesMs } = task.body;
@@ -35,4 +35,6 @@ await runRole(async ({ config, bus, report }) => {
     },
     options,
   );
+  // A handler whose lease was lost may still publish an event.
+  return { flush: async () => void (await worker.drain()) };
 });

@@ -57,7 +57,7 @@ async function createLike({ from, to }: StoreEnds, queue: string, bounds: CallOp
   const { leaseMs, dedupeMs } = settings;
   // A bridge that is killed sends a batch again when its leases have ended: the target must know the ids until then.
   const window = Math.min(MAX_DEDUPE_MS, Math.max(dedupeMs, 4 * leaseMs));
-  await to.transport.queues.configure(queue, { ...settings, dedupeMs: window, frozen: false }, bounds);
+  await to.transport.queues.configure(queue, { ...settings, dedupeMs: window, frozen: false, paused: false }, bounds);
 }
 
 async function settingsOf(
