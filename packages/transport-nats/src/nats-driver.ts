@@ -110,9 +110,6 @@ export class NatsDriver implements Driver {
     this.#imports = new ImportContexts(context, gate);
     this.admin = openAdmin(context, operations, gate, this.#imports);
     gate.onChange(() => {
-      // The client that closes the store replaces consumers.
-      records.forgetAll();
-      shared.consumers.forgetAll();
       // Its leases have ended.
       if (gate.isClosed) shared.held.clear();
       notices.wakeAll();

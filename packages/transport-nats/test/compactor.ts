@@ -31,7 +31,7 @@ export async function compactorOf(
   const requests = new ServerRequests(connection, names);
   await streamInfo(requests, clock, names.queues);
   const records = new QueueRecords(requests, names, clock);
-  const gate = { isClosed: false, read: async () => undefined };
+  const gate = { isOpen: true, isClosed: false, read: async () => undefined };
   const base = { requests, names, clock, gate, records, used: new Set<string>(), expiring: new Set<string>() };
   const shared = {
     ...{ ...base, ledgers: makeLedgers(requests, names), puller: new Puller(connection, names.queues) },

@@ -72,7 +72,7 @@ export class ImportContexts {
 function importContextOf(context: AdminContext, requests: ServerRequests): AdminContext {
   const { names, clock, consumers, permissions, kv } = context;
   // It reads and writes as if the store were open.
-  const gate: GateView = { isClosed: false, read: () => context.gate.read() };
+  const gate: GateView = { isOpen: true, isClosed: false, read: () => context.gate.read() };
   const records = new QueueRecords(requests, names, clock);
   const base = { ...context, requests, gate, records, ledgers: new Ledgers(requests, names) };
   const shared = { ...base, consumers: new Consumers(base, consumers.replicas, permissions) };

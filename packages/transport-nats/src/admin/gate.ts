@@ -43,7 +43,7 @@ async function finishQueue(context: AdminContext, queue: KnownQueue): Promise<vo
   if (await endLeases(context, queue)) await views.view((await context.records.read(queue.name)) ?? queue);
 }
 
-/** Ends the leases of a queue; false where there are none. New consumers deliver its messages again. */
+/** Ends the leases of a queue; false where there are none. */
 async function endLeases({ ledgers, consumers, clock }: AdminContext, queue: KnownQueue): Promise<boolean> {
   const { name, record } = queue;
   const ledger = await ledgers.read(name, record.inc);
@@ -56,6 +56,11 @@ async function endLeases({ ledgers, consumers, clock }: AdminContext, queue: Kno
     const other = ended.slice(from, from + MAX_OUTCOMES);
     await ledgers.append(name, { k: 's', inc: record.inc, acked: {}, other });
   }
-  if (ended.length > 0 && !record.direct) await consumers.replace(queue);
+  if (!record.direct) {
+    for (const [lane, outcomes] of Map.groupBy(ended, (one) => one.lane)) {
+      const seqs = outcomes.map(({ seq }) => seq);
+      await consumers.takeBack(queue, lane, seqs);
+    }
+  }
   return ended.length > 0;
 }

@@ -35,6 +35,7 @@ interface Candidate {
 }
 
 const MAX_CAUGHT_UP = 1_000;
+const MAX_AHEAD = 256;
 
 export class Claimer {
   readonly #shared: QueueContext;
@@ -67,24 +68,27 @@ export class Claimer {
   ): Promise<{ deliveries: Delivery[]; lost: boolean }> {
     const deliveries: Delivery[] = [];
     await this.#awaitOwnSends(queue);
-    for (;;) {
+    for (let ended = 0; ; ) {
       const missing = max - deliveries.length;
-      let { pulled, lost } = await this.#pullAll(queue, missing, false);
+      // Behind many that were purged or cancelled it looks farther each time, and returns what is too much.
+      const batch = Math.max(missing, Math.min(2 * ended, MAX_AHEAD));
+      let { pulled, lost } = await this.#pullAll(queue, batch, false);
       // The server confirms a send before each consumer knows of it. A receive that waits learns of it by its wait.
       let isEmpty = waitMs === 0 && pulled.length + deliveries.length === 0 && !lost;
       while (isEmpty) {
         ({ pulled, lost } = await this.#pullAll(queue, missing, true));
         isEmpty = pulled.length === 0 && !lost && (await this.#wasBehind(queue));
       }
-      if (signal.aborted || this.isPaused(queue)) {
+      if (signal.aborted || !this.#shared.gate.isOpen || this.isPaused(queue)) {
         this.giveBack(pulled);
         return { deliveries, lost };
       }
-      const accepted = await this.accept(queue, pulled, by);
+      const accepted = await this.accept(queue, pulled, by, { max: missing });
       deliveries.push(...accepted);
       // Behind those that had expired there may be others.
       const isMore = accepted.length < pulled.length && deliveries.length < max;
       if (!isMore || lost) return { deliveries, lost };
+      ended = accepted.length === 0 ? pulled.length : 0;
     }
   }
 
@@ -134,12 +138,15 @@ export class Claimer {
     return { pulled: all, lost };
   }
 
-  /** Leases pulled messages. Those that may not be delivered are settled or delayed. `known`: the ledger, if it was just read. */
+  /**
+   * Leases pulled messages, up to `max`. Those that may not be delivered are settled or delayed. `known`: the ledger, if it was
+   * just read.
+   */
   async accept(
     queue: KnownQueue,
     pulled: readonly PulledMessage[],
     by: string | undefined,
-    known?: Ledger,
+    { known, max = pulled.length }: { readonly known?: Ledger | undefined; readonly max?: number } = {},
   ): Promise<Delivery[]> {
     if (pulled.length === 0) return [];
     const { clock, gate } = this.#shared;
@@ -158,7 +165,8 @@ export class Claimer {
     for (const each of pulled) {
       const checked = this.#check(queue, each, ledger);
       if (checked instanceof Promise) endings.push(checked);
-      else if (checked !== undefined) candidates.push(checked);
+      else if (checked !== undefined && candidates.length < max) candidates.push(checked);
+      else if (checked !== undefined) this.giveBack([each]);
     }
     await Promise.all(endings);
     return candidates.length === 0 ? [] : this.#lease(queue, candidates, by, mustAsk);

@@ -7,6 +7,7 @@ import { ignoreRefusal, pause, ServerRefusal, type ServerRequests } from '../con
 import { NS } from '../connection/streams.ts';
 import type { LedgerRecord } from './ledger.ts';
 import { isMailbox, type KnownQueue, type QueueRecord, type QueueRecords } from './queue-record.ts';
+import { ackSubject } from './receipt.ts';
 
 /** A consumer as it is on the server. */
 export interface Consumer {
@@ -112,6 +113,19 @@ export class Consumers {
     const path = `CONSUMER.INFO.${this.#names.queues}.${this.nameOf(queue, lane)}`;
     const info = await this.#requests.api<ConsumerInfo>(path).catch(ignoreRefusal);
     return info?.delivered.consumer_seq ?? 0;
+  }
+
+  /** Lets the consumer of a lane deliver messages again whose leases have ended. One that does not answer is replaced. */
+  async takeBack(queue: KnownQueue, lane: Lane, seqs: readonly number[]): Promise<void> {
+    const name = this.nameOf(queue, lane);
+    const found = await this.#find(name);
+    if (found === 'away') return this.replace(queue);
+    if (found === undefined) return;
+    // The consumer goes by the sequence of a message, not by that of its delivery.
+    const cseq = found.delivered.consumer_seq;
+    const subjects = seqs.map((seq) => ackSubject(this.#names, name, { seq, cseq }));
+    for (const subject of subjects.slice(0, -1)) this.#requests.send(subject, '-NAK');
+    await this.#requests.confirm(subjects.at(-1) ?? '', '-NAK');
   }
 
   /** When a consumer was active last, on the clock of the server. Infinity if it has messages, or does not exist. */

@@ -159,7 +159,7 @@ export class DirectClaims {
     if (performance.now() > queue.readAt + 2 * FRESH_MS) return undefined;
     const { leaseMs } = queue.record.settings;
     state.dueAt = Math.min(state.dueAt, this.#shared.clock.late + leaseMs);
-    return this.#claimer.accept(queue, ready.slice(0, request.max), request.consumer, ledger);
+    return this.#claimer.accept(queue, ready.slice(0, request.max), request.consumer, { known: ledger });
   }
 
   async #isEmpty({ name }: KnownQueue, { from }: State): Promise<boolean> {
