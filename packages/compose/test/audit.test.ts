@@ -98,7 +98,12 @@ test('the last known fate of each message, with its whole trail', async () => {
   });
   expect(trails.find(({ queue }) => queue === 'bound')).toMatchObject({ id: 'event', topic: 'news', fate: 'released' });
   const trail = trails.find(({ id }) => id === 'acked');
-  expect(trail).toMatchObject({ attempts: 2, sent: { from: '@a', type: 'build', body: '"hello"', bytes: 7 } });
+  expect(trail).toMatchObject({
+    queue: 'work',
+    topic: undefined,
+    attempts: 2,
+    sent: { from: '@a', type: 'build', body: '"hello"', bytes: 7 },
+  });
   expect(trail?.records.map(({ action, attempt, reason }) => [action, attempt, reason])).toEqual([
     ['sent', undefined, undefined],
     ['duplicate', undefined, undefined],
@@ -108,7 +113,8 @@ test('the last known fate of each message, with its whole trail', async () => {
     ['acked', 2, undefined],
     ['lease-lost', 2, undefined],
   ]);
-  expect(records.map(({ n }) => n)).toEqual(Array.from(records, (_, index) => index));
+  const numbers = [...new Set(records.map(({ n }) => n))];
+  expect(numbers).toEqual(Array.from(numbers, (_, index) => index));
 });
 
 test('a process settles what another one received', async () => {

@@ -2,7 +2,6 @@
 
 import type { Headers, MessageInput } from '@busbar/api/transport';
 import type { AuditSettings } from './options.ts';
-import type { RecordFields } from './record.ts';
 
 /** The fields of a record that come from a message, as members of a JSON object with a comma in front. */
 export type Describe = (message: MessageInput) => string;
@@ -30,24 +29,18 @@ export function openDescribe({ bodies, redact }: Pick<AuditSettings, 'bodies' | 
       const value = message[name];
       if (value !== undefined) json += `,"${name}":${JSON.stringify(value)}`;
     }
-    if (message.headers !== undefined) json += members({ headers: redactHeaders(message.headers, secrets) });
-    if (limit > 0 && message.body.byteLength > 0) json += members(describeBody(message, limit, secrets));
+    const headers = message.headers && redactHeaders(message.headers, secrets);
+    if (headers !== undefined) json += `,"headers":${JSON.stringify(headers)}`;
+    if (limit > 0 && message.body.byteLength > 0) json += describeBody(message, limit, secrets);
     return json;
   };
 }
 
-function members(fields: Partial<RecordFields>): string {
-  const text = JSON.stringify(fields);
-  return text === '{}' ? '' : `,${text.slice(1, -1)}`;
-}
-
-type BodyFields = Pick<RecordFields, 'body' | 'bodyBase64'>;
-
-function startOf({ body, contentType = '' }: MessageInput, limit: number): BodyFields {
+function startOf({ body, contentType = '' }: MessageInput, limit: number): string {
   const start = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, limit));
-  if (!TEXT.test(contentType)) return { bodyBase64: start.toString('base64') };
+  if (!TEXT.test(contentType)) return `,"bodyBase64":"${start.toString('base64')}"`;
   const text = start.toString();
-  return { body: body.byteLength > limit ? text.replace(/\uFFFD+$/, '') : text };
+  return `,"body":${JSON.stringify(body.byteLength > limit ? text.replace(/\uFFFD+$/, '') : text)}`;
 }
 
 /** Only JSON can be redacted. */
@@ -55,16 +48,16 @@ function redactedStartOf(
   { body, contentType = '' }: MessageInput,
   limit: number,
   secrets: ReadonlySet<string>,
-): BodyFields {
-  if (!JSON_TYPE.test(contentType) || body.byteLength > MAX_REDACTED_BYTES) return {};
+): string {
+  if (!JSON_TYPE.test(contentType) || body.byteLength > MAX_REDACTED_BYTES) return '';
   try {
     const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
     const value: unknown = JSON.parse(text, (key, member: unknown) =>
       secrets.has(key.toLowerCase()) ? REDACTED : member,
     );
-    return { body: JSON.stringify(value).slice(0, limit) };
+    return `,"body":${JSON.stringify(JSON.stringify(value).slice(0, limit))}`;
   } catch {
-    return {}; // It is not JSON.
+    return ''; // It is not JSON.
   }
 }
 

@@ -1,7 +1,7 @@
 /** Reads the log up to its present end, and finds what is missing in it. */
 
 import type { From, TopicSubscription, Transport } from '@busbar/api/transport';
-import { ALIVE, type AuditRecord, parseBatch, type RecordBatch, TOPIC } from './record.ts';
+import { ALIVE, type AuditRecord, parseBatch, type RecordBatch, single, TOPIC } from './record.ts';
 
 /** Records that are missing in the log. */
 export interface LogGap {
@@ -54,8 +54,7 @@ export async function readLog(
   await eachBatch(log, from, signal, ({ process, records: batch }) => {
     for (const each of batch) {
       if (!processes.take(process, each)) continue;
-      const record = { ...each, process };
-      if (filter?.(record) ?? true) records.push(record);
+      for (const record of single({ ...each, process })) if (filter?.(record) ?? true) records.push(record);
     }
   });
   return { records, gaps: processes.gaps(alive) };

@@ -22,7 +22,7 @@ interface Line {
 }
 
 /** Records wait this long for others. A process that is killed loses them. */
-const FLUSH_MS = 25;
+const FLUSH_MS = 100;
 /** Characters of one batch. A store takes bodies of at least 512 KiB, and a character has up to 3 bytes. */
 const BATCH_CHARS = 131_072;
 const APPEND_MS = 10_000;
@@ -89,7 +89,11 @@ export class LogWriter {
     const n = this.#next;
     this.#next += 1;
     if (this.#gap !== undefined) this.#gap.count += 1;
-    else this.#push(n, `{"n":${n},"at":${at},${JSON.stringify(fields).slice(1, -1)}${json}}`);
+    else {
+      const start = `{"n":${n},"at":${at},${JSON.stringify(fields).slice(1, -1)}`;
+      // Characters that JSON escapes can make a message too long for a batch.
+      this.#push(n, start.length + json.length < BATCH_CHARS ? `${start}${json}}` : `${start}}`);
+    }
     return n;
   }
 

@@ -33,7 +33,7 @@ export function auditQueues(queues: Queues, recorder: Recorder): Queues {
     async receive(queue, options) {
       recorder.admit('queues.receive');
       const deliveries = await queues.receive(queue, options);
-      recorder.delivered(deliveries, options?.consumer);
+      recorder.delivered(queue, deliveries, options?.consumer);
       return deliveries;
     },
     async settle(settlements, options) {

@@ -78,6 +78,8 @@ export interface RecordFields {
   readonly bodyBase64?: string | undefined;
   readonly attempt?: number | undefined;
   readonly consumer?: string | undefined;
+  /** Several messages in place of `id`, `attempt`, `receipt` and `topic`: those of one call. */
+  readonly items?: readonly RecordItem[] | undefined;
   /** Of a delivery, and of a settlement by a process that did not receive the message. */
   readonly receipt?: string | undefined;
   /** Of a retry or a reject; the error of a failure; the cause of a gap. */
@@ -96,6 +98,14 @@ export interface RecordFields {
   readonly program?: string | undefined;
 }
 
+/** One of several messages of a record. */
+export type RecordItem = readonly [
+  id: string,
+  attempt: number,
+  receipt?: string | undefined,
+  topic?: string | undefined,
+];
+
 /** The body of an event of the log. */
 export interface RecordBatch {
   readonly process: string;
@@ -110,4 +120,11 @@ export function parseBatch(body: Uint8Array): RecordBatch | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The same record, or one for each of its messages. */
+export function single<R extends AuditRecord>(record: R): R[] {
+  const { items, ...shared } = record;
+  if (items === undefined) return [record];
+  return items.map(([id, attempt, receipt, topic]) => ({ ...shared, id, attempt, receipt, topic }) as unknown as R);
 }

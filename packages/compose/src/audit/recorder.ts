@@ -3,7 +3,7 @@
 import { type Delivery, type MessageInput, newId, type Settlement, type SettleResult } from '@busbar/api/transport';
 import type { Describe } from './body.ts';
 import type { LogWriter } from './log-writer.ts';
-import type { MessageAction, RecordFields } from './record.ts';
+import type { MessageAction, RecordFields, RecordItem } from './record.ts';
 
 /** A held message: what a settlement is about. */
 interface Held {
@@ -23,6 +23,8 @@ export interface Draft {
 /** Receipts of messages that were never settled. The oldest are forgotten, and then a settlement is recorded by its receipt. */
 const MAX_HELD = 100_000;
 const MAX_REASON = 512;
+/** Messages of one record: with the longest ids and receipts they fit into a batch. */
+const MAX_ITEMS = 100;
 
 const ACTIONS: Readonly<Record<Exclude<Settlement['action'], 'extend'>, MessageAction>> = {
   ack: 'acked',
@@ -80,10 +82,13 @@ export class Recorder {
     for (const index of draft.messages.keys()) this.sent(draft, index, { action, ...where, reason: reasonOf(error) });
   }
 
-  delivered(deliveries: readonly Delivery[], consumer: string | undefined): void {
-    const at = Date.now();
-    for (const { id, queue, topic, attempt, receipt, leaseLeftMs, leaseEndsAt } of deliveries) {
-      this.writer.write({ action: 'delivered', id, queue, topic, attempt, consumer, receipt }, { at });
+  delivered(queue: string, deliveries: readonly Delivery[], consumer: string | undefined): void {
+    const items = deliveries.map(
+      ({ id, attempt, receipt, topic }): RecordItem =>
+        topic === undefined ? [id, attempt, receipt] : [id, attempt, receipt, topic],
+    );
+    this.#writeItems({ action: 'delivered', queue, consumer }, items);
+    for (const { id, attempt, receipt, leaseLeftMs, leaseEndsAt } of deliveries) {
       this.#held.set(receipt, { id, queue, attempt, endsAt: leaseEndsAt ?? performance.now() + leaseLeftMs });
     }
     for (const receipt of this.#held.keys()) {
@@ -93,27 +98,39 @@ export class Recorder {
   }
 
   settled(settlements: readonly Settlement[], statusOf: (index: number) => SettleResult['status'] | undefined): void {
-    const at = Date.now();
+    const acked = new Map<string, RecordItem[]>();
     for (const [index, settlement] of settlements.entries()) {
       const { receipt, action } = settlement;
       const status = statusOf(index);
       if (action === 'extend' || status === undefined) continue;
       const held = this.#held.get(receipt);
       this.#held.delete(receipt);
-      this.writer.write(
-        {
-          action: status === 'lease-lost' ? 'lease-lost' : ACTIONS[action],
-          id: held?.id,
-          queue: held?.queue,
-          attempt: held?.attempt,
-          receipt: held === undefined ? receipt : undefined,
-          reason: 'reason' in settlement ? settlement.reason?.slice(0, MAX_REASON) : undefined,
-          delayMs: settlement.action === 'retry' ? settlement.delayMs : undefined,
-          isUnsure: status === 'unknown' ? true : undefined,
-        },
-        { at },
-      );
+      if (action !== 'ack' || status !== 'done' || held === undefined) this.#settledOne(settlement, status, held);
+      else if (acked.get(held.queue)?.push([held.id, held.attempt]) === undefined) {
+        acked.set(held.queue, [[held.id, held.attempt]]);
+      }
     }
+    for (const [queue, items] of acked) this.#writeItems({ action: 'acked', queue }, items);
+  }
+
+  /** One record for several messages: most of what a record of its own would say is the same. */
+  #writeItems(fields: RecordFields, items: readonly RecordItem[]): void {
+    for (let from = 0; from < items.length; from += MAX_ITEMS) {
+      this.writer.write({ ...fields, items: items.slice(from, from + MAX_ITEMS) });
+    }
+  }
+
+  #settledOne(settlement: Settlement, status: SettleResult['status'], held: Held | undefined): void {
+    if (settlement.action === 'extend') return;
+    this.writer.write({
+      action: status === 'lease-lost' ? 'lease-lost' : ACTIONS[settlement.action],
+      ...(held === undefined
+        ? { receipt: settlement.receipt }
+        : { id: held.id, queue: held.queue, attempt: held.attempt }),
+      reason: 'reason' in settlement ? settlement.reason?.slice(0, MAX_REASON) : undefined,
+      delayMs: settlement.action === 'retry' ? settlement.delayMs : undefined,
+      isUnsure: status === 'unknown' ? true : undefined,
+    });
   }
 
   /** The transport has closed and returned what it held. */

@@ -24,10 +24,10 @@ interface OpenMessage {
 /** Messages of one look, and those of a queue that are followed. */
 const MAX_LOOK = 1_000;
 const MAX_FOLLOWED = 200_000;
-/** It rests this many times as long as it reads, so that it takes a tenth of the time of its process. */
-const REST = 9;
+/** It rests this many times as long as it reads, so that it takes little of the time of its process. */
+const REST = 19;
 /** Batches that it reads without a rest. */
-const MAX_BATCHES = 2;
+const MAX_BATCHES = 4;
 const CALL_MS = 5_000;
 /** A new observer begins this much earlier, since clocks differ. */
 const SKEW_MS = 60_000;
@@ -74,7 +74,9 @@ export class StoreObserver implements Duty {
     this.#subscription = await log.topics.subscribe(TOPIC, options, async (events) => {
       const began = performance.now();
       for (const { body } of events) this.#take(parseBatch(body));
-      await this.#rest((performance.now() - began) * REST);
+      // At the end of the log more comes in batches, since each wake-up has its cost.
+      const isAtEnd = events.length < MAX_BATCHES;
+      await this.#rest(Math.max((performance.now() - began) * REST, isAtEnd ? this.#lookMs / 2 : 0));
     });
     this.#mark();
   }
@@ -126,15 +128,19 @@ export class StoreObserver implements Duty {
 
   #take(batch: RecordBatch | undefined): void {
     for (const record of batch?.records ?? []) {
-      if (this.#marker !== undefined && record.n >= this.#marker && batch?.process === this.#process)
-        this.#isCurrent = true;
-      if (record.id === undefined || record.queue === undefined) continue;
-      if (OVER.has(record.action)) this.#open.get(record.queue)?.delete(record.id);
-      else if (PENDING.has(record.action)) this.#follow(record.queue, record.id, record);
+      const isOwn = batch?.process === this.#process;
+      if (isOwn && this.#marker !== undefined && record.n >= this.#marker) this.#isCurrent = true;
+      const { queue, action } = record;
+      if (queue === undefined) continue;
+      const { items = record.id === undefined ? [] : [[record.id, record.attempt] as const] } = record;
+      for (const [id, attempt] of items) {
+        if (OVER.has(action)) this.#open.get(queue)?.delete(id);
+        else if (PENDING.has(action)) this.#follow(queue, id, record, attempt);
+      }
     }
   }
 
-  #follow(queue: string, id: string, { at, action, attempt, ttlMs, delayMs }: AuditRecord): void {
+  #follow(queue: string, id: string, { at, action, ttlMs, delayMs }: AuditRecord, attempt: number | undefined): void {
     // A retry with a delay is not looked at before it is due.
     const seenAt = performance.now() + (action === 'retried' ? (delayMs ?? 0) : 0);
     let messages = this.#open.get(queue);

@@ -6,18 +6,18 @@ import { timeOf, valueText } from '../output/message-view.ts';
 import { printableLine } from '../output/printable.ts';
 import { count } from '../output/table.ts';
 
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}([0-9a-f]{12})$/;
-const MAX_NAME = 24;
+const MAX_PLACE = 18;
+/** Characters of the end of an id in a column. */
+const ID_END = 12;
 
-/** An id that fits into a column; each verb takes it as an argument. */
+/** The end of an id, which each verb takes as an argument. A short id is whole. */
 export function shortId(id: string): string {
-  const [, end] = UUID.exec(id) ?? [];
-  return end === undefined ? printableLine(id, MAX_NAME) : `…${end}`;
+  return printableLine(id.length <= ID_END + 1 ? id : `…${id.slice(-ID_END)}`);
 }
 
 /** Where a message is: an agent, a queue, or the topic of an event. */
 export function placeOf({ queue, topic }: Pick<Trail, 'queue' | 'topic'>): string {
-  return printableLine(queue?.replace(/^\$inbox\./, '') ?? topic ?? '', MAX_NAME);
+  return printableLine(queue?.replace(/^\$inbox\./, '') ?? topic ?? '', MAX_PLACE);
 }
 
 /** The last known fate; with the attempts if there was more than one. */

@@ -7,6 +7,7 @@ import { type Command, defineCommand } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { cutToWidth, printableLine } from '../output/printable.ts';
+import { count } from '../output/table.ts';
 
 /** A message with what its handlers sent. */
 interface TraceNode {
@@ -14,6 +15,8 @@ interface TraceNode {
   readonly waitedMs: number | undefined;
   readonly handledMs: number | undefined;
   readonly consumer: string | undefined;
+  /** How many live subscribers got an event. */
+  readonly subscribers: number;
   readonly followed: readonly TraceNode[];
 }
 
@@ -97,6 +100,7 @@ function timesOf(trail: Trail, sentAt: SentAt): Omit<TraceNode, 'followed'> {
     waitedMs: begin && Math.max(0, begin.at - sentAt(trail)),
     handledMs: begin && end && end.at - begin.at,
     consumer: begin?.consumer,
+    subscribers: trail.records.filter(({ action }) => action === 'received').length,
   };
 }
 
@@ -116,17 +120,19 @@ interface Layout {
   readonly sentAt: SentAt;
 }
 
-function nodeLines({ trail, waitedMs, handledMs, consumer, followed }: TraceNode, layout: Layout): string[] {
+function nodeLines(node: TraceNode, layout: Layout): string[] {
+  const { trail, waitedMs, handledMs, consumer, subscribers, followed } = node;
   const { start, indent, sentAt } = layout;
   const times = [
     waitedMs === undefined ? '' : `waited ${formatDuration(waitedMs)}`,
     handledMs === undefined ? '' : `handled in ${formatDuration(handledMs)}`,
     consumer === undefined ? '' : `by ${printableLine(consumer)}`,
+    subscribers === 0 ? '' : `received by ${count(subscribers, 'live subscriber')}`,
   ];
   return [
     `${since(start, sentAt(trail)).padEnd(8)} ${indent}${placeOf(trail)}  ${aboutOf(trail, MAX_ABOUT)}`,
     `${''.padEnd(8)} ${indent}  ${[fateOf(trail), ...times.filter((text) => text !== '')].join(', ')}`,
-    ...followed.flatMap((node) => nodeLines(node, { start, sentAt, indent: `${indent}  ` })),
+    ...followed.flatMap((each) => nodeLines(each, { start, sentAt, indent: `${indent}  ` })),
   ];
 }
 
