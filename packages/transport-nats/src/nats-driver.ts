@@ -42,6 +42,7 @@ import { Consumers } from './queues/consumers.ts';
 import { Delayed } from './queues/delayed.ts';
 import { HeldDeliveries } from './queues/held-deliveries.ts';
 import { Ledgers } from './queues/ledger.ts';
+import { repairLedgers } from './queues/ledger-repair.ts';
 import { Notices } from './queues/notices.ts';
 import type { QueueContext } from './queues/queue-context.ts';
 import { QueueRecords } from './queues/queue-record.ts';
@@ -148,7 +149,9 @@ export class NatsDriver implements Driver {
         await gate.mend(subjects, checkBounds());
         return streams;
       };
-      const headers = await StoreHeaders.open({ requests, names, clock, restore, onError: settings.onError });
+      const repair = () => repairLedgers(requests, names);
+      const { onError } = settings;
+      const headers = await StoreHeaders.open({ requests, names, clock, restore, repair, onError });
       return new NatsDriver({ requests, names, clock, settings, facts, headers, gate, permissions });
     } catch (error) {
       await connection.close();

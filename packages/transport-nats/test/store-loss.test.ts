@@ -77,17 +77,17 @@ test.concurrent('an event between the purge of all streams and the notice of it 
   const events: string[] = [];
   await waiter.topics.subscribe('news.*', {}, (all) => void events.push(...all.map(({ body }) => textOf(body))));
   await waiter.topics.publish('news.a', [{ body: Buffer.from('before') }]);
-  await expect.poll(() => events).toEqual(['before']);
+  await vi.waitFor(() => expect(events).toEqual(['before']), SOON);
   for (const stream of ['BUSBAR_QUEUES', 'BUSBAR_LEDGER', 'BUSBAR_TOPICS', 'KV_BUSBAR']) {
     await ask(server, `STREAM.PURGE.${stream}`);
   }
   // It is the first to notice, so that the event is behind what the header says.
   await using publisher = await openNats(parseNatsUrl(server.url));
   await publisher.topics.publish('news.a', [{ body: Buffer.from('between') }]);
-  await expect.poll(() => events).toEqual(['before', 'between']);
-  await expect.poll(() => resets, SOON).toEqual(['replaced']);
+  await vi.waitFor(() => expect(events).toEqual(['before', 'between']), SOON);
+  await vi.waitFor(() => expect(resets).toEqual(['replaced']), SOON);
   await publisher.topics.publish('news.a', [{ body: Buffer.from('after') }]);
-  await expect.poll(() => events.at(-1), SOON).toBe('after');
+  await vi.waitFor(() => expect(events.at(-1)).toBe('after'), SOON);
   expect(events).toEqual(['before', 'between', 'after']);
 }, 60_000);
 

@@ -262,10 +262,15 @@ export class ServerRequests {
   }
 
   /** The same. In a cluster the replica that replies may be behind. */
-  async *scanReplica(stream: string, subject: string, from: number): AsyncGenerator<readonly Msg[], void> {
+  async *scanReplica(
+    stream: string,
+    subject: string,
+    from: number,
+    context?: Bounds,
+  ): AsyncGenerator<readonly Msg[], void> {
     for (let seq = from; ; ) {
       const request = { seq, next_by_subj: subject, batch: PAGE };
-      const { messages, pending } = await this.get(stream, request);
+      const { messages, pending } = await this.get(stream, request, context);
       yield messages;
       if (pending === 0 || messages.length === 0) return;
       seq = sequenceOf(messages.at(-1)) + 1;
@@ -277,6 +282,11 @@ export class ServerRequests {
     for (let from = 0; from < subjects.length; from += PAGE / 2) {
       yield await this.#lastOf(stream, subjects.slice(from, from + PAGE / 2), context);
     }
+  }
+
+  /** When the last message of a stream was stored. */
+  async lastStoredAt(stream: string, context?: Bounds): Promise<number> {
+    return Date.parse((await this.#state(stream, context)).last_ts);
   }
 
   async lastSequence(stream: string, context?: Bounds): Promise<number> {
@@ -383,10 +393,8 @@ export class ServerRequests {
     await pause(LAG_MS);
   }
 
-  async #state(stream: string, context?: Bounds): Promise<{ readonly messages: number; readonly last_seq: number }> {
-    return (
-      await this.api<{ state: { messages: number; last_seq: number } }>(`STREAM.INFO.${stream}`, undefined, context)
-    ).state;
+  async #state(stream: string, context?: Bounds): Promise<StreamState> {
+    return (await this.api<{ state: StreamState }>(`STREAM.INFO.${stream}`, undefined, context)).state;
   }
 
   /** The last sequence with a message, by the leader; 0 without a message. */
@@ -554,6 +562,12 @@ export class ServerRequests {
 /** The same error of a call that may have had its effect. */
 function unsure({ code, message, hint, retryable }: BusbarError): BusbarError {
   return new BusbarError(code, message, { hint, retryable, outcome: 'unknown' });
+}
+
+interface StreamState {
+  readonly messages: number;
+  readonly last_seq: number;
+  readonly last_ts: string;
 }
 
 interface ConsumerInfo {

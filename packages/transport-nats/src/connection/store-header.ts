@@ -49,6 +49,8 @@ interface Parts {
   readonly clock: ServerClock;
   /** Creates missing streams again. */
   readonly restore: () => Promise<StreamsState>;
+  /** Drops what the ledgers have of messages that are lost. */
+  readonly repair: () => Promise<void>;
   readonly onError: (error: Error) => void;
 }
 
@@ -153,7 +155,7 @@ export class StoreHeaders {
   }
 
   async #check(isFull: boolean): Promise<void> {
-    const { requests, names, clock, restore } = this.#parts;
+    const { requests, names, clock, restore, repair } = this.#parts;
     for (;;) {
       const confirmed = new Map([...this.#before, ...requests.confirmed]);
       const found = await this.#read();
@@ -170,6 +172,7 @@ export class StoreHeaders {
       if (isSameRun && isWhole && !isBack) return this.#observe(header);
       // Later revisions are above all earlier ones, also above those that the store has lost.
       await raiseRevisions(requests, names, Math.floor(clock.late * 1_000), checkBounds());
+      if (header !== undefined) await repair();
       const copy = header !== undefined && isWhole && !isBack ? header.copy : newId();
       const present = { ...(header ?? newStoreHeader(FORMAT)), copy, streams, server: this.#server };
       if (!(await this.#write(present, found?.seq ?? 0)) || !isBack) continue;

@@ -2,7 +2,7 @@
 
 import type { AttemptRecord } from '@busbar/api/transport';
 import type { Lane, Names } from '../connection/names.ts';
-import { PastLost, type PubAck, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
+import { type Bounds, PastLost, type PubAck, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
 import { nonce } from './queue-record.ts';
 
 /** Changes of messages in one turn of one process. */
@@ -106,12 +106,12 @@ export class Ledger {
   }
 
   /** Reads new records, as far as the replica that replies has them. A call during a read waits for the next one. */
-  async sync(): Promise<void> {
+  async sync(bounds?: Bounds): Promise<void> {
     if (this.#syncing !== undefined) {
       await this.#syncing;
       if (this.#syncing !== undefined) return this.#syncing;
     }
-    this.#syncing = this.#sync().finally(() => {
+    this.#syncing = this.#sync(bounds).finally(() => {
       this.#syncing = undefined;
     });
     return this.#syncing;
@@ -121,8 +121,8 @@ export class Ledger {
     return seq <= (this.floors[lane] ?? 0) || this.settled.get(lane)?.has(seq) === true;
   }
 
-  async #sync(): Promise<void> {
-    for await (const page of this.#requests.scanReplica(this.#stream, this.#subject, this.last + 1)) {
+  async #sync(bounds: Bounds | undefined): Promise<void> {
+    for await (const page of this.#requests.scanReplica(this.#stream, this.#subject, this.last + 1, bounds)) {
       for (const message of page) {
         const seq = sequenceOf(message);
         const at = Date.parse(message.headers?.get('Nats-Time-Stamp') ?? '');
