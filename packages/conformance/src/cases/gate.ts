@@ -265,7 +265,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
     async run(test, transport) {
       const other = await test.openWith({ ns: `other-${crypto.randomUUID().slice(0, 8)}` });
       test.defer(() => other.admin.clear());
-      for (const client of [transport, other]) {
+      for (const client of [other, transport]) {
         await client.queues.configure('inbox', { leaseMs: 400 });
         await test.send(client, 'inbox', test.messages(1));
         await test.receive(client, 'inbox', 1);

@@ -19,11 +19,14 @@ export function openGate(
     gate: async (context) => toGate(await gate.read(context), clock.middle),
     setGate: async (change, context) => {
       permissions.assertMayMove(names);
-      const { gate: next, isClosing } = await gate.set(change, context);
-      if (isClosing) await finishQueues(imports.at(next.revision));
+      const { gate: next, isClosing, isComplete } = await gate.set(change, context);
       // A receive may go by the gate as it was.
       if (next.state === 'draining') await notices.settled();
-      return toGate(next, clock.middle);
+      if (isClosing) await finishQueues(imports.at(next.revision));
+      if (isComplete) return toGate(next, clock.middle);
+      // The time of the gate begins now.
+      const renewed = await gate.set({ ...change, ifRevision: next.revision }, context);
+      return toGate(renewed.gate, clock.middle);
     },
   };
 }

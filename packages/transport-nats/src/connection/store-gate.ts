@@ -40,11 +40,15 @@ export interface GateStep {
   readonly gate: StoredGate;
   /** Whether the store was open before, and is closed now. */
   readonly isClosing: boolean;
+  /** False for a change to a state with an end: it has a longer time than wanted, for what is left to do. */
+  readonly isComplete: boolean;
 }
 
 /** One of many clients lets a gate fall back; the others see it. */
 const SPREAD_MS = 500;
 const RETRY_MS = 50;
+/** How long a change may take until the gate falls back, as without a mover. */
+const CHANGE_MS = 10_000;
 const MAX_TIMER_MS = 60_000;
 
 /** The gate as this process knows it. Changes are told to it; the server refuses the writes of one that knows less. */
@@ -117,10 +121,14 @@ export class StoreGate {
   async set(change: GateChange, context: Bounds): Promise<GateStep> {
     for (;;) {
       const { record, seq } = await this.#load(context);
-      const next = this.#after(record, changeGate(record, change, this.#parts.clock.middle));
+      const now = this.#parts.clock.middle;
+      const wanted = changeGate(record, change, now);
+      const isComplete = wanted.revision === change.ifRevision || wanted.until === Number.POSITIVE_INFINITY;
+      const until = isComplete ? wanted.until : Math.max(wanted.until, now + CHANGE_MS);
+      const next = this.#after(record, { ...wanted, until });
       if (!(await this.#store(next, seq, context))) continue;
       if (next.revision !== record.revision) await this.#enforce(context, record.fence);
-      return { gate: next, isClosing: isClosed(next) && !isClosed(record) };
+      return { gate: next, isClosing: isClosed(next) && !isClosed(record), isComplete };
     }
   }
 
