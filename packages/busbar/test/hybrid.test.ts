@@ -51,7 +51,6 @@ test.each([
   ['hybrid', 'has no parameter fast'],
   ['hybrid:?fast=redis', 'has no parameter durable'],
   ['hybrid:?fast=sqlite&durable=sqlite', 'the same bus'],
-  ['hybrid:?fast=memory&durable=sqlite', 'reaches the same process only'],
   ['hybrid:?fast=nowhere&durable=sqlite', 'unknown bus'],
   ['hybrid:?fast=memory:a&durable=memory:b&urgent=high', 'urgent'],
   ['hybrid:?fast=memory:a&durable=memory:b&slow=x', 'unknown parameter'],
@@ -60,6 +59,15 @@ test.each([
   await expect(connect(url)).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',
     message: expect.stringContaining(text),
+  });
+});
+
+test('a fast part of smaller reach is refused', async () => {
+  await using sh = shell();
+  const url = `hybrid:?fast=memory&durable=${encodeURIComponent(`sqlite:${sh.dir.join('bus.db')}`)}`;
+  await expect(connect(url)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('reaches the same process only'),
   });
 });
 

@@ -51,11 +51,6 @@ export class Routes {
     return this.#fastQueues.length > CALL_QUEUES.length || this.hasFastTopics || Number.isFinite(this.#urgent);
   }
 
-  /** Whether a queue serves requests. */
-  isForCalls(queue: string): boolean {
-    return CALL_QUEUES.some((pattern) => matchTopic(pattern, queue));
-  }
-
   /** Whether messages of a queue can be on both sides: urgent ones, events of fast topics, and those of an outage. */
   isShared(queue: string): boolean {
     return Number.isFinite(this.#urgent) || this.hasFastTopics || this.ofQueue(queue) === 'fast';

@@ -6,7 +6,7 @@ import { own } from '../inner/calls.ts';
 import { type HybridSide, tag } from './side.ts';
 import type { Sides } from './sides.ts';
 
-/** How long the lookout of a queue of calls waits for the next receive, which often follows at once. */
+/** How long the lookout for an outage stays after a receive: the next one often follows at once. */
 const LINGER_MS = 50;
 /** How long a release may take at closing. */
 const RELEASE_MS = 2_000;
@@ -19,8 +19,6 @@ export interface SharedPlace {
   readonly main: HybridSide;
   /** Where some of its messages can be. */
   readonly aside: HybridSide;
-  /** It serves calls, so the other side has messages during an outage only. A receive relies on the lookout then. */
-  readonly isForCalls: boolean;
 }
 
 /** Messages that one side has leased. */
@@ -40,7 +38,8 @@ interface Receiver {
 
 /**
  * A receive takes the highest priorities of both sides; of one priority those of the durable side come first. It asks both, and
- * waits on both if they have none. One wait on the other side serves all receives: the lookout.
+ * waits on both if they have none. One wait on the other side serves all receives: the lookout. A queue that lives on the fast
+ * side has others on the durable one after an outage only, or from a binding. So its receives rely on a lookout that is there.
  */
 export class SharedQueue {
   readonly #sides: Sides;
@@ -68,20 +67,25 @@ export class SharedQueue {
     clearTimeout(this.#lingering);
     this.#receivers.add(receiver);
     try {
-      let mayWait = this.#place.isForCalls && this.#lookout !== undefined;
+      let mayWait = this.#isMainFast && this.#lookout !== undefined;
       for (;;) {
         const leftMs = mayWait ? Math.max(0, endsAt - performance.now()) : 0;
         const deliveries = await this.#attempt(receiver, leftMs, !mayWait);
         if (deliveries.length > 0 || signal.aborted) return deliveries;
         const wasWoken = receiver.wake.signal.aborted;
-        if (!wasWoken && performance.now() >= endsAt) return [];
+        const isOver = !wasWoken && performance.now() >= endsAt;
+        if (isOver && !mayWait) return [];
         if (wasWoken) receiver.wake = new AbortController();
-        mayWait = !wasWoken;
+        mayWait = !wasWoken && !isOver;
       }
     } finally {
       signal.removeEventListener('abort', onAbort);
       this.#leave(receiver);
     }
+  }
+
+  get #isMainFast(): boolean {
+    return this.#place.main.side === 'fast';
   }
 
   async close(): Promise<void> {
@@ -100,6 +104,8 @@ export class SharedQueue {
     const failed = ended.find((each) => each.status === 'rejected');
     const deliveries = this.#merge([...shares, ...receiver.offered.splice(0)], failed === undefined ? receiver.max : 0);
     if (failed !== undefined) throw failed.reason;
+    const isDrained = shares.some(({ side, deliveries: found }) => side === aside && found.length < receiver.max);
+    if (isDrained && this.#isMainFast) this.#watch(receiver.max);
     return deliveries;
   }
 
@@ -176,7 +182,7 @@ export class SharedQueue {
     this.#receivers.delete(receiver);
     this.#merge(receiver.offered, 0);
     if (this.#receivers.size > 0) return;
-    if (this.#place.isForCalls) this.#lingering = setTimeout(() => this.#stop(), LINGER_MS).unref();
+    if (this.#isMainFast) this.#lingering = setTimeout(() => this.#stop(), LINGER_MS).unref();
     else this.#stop();
   }
 

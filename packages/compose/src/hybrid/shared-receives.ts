@@ -23,11 +23,7 @@ export class SharedReceives {
     let shared = this.#queues.get(key);
     if (shared === undefined) {
       const main = this.#sides.of(this.#routes.ofQueue(queue));
-      const place: SharedPlace = {
-        ...{ queue, main, consumer: request.consumer },
-        aside: this.#sides.other(main),
-        isForCalls: this.#routes.isForCalls(queue),
-      };
+      const place: SharedPlace = { queue, consumer: request.consumer, main, aside: this.#sides.other(main) };
       shared = new SharedQueue(this.#sides, place, () => this.#queues.delete(key));
       this.#queues.set(key, shared);
     }

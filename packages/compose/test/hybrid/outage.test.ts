@@ -1,5 +1,6 @@
 // The fast side goes away and comes back: real servers are killed.
 
+import { mkdirSync, rmSync } from 'node:fs';
 import { openBus } from '@busbar/api';
 import type { StateChange, StoreReset, Transport } from '@busbar/api/transport';
 import { needServer, waitFor } from '@busbar/testbed';
@@ -164,8 +165,12 @@ test('a fast side that came back empty says so', async () => {
   const resets: StoreReset[] = [];
   bus.onReset((reset) => resets.push(reset));
   await bus.queues.send('chat', [{ body }]);
-  await setting.server.call('FLUSHALL');
-  await waitFor(() => resets.length > 0, { what: 'a reset' });
+  const [, folder = ''] = (await setting.server.call('CONFIG', 'GET', 'dir')) as string[];
+  await setting.server.kill();
+  rmSync(folder, { recursive: true });
+  mkdirSync(folder);
+  await setting.server.start();
+  await waitFor(() => resets.length > 0, { what: 'a reset', timeoutMs: 20_000 });
   expect(resets).toMatchObject([{ cause: 'replaced', detail: expect.stringContaining('the fast side, redis') }]);
 });
 
