@@ -117,7 +117,7 @@ export class NatsDriver implements Driver {
     });
     this.calls = openCalls(connection, names, this.capabilities.maxBodyBytes);
     headers.watch((reset) => {
-      forget(shared);
+      forget(shared, reset);
       void gate.refresh();
       queues.forget();
       store.forget();
@@ -205,9 +205,9 @@ interface Opened {
 }
 
 /** Forgets what this process knows of the queues of a store that has lost data. */
-function forget({ records, ledgers, consumers, held }: QueueContext): void {
+function forget({ records, ledgers, consumers, held }: QueueContext, { cause }: StoreReset): void {
   records.forgetAll();
-  ledgers.forget();
+  ledgers.forget(cause);
   consumers.forgetAll();
   held.clear();
 }

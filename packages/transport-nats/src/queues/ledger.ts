@@ -1,6 +1,6 @@
 /** The ledger of a queue: records of receives and settlements, beside the messages. */
 
-import type { AttemptRecord } from '@busbar/api/transport';
+import type { AttemptRecord, StoreReset } from '@busbar/api/transport';
 import type { Lane, Names } from '../connection/names.ts';
 import { type Bounds, PastLost, type PubAck, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
 import { nonce } from './queue-record.ts';
@@ -246,10 +246,15 @@ export class Ledgers {
     this.#names = names;
   }
 
-  /** Forgets what was read, and rejects what was not written yet: the store has lost records. */
-  forget(): void {
-    this.#lostAt = performance.now();
+  /**
+   * Forgets what was read, since the store has lost records. In a store that fell back the sequences may belong to other
+   * messages, so what was not written yet is rejected. In a replaced store all queues begin again, and no ledger counts what
+   * is about their earlier lives; writes about the present ones go on, also if the loss is noticed late.
+   */
+  forget(cause: StoreReset['cause']): void {
     this.#ledgers.clear();
+    if (cause === 'replaced') return;
+    this.#lostAt = performance.now();
     this.#requests.failPast();
   }
 
