@@ -2,6 +2,7 @@
 
 import type { PageQuery, PutCondition } from '@busbar/api/driver';
 import type { DeleteResult, KvEntry, KvPut, KvTouch, PutResult, TouchResult } from '@busbar/api/transport';
+import { Insertion } from '../connection/rows.ts';
 import { CLOSED_NAMESPACES } from '../connection/schema.ts';
 import { prefixEnd } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
@@ -14,6 +15,14 @@ const SELECT = 'SELECT key, value, revision, create_revision, expires FROM kv';
 const LIVE = 'tombstone IS NULL AND (expires IS NULL OR expires > ?)';
 /** Entries of one step. */
 const STEP = 200;
+/** A put without a condition. Its last parameter is the time. */
+const REPLACEMENT = new Insertion(
+  'kv',
+  'ns, key, value, revision, create_revision, expires, change',
+  `ON CONFLICT (ns, key) DO UPDATE SET value=excluded.value, revision=excluded.revision,
+     create_revision=iif(${LIVE}, create_revision, excluded.create_revision),
+     expires=excluded.expires, change=excluded.change, tombstone=NULL, tombstone_at=NULL`,
+);
 
 export function getEntry(tx: Transaction, key: string): KvEntry | undefined {
   const row = tx.sql<KvRow>(`${SELECT} WHERE ns=? AND key=? AND ${LIVE}`).get(tx.ns, key, tx.now);
@@ -36,17 +45,15 @@ export function putEntry(tx: Transaction, key: string, value: Uint8Array, condit
   return { status: 'stored', revision, createRevision };
 }
 
-/** Puts an entry without a condition, in one statement. */
-export function replaceEntry(tx: Transaction, { key, value, ttlMs }: KvPut): void {
-  const revision = tx.nextRevision();
-  tx.sql(
-    `INSERT INTO kv (ns, key, value, revision, create_revision, expires, change) VALUES (?,?,?,?,?,?,?)
-       ON CONFLICT (ns, key) DO UPDATE SET value=excluded.value, revision=excluded.revision,
-         create_revision=iif(${LIVE}, create_revision, excluded.create_revision),
-         expires=excluded.expires, change=excluded.change, tombstone=NULL, tombstone_at=NULL`,
-  ).run(tx.ns, key, toStored(value), revision, revision, toExpiry(tx.now, ttlMs), revision, tx.now);
-  tx.changedKeys.add(key);
-  tx.rowCount += 1;
+/** Puts entries without a condition, in order. */
+export function replaceEntries(tx: Transaction, entries: readonly KvPut[]): void {
+  const push = (values: unknown[], { key, value, ttlMs }: KvPut): void => {
+    const revision = tx.nextRevision();
+    values.push(tx.ns, key, toStored(value), revision, revision, toExpiry(tx.now, ttlMs), revision);
+    tx.changedKeys.add(key);
+  };
+  REPLACEMENT.run(tx, entries, push, tx.now);
+  tx.rowCount += entries.length;
 }
 
 export function touchEntries(tx: Transaction, touches: readonly KvTouch[]): TouchResult[] {

@@ -1,9 +1,9 @@
 /** Settles deliveries: ack, retry, reject, release, and extend, which renews a lease. */
 
-import type { Settlement, SettleResult } from '@busbar/api/transport';
+import type { KvPut, Settlement, SettleResult } from '@busbar/api/transport';
 import type { BatchHandler } from '../connection/call-coalescer.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { replaceEntry } from '../kv/kv.ts';
+import { replaceEntries } from '../kv/kv.ts';
 import { bury, endAttempt, loadAttemptState, maxAttemptsOf, requeue } from './attempts.ts';
 import { addLease, findLease, type LeaseRun, removeFromRun } from './lease-runs.ts';
 import { unblockNext } from './message-state.ts';
@@ -23,11 +23,10 @@ function settleAll(tx: Transaction, settlements: readonly Settlement[]): SettleR
   const results: SettleResult[] = [];
   let leases: ReceiptLease[] = [];
   const flushAcks = (): void => {
-    if (leases.length > 0) ackRun(tx, leases, results);
-    for (let index = results.length - leases.length; index < results.length; index += 1) {
-      const entry = results[index]?.status === 'done' ? settlements[index]?.entry : undefined;
-      if (entry !== undefined) replaceEntry(tx, entry);
-    }
+    if (leases.length === 0) return;
+    ackRun(tx, leases, results);
+    const from = results.length - leases.length;
+    putDone(tx, settlements.slice(from, results.length), results.slice(from));
     leases = [];
   };
   for (const settlement of settlements) {
@@ -42,6 +41,15 @@ function settleAll(tx: Transaction, settlements: readonly Settlement[]): SettleR
   }
   flushAcks();
   return results;
+}
+
+/** Puts the entries of the settlements that are done. */
+function putDone(tx: Transaction, settlements: readonly Settlement[], results: readonly SettleResult[]): void {
+  const entries: KvPut[] = [];
+  for (const [index, { entry }] of settlements.entries()) {
+    if (entry !== undefined && results[index]?.status === 'done') entries.push(entry);
+  }
+  replaceEntries(tx, entries);
 }
 
 /** Whether two leases are of consecutive messages of one claim. */
@@ -135,7 +143,7 @@ function endLease(
   const ended = endAttempt(tx, message, { outcome, reason, consumer });
   if (outcome === 'reject' || ended.attempts >= maxAttemptsOf(queue, ended)) {
     bury(tx, queue, seq, reason ?? (outcome === 'reject' ? 'rejected' : 'attempts used up'));
-    if (entry !== undefined) replaceEntry(tx, entry);
+    if (entry !== undefined) replaceEntries(tx, [entry]);
     return;
   }
   const { delayMs = 0 } = settlement;

@@ -122,7 +122,7 @@ export class WaiterRegistry {
     for (const { ns, name } of tx.readyQueues) add(this.#forQueue(tx, ns, name));
     for (const [ns, key] of tx.changedForeignKeys) add(this.#forForeignKey(tx, ns, key));
     for (const topic of tx.publishedTopics) add(this.forTopic(tx, topic));
-    for (const key of tx.changedKeys) add(this.#forKey(tx, key));
+    add(this.#forKeys(tx));
   }
 
   #wakeProcesses({ processesToWake }: Transaction): void {
@@ -140,10 +140,13 @@ export class WaiterRegistry {
       .filter((process) => process !== this.process);
   }
 
-  #forKey(tx: Transaction, key: string): string[] {
+  #forKeys(tx: Transaction): string[] {
+    if (tx.changedKeys.size === 0) return [];
     this.#refresh(tx);
-    const matching = this.#others.filter(({ kind, name }) => kind === 'kv' && key.startsWith(name));
-    return matching.map(({ process }) => process);
+    const keys = [...tx.changedKeys];
+    const isMatching = ({ kind, name }: RegisteredWaiter): boolean =>
+      kind === 'kv' && keys.some((key) => key.startsWith(name));
+    return this.#others.filter(isMatching).map(({ process }) => process);
   }
 
   #forForeignKey({ store }: Transaction, ns: string, key: string): string[] {

@@ -19,8 +19,8 @@ export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-s
   {
     name: 'puts the entry of an ack without effect',
     file: 'queues/settle.ts',
-    find: "results[index]?.status === 'done' ? settlements[index]?.entry : undefined",
-    replace: 'settlements[index]?.entry',
+    find: "entry !== undefined && results[index]?.status === 'done'",
+    replace: 'entry !== undefined',
     killedBy: 'A30',
   },
   {
@@ -264,7 +264,7 @@ export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-s
   {
     name: 'wakes no watch of another process',
     file: 'wakeup/waiter-registry.ts',
-    find: "kind === 'kv' && key.startsWith(name)",
+    find: 'add(this.#forKeys(tx));',
     replace: "kind === 'kv' && key === name && false",
     killedBy: 'W10',
   },
