@@ -117,8 +117,9 @@ export function deleteScope(tx: Transaction, scope: number, upTo: number = Numbe
  */
 function scheduleExpiry(tx: Transaction, scope: number, ids: readonly string[], at: number): void {
   const insertion = tx.sql(
-    `INSERT INTO dedupe_expiry (n, scope, ids) SELECT coalesce(max(n) + 1, @first), @scope, @ids FROM dedupe_expiry
-      WHERE n BETWEEN @first AND @last HAVING coalesce(max(n), 0) < @last`,
+    `INSERT INTO dedupe_expiry (n, scope, ids)
+      SELECT coalesce((SELECT n + 1 FROM dedupe_expiry WHERE n BETWEEN @first AND @last ORDER BY n DESC LIMIT 1), @first), @scope, @ids
+      WHERE NOT EXISTS (SELECT 1 FROM dedupe_expiry WHERE n=@last)`,
   );
   const row = { scope, ids: JSON.stringify(ids) };
   let first = Math.ceil(at) * ROWS_PER_MS;
