@@ -113,6 +113,10 @@ class AuditTransport implements Transport {
     return this.#store.state;
   }
 
+  get parts(): Transport['parts'] {
+    return this.#store.parts;
+  }
+
   get past(): StorePast | undefined {
     return this.#store.past;
   }

@@ -90,6 +90,51 @@ test('a receive that waits gets messages of both sides, before, during and after
   expect(got).toEqual(['before', 'during', 'after']);
 });
 
+test('the server dies while agents send and receive: what was acknowledged is delivered', async () => {
+  await using setting = await startSetting({ fastQueues: ['chat'] });
+  const [sender, consumer] = [await setting.open(), await setting.open()];
+  const total = 240;
+  const got: string[] = [];
+  let isDone = false;
+  const consuming = (async () => {
+    while (!isDone) {
+      const deliveries = await consumer.queues.receive('chat', { max: 7, waitMs: 100 });
+      got.push(...idsOf(deliveries));
+      await ack(consumer, deliveries).catch(() => undefined); // An unknown ack comes again.
+    }
+  })();
+  const sent: Promise<string | undefined>[] = [];
+  const send = async (id: string): Promise<string | undefined> => {
+    try {
+      const [result] = await sender.queues.send('chat', [{ id, body }]);
+      return result?.status === 'stored' ? id : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+  const sendMany = async (): Promise<void> => {
+    for (let index = 0; index < total / 4; index += 1) {
+      sent.push(send(`m${sent.length}`));
+      await new Promise(setImmediate);
+    }
+  };
+  await sendMany();
+  const killed = setting.server.kill();
+  await sendMany();
+  await killed;
+  await until(sender, 'degraded');
+  await sendMany();
+  await setting.server.start();
+  await until(sender, 'open');
+  await sendMany();
+  const stored = (await Promise.all(sent)).filter((id) => id !== undefined);
+  await expect.poll(() => stored.filter((id) => !got.includes(id)), { timeout: 30_000 }).toEqual([]);
+  isDone = true;
+  await consuming;
+  expect(stored.length).toBeGreaterThan(total / 2);
+  expect(sender.parts?.every(({ sent: count }) => count > 0)).toBe(true);
+});
+
 test('a message with an ordering key stays on its side', async () => {
   await using setting = await startSetting({ fastQueues: ['chat'] });
   const bus = await setting.open();
