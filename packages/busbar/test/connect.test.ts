@@ -62,6 +62,18 @@ test('a bus that may move has the namespace of its URL in each part without one'
   expect((await part.stats()).queues.map(({ name }) => name)).toEqual(['work']);
 });
 
+test('the option ns overrides the namespaces of the parts of a bus that may move', async () => {
+  await using folder = tempDir();
+  const [from, to] = [`sqlite:${folder.join('from.db')}?ns=own`, `sqlite:${folder.join('to.db')}`];
+  const url = `migrate:?from=${encodeURIComponent(from)}&to=${encodeURIComponent(to)}&ns=team`;
+  await using bus = await connect(url, { ns: 'mine' });
+  await bus.enqueue('work', 1);
+  await using part = await connect(from, { ns: 'mine' });
+  await using other = await connect(from);
+  expect((await part.stats()).queues.map(({ name }) => name)).toEqual(['work']);
+  expect((await other.stats()).queues).toEqual([]);
+});
+
 test.each([
   ['migrate', 'has no parameter from'],
   ['migrate:?from=memory', 'has no parameter to'],

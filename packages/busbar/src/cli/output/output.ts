@@ -97,7 +97,7 @@ export class Output {
   live(text: string): void {
     const stderr = this.#stderr;
     if (this.quiet || this.json || stderr.isTTY !== true) return;
-    stderr.write(`\r\u001b[2K${printableLine(text, (stderr.columns ?? 80) - 1)}`);
+    stderr.write(`\r\u001b[2K${printableLine(text, (stderr.columns || 80) - 1)}`);
     this.#isLive = true;
   }
 
