@@ -40,7 +40,7 @@ const HOW = [
  */
 export function serversOf(task, args, env) {
   const programs = Object.keys(SERVERS);
-  if (['test', 'test:full', 'bench', 'bench:compare', 'conformance', 'mutants', 'chaos'].includes(task))
+  if (['test', 'test:full', 'bench', 'bench:compare', 'conformance', 'mutants', 'chaos', 'moves'].includes(task))
     return programs;
   if (task !== 'demo') return [];
   const killed = args.includes('--kill-server') ? env['MESSAGE_BUS'] : undefined;

@@ -10,6 +10,7 @@ const turbo = (/** @type {string[]} */ ...args) => ({
   env: { TURBO_TELEMETRY_DISABLED: '1' },
 });
 const node = (/** @type {string[]} */ ...args) => ({ args });
+const moves = 'packages/busbar/test/moves/main.ts';
 const mutants = 'packages/conformance/test/mutants/main.ts';
 const check = [tsc(), biome('check', '--error-on-warnings'), vitest('test/repo')];
 
@@ -22,6 +23,7 @@ export const tasks = {
     { ...vitest(...args), env: { BUSBAR_FULL: '1' } },
     { ...node('scripts/conformance.ts', 'nats'), env: { BUSBAR_NATS_CLUSTER: '1' } },
     node(mutants, '--backend', 'sqlite,redis,nats,hub'),
+    node(moves, '--via', 'redis'),
     node('scripts/smoke.mjs'),
   ],
   check: () => check,
@@ -31,6 +33,7 @@ export const tasks = {
   conformance: (args) => [node('scripts/conformance.ts', ...args)],
   mutants: (args) => [node(mutants, ...args)],
   chaos: (args) => [node('packages/conformance/test/chaos/main.ts', ...args)],
+  moves: (args) => [node(moves, ...args)],
   cli: (args) => [node('packages/busbar/bin/busbar.js', ...args)],
   smoke: (args) => [node('scripts/smoke.mjs', ...args)],
 };
