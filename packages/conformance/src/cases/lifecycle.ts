@@ -7,13 +7,13 @@ import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
 import { collect } from '../inputs/operations.ts';
 import { leaveWorkOpen } from '../processes/programs/leave-open.ts';
-import type { Waiting } from '../processes/programs/wait-alone.ts';
-import { moduleOf } from '../processes/remote-client.ts';
+import type { waitInTurn } from '../processes/programs/wait-alone.ts';
+import { moduleOf, type RemoteClient } from '../processes/remote-client.ts';
 import { assertDeliveredOnce, consume, fieldsOf, receiveOne, waitUntil } from '../steps/consuming.ts';
 import { follow, publish } from '../steps/event-log.ts';
 import { assertCounts } from '../steps/queue-view.ts';
 
-/** URLs of the modules of {@link leaveWorkOpen} and {@link Waiting}, for other processes. */
+/** URLs of the modules of {@link leaveWorkOpen} and {@link waitInTurn}, for other processes. */
 const leaveOpenModule = moduleOf('leave-open');
 const waitAloneModule = moduleOf('wait-alone');
 
@@ -175,12 +175,17 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle
     rules: ['RA9', 'RD1'],
     needs: ['idleExit'],
     harnessFeatures: ['processes'],
+    timeoutMs: 60_000,
     smoke: true,
     async run(test, transport) {
-      await Promise.all([
-        endsWithoutClosing(test, leaveOpenModule, 'leaveNothing'),
-        endsWithoutClosing(test, waitAloneModule, 'rest'),
-      ]);
+      const client = await test.process();
+      test.check.equal(
+        await client.run<string>(waitAloneModule, 'rest'),
+        'rest',
+        'the other process has done its work',
+      );
+      await client.leave();
+      await endsWell(test, client);
       // A message is leased to the process that has ended.
       await assertCounts(test, transport, 'kept', { ready: 1, leased: 1, delayed: 1 });
       test.check.ok(await transport.kv.get('kept'), 'the key that was put');
@@ -194,41 +199,31 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle
     title: 'a receive, a subscription, a watch or a service alone keeps its process alive until it ends',
     rules: ['RA9', 'RQ8', 'RT1'],
     harnessFeatures: ['processes'],
+    timeoutMs: 60_000,
     async run(test, transport) {
       const { queues, topics, kv, calls } = transport;
       const body = Uint8Array.of(1);
-      await Promise.all([
-        staysFor(test, 'receive', () => queues.send('receive', [{ body }])),
-        staysFor(test, 'subscribe', () => topics.publish('subscribe', [{ body }])),
-        staysFor(test, 'watch', () => kv.put('watch', body)),
-        calls && staysFor(test, 'serve', () => collect(calls.call('serve', { body }))),
-      ]);
-      const done = await consume(test, transport, 'done', calls === undefined ? 3 : 4);
-      const kinds = done.map(({ headers }) => headers['what']).sort();
-      const wanted = ['receive', ...(calls === undefined ? [] : ['serve']), 'subscribe', 'watch'];
-      test.check.equal(kinds, wanted, 'what the processes had waited for');
+      const client = await test.process();
+      await client.run(waitAloneModule, 'waitInTurn');
+      await client.leave();
+      await queues.send('turn', [{ body }]);
+      const turn = async (what: string, next: () => Promise<unknown>): Promise<void> => {
+        const [said] = await consume(test, transport, 'turns', 1);
+        test.check.equal(said?.headers['what'], what, 'what the process waits for now');
+        await next();
+      };
+      await turn('event', () => topics.publish('turn', [{ body }]));
+      await turn('key', () => kv.put('turn', body));
+      if (calls === undefined) await turn('nothing', async () => undefined);
+      else await turn('call', () => collect(calls.call('turn', { body })));
+      if (test.capabilities.features.idleExit) await endsWell(test, client);
     },
   },
 ]);
 
-/** Asserts that a process ends by itself though its transport is not closed. */
-async function endsWithoutClosing(test: TestContext, module: string, name: string): Promise<void> {
-  const client = await test.process();
-  test.check.equal(await client.run<string>(module, name), name, 'the other process has done its work');
-  await client.leave();
-  const code = await within(10_000, `the process did not end by itself after ${name}`, client.ended);
-  test.check.equal(code, 0, `exit code after ${name}`);
-}
-
-/** Asserts that a process waits until `trigger`, though nothing else keeps it alive, and then ends. */
-async function staysFor(test: TestContext, what: Waiting, trigger: () => Promise<unknown>): Promise<void> {
-  const client = await test.process();
-  await client.run(waitAloneModule, 'wait', what);
-  await client.leave();
-  await trigger();
-  if (!test.capabilities.features.idleExit) return;
-  const code = await within(10_000, `the process did not end by itself after ${what}`, client.ended);
-  test.check.equal(code, 0, `exit code after ${what}`);
+/** Asserts that a process ends by itself. */
+async function endsWell(test: TestContext, client: RemoteClient): Promise<void> {
+  test.check.equal(await within(30_000, 'the process did not end by itself', client.ended), 0, 'its exit code');
 }
 
 /** Asserts that a process exits by itself after its client is closed. */

@@ -5,39 +5,38 @@ import type { Transport } from '@busbar/api/transport';
 const FOREVER = Number.POSITIVE_INFINITY;
 const body = Uint8Array.of(1);
 
-/** What a process waits for. */
-export type Waiting = 'receive' | 'subscribe' | 'watch' | 'serve';
-
-/** Begins to wait: for a message, an event, a key or a call, named like `what`. Then it says so in the queue `done`. */
-export async function wait(transport: Transport, what: Waiting): Promise<string> {
-  const { queues, topics, kv, calls } = transport;
-  const say = (): Promise<unknown> => queues.send('done', [{ body, headers: { what } }]);
-  if (what === 'receive') void queues.receive(what, { waitMs: FOREVER }).then(say);
-  else if (what === 'subscribe') {
-    const subscription = await topics.subscribe(what, { from: 'new' }, async () => {
-      await say();
-      void subscription.close();
-    });
-  } else if (what === 'watch') {
-    const watch = await kv.watch(what, async (changes) => {
-      if (!changes.some(({ kind }) => kind === 'put')) return;
-      await say();
-      void watch.close();
-    });
-  } else {
-    const service = await calls?.serve(what, {}, async function* () {
+/**
+ * Waits for a message, then only for an event, then only for a key, then only for a call, each named `turn`. From the second
+ * one on, a message in the queue `turns` says what it waits for.
+ */
+export function waitInTurn({ queues, topics, kv, calls }: Transport): string {
+  const say = (what: string): Promise<unknown> => queues.send('turns', [{ body, headers: { what } }]);
+  const serve = async (): Promise<void> => {
+    const service = await calls?.serve('turn', {}, async function* () {
       yield { body };
-      await say();
       void service?.close();
     });
-  }
-  return what;
+    await say(service === undefined ? 'nothing' : 'call');
+  };
+  const watch = async (): Promise<void> => {
+    const open = await kv.watch('turn', (changes) => {
+      if (changes.some(({ kind }) => kind === 'put')) void open.close().then(serve);
+    });
+    await say('key');
+  };
+  const subscribe = async (): Promise<void> => {
+    const open = await topics.subscribe('turn', { from: 'new' }, () => void open.close().then(watch));
+    await say('event');
+  };
+  void queues.receive('turn', { waitMs: FOREVER }).then(subscribe);
+  return 'waitInTurn';
 }
 
 /** Uses every facet and leaves nothing pending. */
 export async function rest(transport: Transport): Promise<string> {
   const { queues, topics, kv, admin, calls } = transport;
-  await queues.send('kept', [{ body }, { body, delayMs: 60_000 }]);
+  await queues.configure('kept', { leaseMs: 600_000 });
+  await queues.send('kept', [{ body }, { body, delayMs: 600_000 }]);
   await queues.receive('kept', { waitMs: 1_000 });
   await queues.receive('none', { waitMs: 10 });
   await topics.bind('kept', 'news');

@@ -41,6 +41,20 @@ export const mutants: readonly SourceMutant[] = [
   ]),
   ...mutantsOf('hub', 'api/src', [
     {
+      name: 'an open subscription lets its process end',
+      file: 'open/transport-internals.ts',
+      find: 'if (keepsAlive) void keepAlive.during(live.ended);',
+      replace: '',
+      killedBy: 'F16',
+    },
+    {
+      name: 'a receive that waits lets its process end',
+      file: 'open/inflight-calls.ts',
+      find: 'if (call.keepsAlive) this.#keepAlive.hold();',
+      replace: '',
+      killedBy: 'F16',
+    },
+    {
       name: 'lets a call go on whose replies are not read',
       file: 'open/calls.ts',
       find: 'void Promise.resolve(this.#replies.return?.()).catch(() => undefined);',

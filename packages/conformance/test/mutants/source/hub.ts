@@ -142,4 +142,11 @@ export const mutants: readonly SourceMutant[] = mutantsOf('hub', 'transport-sock
     replace: '',
     killedBy: 'R7',
   },
+  {
+    name: 'the connection keeps an idle process alive',
+    file: 'links/unix/unix-client.ts',
+    find: 'connect({ path }).unref();',
+    replace: 'connect({ path });',
+    killedBy: 'F15',
+  },
 ]);

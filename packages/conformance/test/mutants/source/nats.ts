@@ -275,4 +275,11 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
     replace: "duplicate ? 'duplicate'",
     killedBy: 'C14',
   },
+  {
+    name: 'the heartbeat of the client keeps an idle process alive',
+    file: 'connection/client-internals.ts',
+    find: 'protocol?.heartbeats?.timer?.unref?.();',
+    replace: '',
+    killedBy: 'F15',
+  },
 ]);

@@ -254,4 +254,11 @@ export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-re
     replace: "if call('HDEL'",
     killedBy: 'S4',
   },
+  {
+    name: 'the connection keeps an idle process alive',
+    file: 'connection/connection.ts',
+    find: 'connection.#client.stream?.unref();',
+    replace: '',
+    killedBy: 'F15',
+  },
 ]);
