@@ -1,6 +1,7 @@
 /** Numbers the records of this process and appends them to the log in batches. */
 
 import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
+import { BatchBuffer } from './batch-buffer.ts';
 import { type RecordFields, TOPIC } from './record.ts';
 
 /** What a log writer works with. */
@@ -16,15 +17,10 @@ export interface LogWriterOptions {
   readonly bufferBytes: number;
 }
 
-interface Line {
-  readonly n: number;
-  readonly text: string;
-}
-
 /** Records wait this long for others. A process that is killed loses them. */
 const FLUSH_MS = 100;
-/** Characters of one batch. A store takes bodies of at least 512 KiB, and a character has up to 3 bytes. */
-const BATCH_CHARS = 131_072;
+/** Characters of one record. A store takes bodies of at least 512 KiB, and a character has up to 3 bytes. */
+const MAX_CHARS = 131_072;
 const APPEND_MS = 10_000;
 const RETRY_MS = { min: 100, max: 5_000 };
 /** How long closing waits for the log. */
@@ -36,8 +32,10 @@ export class LogWriter {
   #log: Transport | undefined;
   #opening: Promise<Transport> | undefined;
   #next = 0;
-  #lines: Line[] = [];
-  #chars = 0;
+  /** The last one takes further records. */
+  readonly #batches: BatchBuffer[] = [];
+  /** Bytes that the log does not have yet. */
+  #bytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #flushing: Promise<void> | undefined;
   /** Why the last append failed. */
@@ -72,7 +70,7 @@ export class LogWriter {
   /** Throws BACKPRESSURE if nothing may happen that the log does not take. */
   admit(operation: string, transport: string): void {
     const { onFull, bufferBytes, name } = this.#options;
-    if (onFull === 'gap' || (this.#error === undefined && this.#chars < bufferBytes)) return;
+    if (onFull === 'gap' || (this.#error === undefined && this.#bytes < bufferBytes)) return;
     const reason = this.#error === undefined ? 'it is too slow' : this.#error.message;
     throw new BusbarError('BACKPRESSURE', `the audit log ${name} takes no records: ${reason}`, {
       ...{ operation, transport, cause: this.#error },
@@ -92,7 +90,7 @@ export class LogWriter {
     else {
       const start = `{"n":${n},"at":${at},${JSON.stringify(fields).slice(1, -1)}`;
       // Characters that JSON escapes can make a message too long for a batch.
-      this.#push(n, start.length + json.length < BATCH_CHARS ? `${start}${json}}` : `${start}}`);
+      this.#push(n, start.length + json.length < MAX_CHARS ? `${start}${json}}` : `${start}}`);
     }
     return n;
   }
@@ -103,7 +101,7 @@ export class LogWriter {
     const timer = setTimeout(() => this.#closing.abort(), CLOSE_MS);
     const isWhole = this.#gap === undefined;
     if (isWhole && this.#next > 0) this.write({ action: 'end' });
-    while (this.#lines.length > 0 && !signal.aborted) await this.#flush();
+    while (this.#bytes > 0 && !signal.aborted) await this.#flush();
     if (!isWhole && !signal.aborted) {
       this.write({ action: 'end' });
       await this.#flush();
@@ -126,15 +124,21 @@ export class LogWriter {
   }
 
   #push(n: number, text: string): void {
-    const { onFull, bufferBytes } = this.#options;
-    if (onFull === 'gap' && this.#chars + text.length > bufferBytes) {
+    const { onFull, bufferBytes, process } = this.#options;
+    if (onFull === 'gap' && this.#bytes + text.length > bufferBytes) {
       this.#gap = { first: n, count: 1, reason: this.#error?.message ?? 'the log is too slow' };
       return;
     }
-    this.#lines.push({ n, text });
-    this.#chars += text.length;
+    const last = this.#batches.at(-1);
+    const before = last?.byteLength ?? 0;
+    if (last?.add(text)) this.#bytes += last.byteLength - before;
+    else {
+      const batch = new BatchBuffer(process, n, text);
+      this.#batches.push(batch);
+      this.#bytes += batch.byteLength;
+    }
     if (this.#flushing !== undefined) return;
-    if (this.#chars >= Math.min(BATCH_CHARS, bufferBytes / 2)) void this.#flush();
+    if (this.#batches.length > 1 || this.#bytes >= bufferBytes / 2) void this.#flush();
     else this.#timer ??= setTimeout(() => void this.#flush(), FLUSH_MS);
   }
 
@@ -144,7 +148,7 @@ export class LogWriter {
     this.#timer = undefined;
     this.#flushing ??= this.#appendAll().finally(() => {
       this.#flushing = undefined;
-      if (this.#lines.length > 0 && !this.#closing.signal.aborted) {
+      if (this.#bytes > 0 && !this.#closing.signal.aborted) {
         this.#timer ??= setTimeout(() => void this.#flush(), FLUSH_MS);
       }
     });
@@ -154,35 +158,21 @@ export class LogWriter {
   /** Whole batches, and the rest of the moment. What comes meanwhile waits for others. */
   async #appendAll(): Promise<void> {
     do {
-      const batch = this.#nextBatch();
+      const batch = this.#batches.shift();
+      if (batch === undefined) return;
       // The same batch is appended again, so that the log knows its id.
       for (let wait = RETRY_MS.min; !(await this.#append(batch)); wait = Math.min(2 * wait, RETRY_MS.max)) {
         await pause(wait, this.#closing.signal);
         if (this.#closing.signal.aborted) return;
       }
-      this.#lines = this.#lines.slice(batch.length);
-      this.#chars -= batch.reduce((sum, { text }) => sum + text.length, 0);
+      this.#bytes -= batch.byteLength;
       this.#endGap();
-    } while (this.#chars >= BATCH_CHARS);
-  }
-
-  #nextBatch(): Line[] {
-    let chars = 0;
-    let count = 0;
-    for (const { text } of this.#lines) {
-      chars += text.length;
-      if (count > 0 && chars > BATCH_CHARS) break;
-      count += 1;
-    }
-    return this.#lines.slice(0, count);
+    } while (this.#batches.length > 1);
   }
 
   /** Resolves with whether the log has it. */
-  async #append(batch: readonly Line[]): Promise<boolean> {
-    const { process } = this.#options;
-    const records = batch.map(({ text }) => text).join(',');
-    const body = Buffer.from(`{"process":${JSON.stringify(process)},"records":[${records}]}`);
-    const message = { id: `${process}.${batch[0]?.n ?? 0}`, body, contentType: 'application/json' };
+  async #append({ first, body }: BatchBuffer): Promise<boolean> {
+    const message = { id: `${this.#options.process}.${first}`, body, contentType: 'application/json' };
     try {
       const log = await this.open();
       const [result] = await log.topics.publish(TOPIC, [message], {
@@ -199,7 +189,7 @@ export class LogWriter {
 
   /** The log works again: it says what is missing. The gap grows until half of the buffer is free, so that there are few. */
   #endGap(): void {
-    if (this.#gap === undefined || this.#chars > this.#options.bufferBytes / 2) return;
+    if (this.#gap === undefined || this.#bytes > this.#options.bufferBytes / 2) return;
     const gap = this.#gap;
     this.#gap = undefined;
     this.write({ action: 'gap', ...gap });
