@@ -5,7 +5,7 @@ import type { Lane } from '../connection/names.ts';
 import { toDriverError } from '../connection/server-requests.ts';
 import type { StoredValue } from '../kv/kv-store.ts';
 import { ttlHeader } from '../queues/dead-letters.ts';
-import { noteId } from '../queues/dedupe.ts';
+import { noteIds } from '../queues/dedupe.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
 import { type Envelope, encode } from '../queues/stored-message.ts';
@@ -103,7 +103,7 @@ export class Importer {
         : { ...record, idsUntil: Math.max(until, record.idsUntil) };
     });
     if (queue === undefined) return 0;
-    return countOf(ids.map(({ id, leftMs }) => noteId(this.#context, queue, id, leftMs)));
+    return noteIds(this.#context, queue, new Map(ids.map(({ id, leftMs }) => [id, leftMs])));
   }
 
   async #messages(messages: readonly Of<'message'>[], ids: Map<string, Set<string>>): Promise<number> {

@@ -58,12 +58,19 @@ export async function knownIds(
   return { taken, last };
 }
 
-/** Notes an id for `ms`; false where it is noted already. */
-export async function noteId(shared: QueueContext, queue: KnownQueue, id: string, ms: number): Promise<boolean> {
-  const { taken, last } = await knownIds(shared, queue, [id]);
-  if (taken.has(id)) return false;
-  const { subject, data, headers } = toRecord(shared, queue, id, { ms, last: last.get(id) ?? 0 });
-  return (await shared.requests.publishGuarded(subject, data, headers)) !== undefined;
+/** Notes ids, each for its time. Resolves with how many were not noted already. */
+export async function noteIds(
+  shared: QueueContext,
+  queue: KnownQueue,
+  ids: ReadonlyMap<string, number>,
+): Promise<number> {
+  const { taken, last } = await knownIds(shared, queue, [...ids.keys()]);
+  const noted = [...ids].map(async ([id, ms]): Promise<boolean> => {
+    if (taken.has(id)) return false;
+    const { subject, data, headers } = toRecord(shared, queue, id, { ms, last: last.get(id) ?? 0 });
+    return (await shared.requests.publishGuarded(subject, data, headers)) !== undefined;
+  });
+  return (await Promise.all(noted)).filter(Boolean).length;
 }
 
 /** A message to store with the record of its id. */
