@@ -62,13 +62,13 @@ async function lock(): Promise<void> {
   }
 }
 
-/** A call that was under way when a server was killed, or a lock that another agent holds: neither is a promise. */
+/** An error that may pass is no broken promise: the call was too slow, its outcome is unknown, or another agent has the lock. */
 async function ignoreUnknown(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
     if (!(error instanceof BusbarError)) throw error;
-    const isExpected = error.outcome === 'unknown' || ['TIMEOUT', 'UNAVAILABLE', 'LEASE_LOST'].includes(error.code);
+    const isExpected = error.outcome === 'unknown' || error.retryable || error.code === 'LEASE_LOST';
     if (!isExpected) throw error;
   }
 }
