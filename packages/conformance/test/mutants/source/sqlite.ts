@@ -265,7 +265,7 @@ export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-s
     name: 'wakes no watch of another process',
     file: 'wakeup/waiter-registry.ts',
     find: 'add(this.#forKeys(tx));',
-    replace: "kind === 'kv' && key === name && false",
+    replace: '',
     killedBy: 'W10',
   },
   {
