@@ -58,7 +58,7 @@ for (const [name, start, program] of servers) {
     await bus.publish('news', 'late');
     expect(await waiting.exited).toEqual({ code: 0, signal: null });
     expect(waiting.stdout).toContain('event late');
-  });
+  }, 60_000);
 }
 
 test.each(['memory:', 'sqlite:$/bus.db', 'unix:$/bus.sock?idleMs=500', 'zmq:ipc://$/bus.zmq?idleMs=500'])(
@@ -74,16 +74,17 @@ test.each(['memory:', 'sqlite:$/bus.db', 'unix:$/bus.sock?idleMs=500', 'zmq:ipc:
     expect(counts).toContainEqual(['$inbox.@answers', 1, 0]);
     expect(counts).toContainEqual(['later', 0, 2]);
   },
+  60_000,
 );
 
 const USED = { sum: 2, product: 8, length: 2, idleExit: true };
 
 async function use(url: string): Promise<unknown> {
-  const { code, stdout, stderr } = await runNode({ file, args: [url, 'uses'] });
+  const { code, stdout, stderr } = await runNode({ file, args: [url, 'uses'], timeoutMs: 30_000 });
   expect([code, stderr]).toEqual([0, '']);
   return JSON.parse(stdout);
 }
 
 async function printed(child: { readonly stdout: string }, text: string): Promise<void> {
-  await waitFor(() => child.stdout.includes(text), { what: `the program to print ${text}` });
+  await waitFor(() => child.stdout.includes(text), { what: `the program to print ${text}`, timeoutMs: 30_000 });
 }

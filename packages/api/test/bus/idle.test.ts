@@ -19,7 +19,7 @@ test.each(['memory', 'sqlite'])(
   'on %s an idle bus does not keep the process alive, and each wait does',
   async (kind) => {
     await using folder = tempDir();
-    const { code, stdout, stderr } = await runNode({ file, args: [kind, folder.join('bus.db')] });
+    const { code, stdout, stderr } = await runNode({ file, args: [kind, folder.join('bus.db')], timeoutMs: 50_000 });
     expect([code, stderr]).toEqual([0, '']);
     const seen = stdout
       .trim()

@@ -116,9 +116,9 @@ async function staysHeld(): Promise<boolean> {
   return true;
 }
 
-/** Whether nothing keeps this process alive within a second. */
+/** Whether nothing keeps this process alive within five seconds. */
 async function comesFree(): Promise<boolean> {
-  for (const until = performance.now() + 1_000; isHeld() && performance.now() < until; ) await turn();
+  for (const until = performance.now() + 5_000; isHeld() && performance.now() < until; ) await turn();
   return !isHeld();
 }
 
