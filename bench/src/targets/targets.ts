@@ -140,6 +140,14 @@ function busbar(name: string, backend: BusbarBackend): Record<string, Target> {
       beside: [name],
       open: async (location) => (await import('./busbar.ts')).open(auditedUrl(urlOf(location), location)),
     },
+    [`${name}-hybrid`]: {
+      ...serverOf(backend),
+      about:
+        'the same as a part of a hybrid beside a SQLite file: the fast part if it has a server, else the durable one',
+      can: ['queue'],
+      beside: [name],
+      open: async (location) => (await import('./busbar.ts')).open(hybridUrl(backend, location)),
+    },
     [`${name}-bus`]: {
       ...serverOf(backend),
       about: 'the same through its Bus: enqueue and process, requests between agents, JSON codec, results not kept',
@@ -148,6 +156,14 @@ function busbar(name: string, backend: BusbarBackend): Record<string, Target> {
       open: async (location) => (await import('./busbar-bus.ts')).open(urlOf(location)),
     },
   };
+}
+
+/** The queue of the scenario is in the part that is measured. */
+function hybridUrl({ server, urlOf }: BusbarBackend, location: TargetLocation): string {
+  const [part, other] = [urlOf(location), `sqlite:${location.folder}/other.db`];
+  const routes =
+    server === undefined ? { fast: other, durable: part } : { fast: part, durable: other, fastQueues: '>' };
+  return `hybrid:?${new URLSearchParams(routes)}`;
 }
 
 function auditedUrl(of: string, { folder }: TargetLocation): string {
