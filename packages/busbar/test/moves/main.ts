@@ -15,6 +15,7 @@ const USAGE = `npm run moves -- [options]
   --agents N      agents at work (8)
   --json          the report as one object
 `;
+const FOLLOWED_MS = 60_000;
 const MAX = { moveMs: 300_000, pauseMs: 15_000, bytes: 250 * 1024 * 1024 };
 
 const { values } = parseArgs({
@@ -45,7 +46,13 @@ async function main(via: string, messages: number, agents: number): Promise<numb
   await bus.transport.topics.subscribe('live.>', {}, (events) => void observed.push(...events.map(({ id }) => id)));
   const crew = stack.use(new Crew(url));
   await Promise.all(Array.from({ length: agents }, () => crew.start()));
-  const moves = [await move(one, two, crew), await move(two, one, crew)];
+  let markers = 0;
+  const followed = async (): Promise<void> => {
+    const id = `marker-${String(++markers).padStart(6, '0')}`;
+    await bus.transport.topics.publish('live.marker', [{ id, body: Buffer.alloc(0) }], { timeoutMs: FOLLOWED_MS });
+    await waitFor(() => observed.includes(id), { what: 'the observer to follow', timeoutMs: FOLLOWED_MS });
+  };
+  const moves = [await move(one, two, crew, followed), await move(two, one, crew, followed)];
   await crew.end();
   return await conclude({ bus, load, moves, facts: crew.facts, observed });
 }

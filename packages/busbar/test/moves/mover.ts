@@ -30,7 +30,7 @@ interface MoveReport {
 }
 
 /** Moves the bus. In each step a mover and an agent are killed first. */
-export async function move(from: string, to: string, crew: Crew): Promise<Move> {
+export async function move(from: string, to: string, crew: Crew, followed: () => Promise<void>): Promise<Move> {
   for (const step of STEPS) {
     process.stderr.write(`moves: a mover to ${to} and an agent are killed in ${step}\n`);
     await killIn(step, from, to);
@@ -40,8 +40,12 @@ export async function move(from: string, to: string, crew: Crew): Promise<Move> 
   process.stderr.write(`moves: to ${to}, without kills\n`);
   // A mover that was killed in the last step may have moved the bus.
   await untilDone(from, to);
+  // A follower that misses a move and the move back must be started again: the store that it reads was cleared.
+  await followed();
   await untilDone(to, from);
+  await followed();
   const measured = await untilDone(from, to);
+  await followed();
   if (measured === undefined) throw new Error('a move that was not begun is done');
   return measured;
 }
