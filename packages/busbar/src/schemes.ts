@@ -157,8 +157,14 @@ function hubScheme(names: readonly string[], bare: string): Scheme {
   return { names, package: SOCKETS, bare, load: loadHubClient, isMissing: isHubMissing };
 }
 
-/** The command of this package; it also runs hubs in the background. */
-const PROGRAM = fileURLToPath(new URL('../bin/busbar.js', import.meta.url));
+/** The command of this package; it also runs hubs in the background. A CommonJS bundle does not know where it is. */
+function program(): string {
+  const { url } = import.meta;
+  if (url) return fileURLToPath(new URL('../bin/busbar.js', url));
+  throw new BusbarError('UNSUPPORTED', 'a CommonJS bundle cannot start a hub', {
+    hint: 'Start one with `busbar hub`, or leave the package busbar out of the bundle.',
+  });
+}
 
 const URL_FORM = /^([A-Za-z][A-Za-z0-9+.-]*):/;
 const MAX_URL = 4_096;
@@ -278,7 +284,7 @@ async function loadHubClient(): Promise<Opener> {
     openSocket(url, ({ store, listen, idleMs }) => ({
       command: process.execPath,
       // The store's URL goes through a pipe: `ps` must not show its password.
-      args: [PROGRAM, 'hub', '--store', '-', '--listen', listen, '--idle', `${idleMs}ms`],
+      args: [program(), 'hub', '--store', '-', '--listen', listen, '--idle', `${idleMs}ms`],
       input: store,
     }));
 }
