@@ -24,6 +24,7 @@ export const tasks = {
     { ...node('scripts/conformance.ts', 'nats'), env: { BUSBAR_NATS_CLUSTER: '1' } },
     node(mutants, '--backend', 'sqlite,redis,nats,hub'),
     node(moves, '--via', 'redis'),
+    node(moves, '--via', 'nats'),
     node('scripts/smoke.mjs'),
   ],
   check: () => check,
