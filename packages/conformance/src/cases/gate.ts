@@ -266,12 +266,14 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       const other = await test.openWith({ ns: `other-${crypto.randomUUID().slice(0, 8)}` });
       test.defer(() => other.admin.clear());
       for (const client of [other, transport]) {
-        await client.queues.configure('inbox', { leaseMs: 400 });
+        for (const queue of ['inbox', 'short', 'later']) await client.queues.configure(queue, { leaseMs: 400 });
         await test.send(client, 'inbox', test.messages(1));
         await test.receive(client, 'inbox', 1);
-        await test.send(client, 'short', test.messages(1, { ttlMs: 400 }));
-        await test.send(client, 'later', test.messages(1, { delayMs: 400 }));
-        await client.kv.put('short', Uint8Array.of(1), { ttlMs: 400 });
+        await Promise.all([
+          test.send(client, 'short', test.messages(1, { ttlMs: 400 })),
+          test.send(client, 'later', test.messages(1, { delayMs: 400 })),
+          client.kv.put('short', Uint8Array.of(1), { ttlMs: 400 }),
+        ]);
       }
       await setGate(test, transport, 'closed', { ttlMs: LONG_MS });
       const waiting = other.queues.receive('later', { waitMs: 10_000 });

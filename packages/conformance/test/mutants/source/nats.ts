@@ -39,9 +39,9 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
   },
   {
     name: 'gives messages while the gate is draining',
-    file: 'queues/queues.ts',
-    find: 'const queue = this.#gate.isOpen ?',
-    replace: 'const queue = this.#gate !== undefined ?',
+    file: 'connection/store-gate.ts',
+    find: "return this.present.state === 'open';",
+    replace: "return this.present.state !== 'closed';",
     killedBy: 'J23',
   },
   {
