@@ -80,6 +80,24 @@ test('a part may be a bus that moves, and the namespace goes to each part', asyn
   await bus.enqueue('work', 1);
   await using part = await connect(`sqlite:${sh.dir.join('from.db')}?ns=team`);
   expect((await part.stats()).queues).toMatchObject([{ name: 'work', ready: 1 }]);
-  const audited = `hybrid:?fast=memory&durable=${encodeURIComponent(url)}`;
-  await expect(connect(audited)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  const third = `audit:?of=${encodeURIComponent(url)}&log=${file('log.db')}`;
+  await expect(connect(third)).rejects.toMatchObject({ message: expect.stringContaining('more than 2 levels') });
+});
+
+test('an audit of a hybrid shows its parts, and settles on both', async () => {
+  await using sh = shell();
+  const file = (name: string): string => encodeURIComponent(`sqlite:${sh.dir.join(name)}`);
+  const hybrid = `hybrid:?fast=memory:hybrid-audited&durable=${file('bus.db')}&reach=process&urgent=8`;
+  await using bus = await connect(`audit:?of=${encodeURIComponent(hybrid)}&log=${file('log.db')}`);
+  await bus.enqueue('work', 'late');
+  await bus.enqueue('work', 'first', { priority: 9 });
+  const deliveries = await bus.transport.queues.receive('work', { max: 2 });
+  expect(deliveries.map(({ priority }) => priority)).toEqual([9, 4]);
+  expect(Math.max(...deliveries.map(({ receipt }) => receipt.length))).toBeLessThanOrEqual(512);
+  const settled = await bus.transport.queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' })));
+  expect(settled.map(({ status }) => status)).toEqual(['done', 'done']);
+  expect(bus.transport.parts?.map(({ role, sent }) => [role, sent])).toEqual([
+    ['fast', 1],
+    ['durable', 1],
+  ]);
 });
