@@ -10,11 +10,11 @@ import {
   type SettleResult,
   toBusbarError,
 } from '@busbar/api/transport';
-import { boundsOf, own, ownError, ownResult, toInput } from '../inner/calls.ts';
+import { boundsOf, own, ownError, ownResult, timeoutOf, toInput } from '../inner/calls.ts';
 import type { Routes, SideName } from './routes.ts';
 import { settleFast } from './settle-fast.ts';
 import type { SharedReceives } from './shared-receives.ts';
-import { type HybridSide, tag, untag } from './side.ts';
+import { type HybridSide, tagAll, untag } from './side.ts';
 import type { Sides } from './sides.ts';
 
 export function openQueues(sides: Sides, routes: Routes, receives: SharedReceives): QueueDriver {
@@ -30,8 +30,7 @@ export function openQueues(sides: Sides, routes: Routes, receives: SharedReceive
     async receive(queue, request, context) {
       if (routes.isShared(queue)) return receives.receive(queue, request, context);
       const options = { ...request, timeoutMs: Number.POSITIVE_INFINITY, signal: context.signal };
-      const deliveries = await own(sides.durable.transport.queues.receive(queue, options));
-      return deliveries.map((each) => ({ ...each, receipt: tag('durable', each.receipt) }));
+      return tagAll('durable', await own(sides.durable.transport.queues.receive(queue, options)));
     },
   };
 }
@@ -87,7 +86,10 @@ async function sendIn(sides: Sides, side: HybridSide, sending: Sending): Promise
   const { queues } = side.transport;
   const inputs = messages.map(toInput);
   try {
-    return sides.counted(side, (await queues.send(queue, inputs, { create, ...boundsOf(context) })).map(ownResult));
+    return sides.counted(
+      side,
+      (await queues.send(queue, inputs, { create, timeoutMs: timeoutOf(context) })).map(ownResult),
+    );
   } catch (error) {
     const isMissing = isShared && isBusbarError(error) && error.code === 'NOT_FOUND';
     const other = sides.other(side);
@@ -95,7 +97,10 @@ async function sendIn(sides: Sides, side: HybridSide, sending: Sending): Promise
     const [known] = await other.transport.admin.queues({ names: [queue], ...boundsOf(context) });
     if (known === undefined) throw error;
     await queues.configure(queue, known.settings, boundsOf(context));
-    return sides.counted(side, (await queues.send(queue, inputs, { create, ...boundsOf(context) })).map(ownResult));
+    return sides.counted(
+      side,
+      (await queues.send(queue, inputs, { create, timeoutMs: timeoutOf(context) })).map(ownResult),
+    );
   }
 }
 
@@ -168,8 +173,8 @@ async function settle(sides: Sides, settlements: readonly Settlement[], context:
       const inner = share.map(({ settlement }) => settlement);
       const settled = await own(
         name === 'fast'
-          ? settleFast(sides, inner, boundsOf(context))
-          : sides.durable.transport.queues.settle(inner, boundsOf(context)),
+          ? settleFast(sides, inner, { timeoutMs: timeoutOf(context) })
+          : sides.durable.transport.queues.settle(inner, { timeoutMs: timeoutOf(context) }),
       );
       for (const [at, result] of settled.entries()) {
         const index = share[at]?.index ?? 0;

@@ -9,11 +9,15 @@ export type SideName = 'fast' | 'durable';
 /** Queues that serve requests: the requests to an agent, and the replies to a bus. */
 const CALL_QUEUES = ['$call.>', '$reply.>'];
 
+const MAX_KNOWN = 10_000;
+
 /** The routes of one transport. */
 export class Routes {
   readonly #fastQueues: readonly string[];
   readonly #fastTopics: readonly string[];
   readonly #urgent: number;
+  /** The sides of queues that were looked for. */
+  readonly #known = new Map<string, SideName>();
 
   constructor({ fastQueues, fastTopics, urgent = Number.POSITIVE_INFINITY }: HybridSettings) {
     this.#fastQueues = [...CALL_QUEUES, ...fastQueues];
@@ -23,7 +27,12 @@ export class Routes {
 
   /** The side on which a queue lives. */
   ofQueue(queue: string): SideName {
-    return this.#fastQueues.some((pattern) => matchTopic(pattern, queue)) ? 'fast' : 'durable';
+    let side = this.#known.get(queue);
+    if (side !== undefined) return side;
+    side = this.#fastQueues.some((pattern) => matchTopic(pattern, queue)) ? 'fast' : 'durable';
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(queue, side);
+    return side;
   }
 
   /** The side of one message of a queue. A message with an ordering key stays with its queue, and so in its order. */

@@ -3,7 +3,7 @@
 import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
 import type { Delivery } from '@busbar/api/transport';
 import { own } from '../inner/calls.ts';
-import { type HybridSide, tag } from './side.ts';
+import { type HybridSide, tagAll } from './side.ts';
 import type { Sides } from './sides.ts';
 
 /** How long the lookout for an outage stays after a receive: the next one often follows at once. */
@@ -24,7 +24,7 @@ export interface SharedPlace {
 /** Messages that one side has leased. */
 interface Share {
   readonly side: HybridSide;
-  readonly deliveries: readonly Delivery[];
+  readonly deliveries: Delivery[];
 }
 
 /** A receive that has not ended. */
@@ -128,10 +128,15 @@ export class SharedQueue {
 
   /** The first `max` of all that was leased. The rest goes back. */
   #merge(shares: readonly Share[], max: number): Delivery[] {
-    const leased = shares.flatMap(({ side, deliveries }) => deliveries.map((delivery) => ({ side, delivery })));
+    const found = shares.filter(({ deliveries }) => deliveries.length > 0);
+    const [only] = found;
+    if (only !== undefined && found.length === 1 && only.deliveries.length <= max) {
+      return tagAll(only.side.side, only.deliveries);
+    }
+    const leased = found.flatMap(({ side, deliveries }) => deliveries.map((delivery) => ({ side, delivery })));
     leased.sort((one, other) => other.delivery.priority - one.delivery.priority || rank(one.side) - rank(other.side));
     this.#release(leased.splice(max));
-    return leased.map(({ side, delivery }) => ({ ...delivery, receipt: tag(side.side, delivery.receipt) }));
+    return leased.flatMap(({ side, delivery }) => tagAll(side.side, [delivery]));
   }
 
   #release(surplus: readonly { readonly side: HybridSide; readonly delivery: Delivery }[]): void {

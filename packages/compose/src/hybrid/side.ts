@@ -1,9 +1,7 @@
 /** One of the two parts of a hybrid transport, and the tags of its receipts and positions. */
 
-import type { Transport } from '@busbar/api/transport';
+import type { Delivery, Transport } from '@busbar/api/transport';
 import type { SideName } from './routes.ts';
-
-const TAGGED = /^([fd])~(.+)$/s;
 
 /** One part, as it was opened. */
 export interface HybridSide {
@@ -20,6 +18,14 @@ export function tag(side: SideName, inner: string): string {
 
 /** The side of a receipt or a page of a caller; undefined for foreign text. */
 export function untag(text: string): { readonly side: SideName; readonly inner: string } | undefined {
-  const [, side, inner] = TAGGED.exec(text) ?? [];
-  return inner === undefined ? undefined : { side: side === 'f' ? 'fast' : 'durable', inner };
+  const isTagged = (text.startsWith('f~') || text.startsWith('d~')) && text.length > 2;
+  return isTagged ? { side: text.startsWith('f') ? 'fast' : 'durable', inner: text.slice(2) } : undefined;
+}
+
+/** Tags the receipts of deliveries, which an inner transport made for this call. */
+export function tagAll(side: SideName, deliveries: Delivery[]): Delivery[] {
+  for (const delivery of deliveries as { -readonly [Key in keyof Delivery]: Delivery[Key] }[]) {
+    delivery.receipt = tag(side, delivery.receipt);
+  }
+  return deliveries;
 }

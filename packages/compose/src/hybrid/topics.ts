@@ -2,7 +2,7 @@
 
 import type { CallContext, PreparedMessage, TopicDriver } from '@busbar/api/driver';
 import type { From, PublishResult } from '@busbar/api/transport';
-import { boundsOf, own, ownResult, toInput } from '../inner/calls.ts';
+import { boundsOf, own, ownResult, timeoutOf, toInput } from '../inner/calls.ts';
 import { HybridEventCursor } from './event-cursor.ts';
 import { withFallback } from './queues.ts';
 import type { Routes } from './routes.ts';
@@ -47,7 +47,7 @@ async function publishIn(
   messages: readonly PreparedMessage[],
   { topic, ephemeral, context }: Publishing,
 ): Promise<PublishResult[]> {
-  const options = { ephemeral, ...boundsOf(context) };
+  const options = { ephemeral, timeoutMs: timeoutOf(context) };
   const results = await use.transport.topics.publish(topic, messages.map(toInput), options);
   return sides.counted(use, results).map((result) => {
     const owned = ownResult(result);

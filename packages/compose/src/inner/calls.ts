@@ -8,7 +8,12 @@ const MARGIN_MS = 5;
 
 /** The bounds of a call of an inner transport: those of the outer one. */
 export function boundsOf({ deadline, signal }: CallContext): Required<CallOptions> {
-  return { timeoutMs: Math.max(1, deadline - performance.now() - MARGIN_MS), signal };
+  return { timeoutMs: timeoutOf({ deadline }), signal };
+}
+
+/** The time of an inner call. A write needs no signal: its effect stays unknown when it is aborted, and a signal costs much of it. */
+export function timeoutOf({ deadline }: Pick<CallContext, 'deadline'>): number {
+  return Math.max(1, deadline - performance.now() - MARGIN_MS);
 }
 
 /** The same error without the operation and the transport, which the outer transport adds. */
