@@ -16,6 +16,8 @@ const DRAIN_MS = 5_000;
 const LOOK_MS = 20;
 const MAX_LOOK_MS = 500;
 const MAX_NAMED = 1_000;
+/** A large store takes long to clear. The move has the gate meanwhile. */
+const UNBOUNDED = { timeoutMs: Number.POSITIVE_INFINITY } as const;
 
 /** Moves everything from one store to the other, while agents work. */
 export async function moveBus(ends: StoreEnds, options: MoveOptions = {}): Promise<MoveReport> {
@@ -38,7 +40,7 @@ export async function rollBack({ from, to }: StoreEnds): Promise<void> {
   const { movedTo } = await to.transport.admin.gate();
   await using target = await HeldGate.take(to.transport.admin, 'closed');
   if (await isHalfCopyOf(from, to.transport)) {
-    await to.transport.admin.clear({ gateRevision: target.revision });
+    await to.transport.admin.clear({ gateRevision: target.revision, ...UNBOUNDED });
   }
   // A store that had moved before stays closed: its bus is elsewhere.
   if (movedTo === undefined) await target.change('open');
@@ -66,7 +68,7 @@ export async function retire({ transport, name }: StoreEnd): Promise<void> {
   const gate = await transport.admin.gate();
   if (gate.state !== 'moved') throw invalid(`the bus is still in ${name}`, 'Move it first.');
   const id = await readMoveId(transport);
-  await transport.admin.clear({ gateRevision: gate.revision });
+  await transport.admin.clear({ gateRevision: gate.revision, ...UNBOUNDED });
   // Programs that follow know by it that the target continues this store.
   if (id !== undefined) await transport.admin.importState([recordOf(MOVE, { id })], { gateRevision: gate.revision });
 }
@@ -213,7 +215,7 @@ class Move {
   /** Clients see a clear as the loss of the store, so an empty one is left alone. */
   async #clearTarget(): Promise<void> {
     const { transport } = this.#to;
-    if (!(await isEmpty(transport))) await transport.admin.clear({ gateRevision: this.#target.revision });
+    if (!(await isEmpty(transport))) await transport.admin.clear({ gateRevision: this.#target.revision, ...UNBOUNDED });
     const incarnation = this.#from.transport.past?.incarnation;
     await this.#import([recordOf(MARK, { from: this.#from.name, incarnation, startedAt: Date.now() })]);
   }
