@@ -81,7 +81,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'TTL' }, [
     rules: ['RQ6'],
     timeoutMs: 90_000,
     async run(test, transport) {
-      await transport.queues.configure('work', { deadTtlMs: 1_000, leaseMs: 200 });
+      await transport.queues.configure('work', { deadTtlMs: 1_000, leaseMs: 1_000 });
       const sent = [
         ...test.messages(1, {}, 'forever'),
         ...test.messages(1, { ttlMs: 3_600_000, priority: 9 }, 'hour'),
