@@ -23,6 +23,8 @@ export interface AdminContext extends QueueContext {
   readonly cursors: Cursors;
   readonly headers: StoreHeaders;
   readonly permissions: Permissions;
+  /** Ids of messages by queue. They are kept in a closed store only, to which no other process adds messages. */
+  readonly importedIds?: Map<string, Set<string>>;
 }
 
 /** The parts with which a move writes to a closed store. */
@@ -74,7 +76,7 @@ function importContextOf(context: AdminContext, requests: ServerRequests): Admin
   // It reads and writes as if the store were open.
   const gate: GateView = { isOpen: true, isClosed: false, read: () => context.gate.read() };
   const records = new QueueRecords(requests, names, clock);
-  const base = { ...context, requests, gate, records, ledgers: new Ledgers(requests, names) };
+  const base = { ...context, requests, gate, records, ledgers: new Ledgers(requests, names), importedIds: new Map() };
   const shared = { ...base, consumers: new Consumers(base, consumers.replicas, permissions) };
   const bindings = new Bindings(shared);
   return { ...shared, bindings, views: new QueueViews(shared, bindings), kv: new KvStore(base, kv.puller) };

@@ -23,11 +23,13 @@ export class Importer {
 
   /** One batch, in the order of the export; resolves with how many were new. */
   async import(records: readonly StateRecord[]): Promise<number> {
-    const ids = new Map<string, Set<string>>();
+    const { importedIds: ids = new Map<string, Set<string>>() } = this.#context;
     let added = 0;
     try {
       for (const run of runsOf(records)) added += await this.#run(run, ids);
     } catch (error) {
+      // Some may not be stored.
+      ids.clear();
       throw toDriverError(error);
     }
     return added;

@@ -73,6 +73,7 @@ export class Operations {
   async clear(): Promise<void> {
     this.#context.permissions.assertMayDelete(this.#context.names);
     const { requests, names, records } = this.#context;
+    this.#context.importedIds?.clear();
     const bounds = await this.#bounds();
     // A late call deletes no events of a later time.
     const topics = (await requests.lastSequence(names.topics)) + 1;
