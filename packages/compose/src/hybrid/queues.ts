@@ -145,16 +145,16 @@ interface Configuration {
   readonly context: CallContext;
 }
 
-/** A queue that both sides can have has the same settings on both. */
+/** A queue that both sides can have has the same settings on both. One that goes on does so with its urgent messages first. */
 async function configure(sides: Sides, isShared: boolean, { queue, settings, context }: Configuration): Promise<void> {
-  await own(sides.durable.transport.queues.configure(queue, settings, boundsOf(context)));
-  if (!isShared) return;
-  const names = Object.keys(settings).sort();
-  await own(
-    sides.declare(`queue ${queue} ${names}`, context, ({ queues }, bounds) =>
-      queues.configure(queue, settings, bounds),
-    ),
-  );
+  const { durable } = sides;
+  const onDurable = (): Promise<void> => durable.transport.queues.configure(queue, settings, boundsOf(context));
+  if (!isShared) return own(onDurable());
+  const about = `queue ${queue} ${Object.keys(settings).sort()}`;
+  const onFast = (): Promise<void> =>
+    sides.declare(about, context, ({ queues }, bounds) => queues.configure(queue, settings, bounds));
+  const steps = settings.paused === false ? [onFast, onDurable] : [onDurable, onFast];
+  for (const step of steps) await own(step());
 }
 
 /** Settles each receipt on its side. One without a side is foreign, so its lease is lost. */
