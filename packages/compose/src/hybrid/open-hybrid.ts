@@ -18,12 +18,12 @@ import { capabilitiesOf, checkReach } from './capabilities.ts';
 import { openKv } from './kv.ts';
 import { LateTransport } from './late-transport.ts';
 import { type HybridOptions, type HybridSettings, OPTIONS } from './options.ts';
-import { openQueues } from './queues.ts';
+import { openQueues } from './queues/queues.ts';
+import { SharedReceives } from './queues/shared-receives.ts';
 import { describeRoutes, Routes } from './routes.ts';
-import { SharedReceives } from './shared-receives.ts';
 import type { HybridSide } from './side.ts';
 import { Sides } from './sides.ts';
-import { openTopics } from './topics.ts';
+import { openTopics } from './topics/topics.ts';
 
 /** One of the two parts. */
 export interface HybridPart {

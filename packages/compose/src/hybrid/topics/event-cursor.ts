@@ -2,10 +2,10 @@
 
 import { type CallContext, Condition, type EventCursor } from '@busbar/api/driver';
 import type { From, TopicEvent } from '@busbar/api/transport';
+import { tag } from '../side.ts';
+import type { Sides } from '../sides.ts';
 import { toPosition } from './position.ts';
-import { tag } from './side.ts';
 import { SideEvents } from './side-events.ts';
-import type { Sides } from './sides.ts';
 
 /** What a cursor reads. */
 export interface HybridReading {

@@ -1,7 +1,7 @@
 /** Positions in the history of both sides, as one text of the caller. */
 
 import { invalid, quote } from '@busbar/api/transport';
-import { tag, untag } from './side.ts';
+import { tag, untag } from '../side.ts';
 
 /** A place in the history of one side or of both. */
 export interface Place {

@@ -2,9 +2,9 @@
 
 import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
 import type { Delivery } from '@busbar/api/transport';
-import type { Routes } from './routes.ts';
+import type { Routes } from '../routes.ts';
+import type { Sides } from '../sides.ts';
 import { type SharedPlace, SharedQueue } from './shared-queue.ts';
-import type { Sides } from './sides.ts';
 
 /** The shared queues on which receives wait, or waited a moment ago. */
 export class SharedReceives {

@@ -2,7 +2,7 @@
 
 import { putEntries } from '@busbar/api/driver';
 import { type CallOptions, type KvPut, newId, type Settlement, type SettleResult } from '@busbar/api/transport';
-import type { Sides } from './sides.ts';
+import type { Sides } from '../sides.ts';
 
 /** How long the fast side keeps the mark of a last attempt. It is deleted when it was read. */
 const MARK_TTL_MS = 60_000;

@@ -10,12 +10,12 @@ import {
   type SettleResult,
   toBusbarError,
 } from '@busbar/api/transport';
-import { boundsOf, own, ownError, ownResult, timeoutOf, toInput } from '../inner/calls.ts';
-import type { Routes, SideName } from './routes.ts';
+import { boundsOf, own, ownError, ownResult, timeoutOf, toInput } from '../../inner/calls.ts';
+import type { Routes, SideName } from '../routes.ts';
+import { type HybridSide, tagAll, untag } from '../side.ts';
+import type { Sides } from '../sides.ts';
 import { settleFast } from './settle-fast.ts';
 import type { SharedReceives } from './shared-receives.ts';
-import { type HybridSide, tagAll, untag } from './side.ts';
-import type { Sides } from './sides.ts';
 
 export function openQueues(sides: Sides, routes: Routes, receives: SharedReceives): QueueDriver {
   return {

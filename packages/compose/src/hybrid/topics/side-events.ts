@@ -2,9 +2,9 @@
 
 import type { CallContext, Condition } from '@busbar/api/driver';
 import type { From, TopicEvent, TopicSubscription } from '@busbar/api/transport';
-import { BatchFeed } from '../inner/batch-feed.ts';
-import { boundsOf, own } from '../inner/calls.ts';
-import type { HybridSide } from './side.ts';
+import { BatchFeed } from '../../inner/batch-feed.ts';
+import { boundsOf, own } from '../../inner/calls.ts';
+import type { HybridSide } from '../side.ts';
 
 const MAX_BYTES = 4 * 1024 * 1024;
 

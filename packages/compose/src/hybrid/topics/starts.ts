@@ -2,11 +2,11 @@
 
 import type { CallContext } from '@busbar/api/driver';
 import type { From } from '@busbar/api/transport';
-import { boundsOf, own } from '../inner/calls.ts';
+import { boundsOf, own } from '../../inner/calls.ts';
+import type { SideName } from '../routes.ts';
+import type { HybridSide } from '../side.ts';
+import type { Sides } from '../sides.ts';
 import { parsePosition } from './position.ts';
-import type { SideName } from './routes.ts';
-import type { HybridSide } from './side.ts';
-import type { Sides } from './sides.ts';
 
 /** How much too early the time of a position may be. */
 const PRECISION_MS = 1_000;

@@ -2,12 +2,12 @@
 
 import type { CallContext, PreparedMessage, TopicDriver } from '@busbar/api/driver';
 import type { From, PublishResult } from '@busbar/api/transport';
-import { boundsOf, own, ownResult, timeoutOf, toInput } from '../inner/calls.ts';
+import { boundsOf, own, ownResult, timeoutOf, toInput } from '../../inner/calls.ts';
+import { withFallback } from '../queues/queues.ts';
+import type { Routes } from '../routes.ts';
+import { type HybridSide, tag } from '../side.ts';
+import type { Sides } from '../sides.ts';
 import { HybridEventCursor } from './event-cursor.ts';
-import { withFallback } from './queues.ts';
-import type { Routes } from './routes.ts';
-import { type HybridSide, tag } from './side.ts';
-import type { Sides } from './sides.ts';
 import { startsOf } from './starts.ts';
 
 export function openTopics(sides: Sides, routes: Routes): TopicDriver {

@@ -2,9 +2,9 @@
 
 import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
 import type { Delivery } from '@busbar/api/transport';
-import { own } from '../inner/calls.ts';
-import { type HybridSide, tagAll } from './side.ts';
-import type { Sides } from './sides.ts';
+import { own } from '../../inner/calls.ts';
+import { type HybridSide, tagAll } from '../side.ts';
+import type { Sides } from '../sides.ts';
 
 /** How long the lookout for an outage stays after a receive: the next one often follows at once. */
 const LINGER_MS = 50;
