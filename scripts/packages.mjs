@@ -45,7 +45,7 @@ export function checkTarball(name, packed) {
     if (!(Number(files.get(clean(target))) & 0o111)) throw new Error(`${name}: ${target} is not executable`);
   }
   const foreign = [...files.keys()].filter(
-    (file) => !/^(dist|bin)\/[^.]|^(package\.json|README\.md|LICENSE)$/.test(file),
+    (file) => !/^(dist|bin)\/[^.]|^(package\.json|busbar\.config\.schema\.json|README\.md|LICENSE)$/.test(file),
   );
   if (foreign.length > 0) throw new Error(`${name} packs files that do not belong in a package: ${foreign.join(', ')}`);
   if (!files.has('LICENSE')) missing(name, 'LICENSE');

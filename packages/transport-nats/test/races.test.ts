@@ -8,7 +8,7 @@
  * - delayed messages that are due together: L3, L9; a level that no receive waits on: Q7; three levels at once: below
  * - put, touch, delete and expiry of one key: K8; on a cluster: below
  * - a lost consumer: compaction.test.ts, lost-consumers.full.test.ts; a long lease above settled messages: compaction.test.ts
- * - a stale ack: A6, I6, I10, C9, stale-acks.test.ts
+ * - a stale ack: A6, I6, I10, C9, stale-acks.full.test.ts
  * - ordering keys over retries, leases and clients: O2, O5
  * - receipts and leases of an earlier life of a queue: A5, J10
  * - two that see the end of a message: below
