@@ -6,10 +6,11 @@ import { MAX_TIMER_MS } from '../contract/validation.ts';
 export class KeepAlive {
   #timer: ReturnType<typeof setInterval> | undefined;
   #holds = 0;
+  #isClosed = false;
 
   hold(): void {
     this.#holds += 1;
-    if (this.#holds > 1) return;
+    if (this.#holds > 1 || this.#isClosed) return;
     this.#timer ??= setInterval(() => undefined, MAX_TIMER_MS);
     this.#timer.ref?.();
   }
@@ -29,8 +30,9 @@ export class KeepAlive {
     }
   }
 
-  /** Frees the timer. The next hold makes another one. */
-  clear(): void {
+  /** Frees the timer. A hold that comes later, such as of a call that ends after the close, keeps nothing alive. */
+  close(): void {
+    this.#isClosed = true;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
@@ -42,6 +44,6 @@ export async function keepAliveDuring<T>(work: Promise<T>): Promise<T> {
   try {
     return await alive.during(work);
   } finally {
-    alive.clear();
+    alive.close();
   }
 }

@@ -135,7 +135,7 @@ class OpenTransport implements Transport {
     this.#lifecycle.change({ state: 'closed' });
     await this.#driver.close();
     this.#deadlines.clear();
-    this.#keepAlive.clear();
+    this.#keepAlive.close();
     this.#lifecycle.clear();
   }
 

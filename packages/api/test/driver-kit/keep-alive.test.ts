@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { KeepAlive, keepAliveDuring } from '../../src/driver-kit/keep-alive.ts';
 
 const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
@@ -15,9 +15,19 @@ test('keeps the process alive until each hold is released', () => {
   expect(timers()).toBe(before);
   alive.hold();
   expect(timers()).toBe(before + 1);
-  alive.clear();
+  alive.close();
   alive.release();
   expect(timers()).toBe(before);
+});
+
+test('holds nothing after its close: a timer would be left', () => {
+  const setInterval = vi.spyOn(globalThis, 'setInterval');
+  const alive = new KeepAlive();
+  alive.close();
+  alive.hold();
+  alive.release();
+  expect(setInterval).not.toHaveBeenCalled();
+  setInterval.mockRestore();
 });
 
 test('keeps the process alive until work has settled, also when it rejects', async () => {
