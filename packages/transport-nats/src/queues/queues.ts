@@ -127,7 +127,7 @@ export class Queues implements QueueDriver {
         notice.hearMessages(queue.record.direct);
         await this.#feed(queue);
       }
-      const isPaused = queue?.record.settings.paused === true;
+      const isPaused = queue !== undefined && this.#claimer.isPaused(queue);
       if (queue !== undefined && !isPaused) {
         const claimed = await this.#claim(queue, request, notice.heard, context.signal);
         if (claimed === undefined) continue;

@@ -165,9 +165,9 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
   },
   {
     name: 'gives out messages of a paused queue',
-    file: 'queues/queues.ts',
-    find: 'const isPaused = queue?.record.settings.paused === true;',
-    replace: 'const isPaused = false;',
+    file: 'queues/claim.ts',
+    find: 'return (this.#shared.records.peek(queue.name) ?? queue).record.settings.paused;',
+    replace: 'return this.#shared.records.peek(queue.name) === undefined;',
     killedBy: 'B9',
   },
   {
