@@ -76,9 +76,10 @@ export class Puller {
     batch: number,
     onMessage: (message: Msg) => void,
     until: number = Number.POSITIVE_INFINITY,
+    afterWait: AfterWait | undefined = this.#afterWait,
   ): WaitingPull {
     const parked = this.#parked.get(consumer)?.find((each) => each.batch === batch);
-    const wait: Wait = new Wait(onMessage, until, () => this.#withdraw(consumer, pull));
+    const wait: Wait = new Wait(onMessage, until, () => this.#withdraw(consumer, pull, afterWait));
     const pull: Pull =
       parked ??
       new Pull(this.#connection, `${this.#next}${consumer}`, batch, wait, () => {
@@ -95,9 +96,9 @@ export class Puller {
    * In a cluster the server of the consumer learns of the end of a subscription later than this client's server, which drops
    * what comes meanwhile. So the pull stays until it expires: it serves the next wait, or a message that comes before.
    */
-  #withdraw(consumer: string, pull: Pull): Promise<void> {
-    if (this.#afterWait === undefined || !this.#connection.isClustered) return pull.drain();
-    pull.park(this.#afterWait);
+  #withdraw(consumer: string, pull: Pull, afterWait: AfterWait | undefined): Promise<void> {
+    if (afterWait === undefined || !this.#connection.isClustered) return pull.drain();
+    pull.park(afterWait);
     this.#parked.set(consumer, [...(this.#parked.get(consumer) ?? []), pull]);
     return Promise.resolve();
   }

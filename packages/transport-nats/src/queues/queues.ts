@@ -10,7 +10,7 @@ import {
 } from '@busbar/api/driver';
 import type { Delivery, KvPut, QueueSettings, SendResult, Settlement, SettleResult } from '@busbar/api/transport';
 import { type Lane, LEVELS } from '../connection/names.ts';
-import type { Puller, WaitingPull } from '../connection/puller.ts';
+import type { AfterWait, Puller, WaitingPull } from '../connection/puller.ts';
 import { pause, toDriverError } from '../connection/server-requests.ts';
 import type { StoreGate } from '../connection/store-gate.ts';
 import { throwIfRefused } from '../errors.ts';
@@ -209,8 +209,9 @@ export class Queues implements QueueDriver {
       consumer: string,
       batch: number,
       onMessage: (message: PulledMessage['message']) => void,
+      afterWait?: AfterWait,
     ): WaitingPull => {
-      const pull = this.#puller.wait(consumer, batch, onMessage, until);
+      const pull = this.#puller.wait(consumer, batch, onMessage, until, afterWait);
       void pull.over.then((lost) => {
         if (lost) this.#claimer.forget(queue, consumer);
         wake();
@@ -221,7 +222,7 @@ export class Queues implements QueueDriver {
       track(busy, this.#feeds.delayed.take(queue, [message]));
     };
     const pulls = consumers.map((consumer) => {
-      if (consumer.lane === 'delayed') return open(consumer.name, BATCH, take);
+      if (consumer.lane === 'delayed') return open(consumer.name, BATCH, take, 'handle');
       return open(consumer.name, 1, (message) => {
         pulled.push({ message, stored: readPulled(message), at: performance.now(), consumer });
         wake();
