@@ -20,7 +20,7 @@ function inject<K extends 'put' | 'touch' | 'delete'>(
   Object.defineProperty(kv, name, { value: fault(real) });
 }
 
-test.concurrent('an entry that was stored after the wait was aborted is deleted', async () => {
+test('an entry that was stored after the wait was aborted is deleted', async () => {
   await using lab = await Lab.open('memory');
   const [a, b] = [await lab.bus(), await lab.bus()];
   const answer = Promise.withResolvers<void>();
@@ -38,7 +38,7 @@ test.concurrent('an entry that was stored after the wait was aborted is deleted'
   expect((await b.lock('x', { waitMs: 5000 })).lost).toBe(false);
 });
 
-test.concurrent('an attempt with a lost result rejects and leaves no entry', async () => {
+test('an attempt with a lost result rejects and leaves no entry', async () => {
   await using lab = await Lab.open('memory');
   const [a, b] = [await lab.bus(), await lab.bus()];
   inject(a, 'put', (real) => async (...args) => {
@@ -49,7 +49,7 @@ test.concurrent('an attempt with a lost result rejects and leaves no entry', asy
   expect((await b.lock('x', { waitMs: 5000 })).lost).toBe(false);
 });
 
-test.concurrent('a conflict with its own entry acquires the lock', async () => {
+test('a conflict with its own entry acquires the lock', async () => {
   await using lab = await Lab.open('memory');
   const [a, b] = [await lab.bus(), await lab.bus()];
   inject(a, 'put', (real) => async (...args) => {
@@ -62,7 +62,7 @@ test.concurrent('a conflict with its own entry acquires the lock', async () => {
   expect(await b.lockHolder('x')).toBeUndefined();
 });
 
-test.concurrent('failed renewals are repeated; after a whole lease the lock is lost', async () => {
+test('failed renewals are repeated; after a whole lease the lock is lost', async () => {
   await using lab = await Lab.open('memory');
   const bus = await lab.bus();
   let failures = 0;
@@ -85,7 +85,7 @@ test.concurrent('failed renewals are repeated; after a whole lease the lock is l
   expect(lab.errors.some((error) => error.code === 'UNAVAILABLE')).toBe(true);
 });
 
-test.concurrent('a hanging renewal does not hide the loss', async () => {
+test('a hanging renewal does not hide the loss', async () => {
   await using lab = await Lab.open('memory');
   const bus = await lab.bus();
   inject(bus, 'touch', () => () => new Promise(() => undefined));
@@ -93,7 +93,7 @@ test.concurrent('a hanging renewal does not hide the loss', async () => {
   await waitFor(() => lock.signal.aborted, { what: 'the loss', timeoutMs: 1000 });
 });
 
-test.concurrent('a failed release is reported and does not fail the work', async () => {
+test('a failed release is reported and does not fail the work', async () => {
   await using lab = await Lab.open('memory');
   const bus = await lab.bus();
   inject(bus, 'delete', () => async () => {
@@ -103,7 +103,7 @@ test.concurrent('a failed release is reported and does not fail the work', async
   expect(lab.errors).toMatchObject([{ code: 'UNAVAILABLE' }]);
 });
 
-test.concurrent('a wait for a lock ends soon after its time, also when the server never answers', async () => {
+test('a wait for a lock ends soon after its time, also when the server never answers', async () => {
   await using lab = await Lab.open('memory');
   const bus = await lab.bus();
   const { promise: never, resolve } = Promise.withResolvers<never>();
