@@ -134,12 +134,12 @@ export class Locks {
 /** Ends a wait that is over while the server is away or silent: an attempt in progress ends only when the server answers. */
 function endWhileAway(wait: BoundedWait, transport: Transport): () => void {
   const check = (): void => {
-    if (!wait.isExpired) return;
-    if (transport.state === 'reconnecting' || performance.now() >= wait.deadline + LAST_ATTEMPT_MS) wait.cancel(away());
+    if (wait.isExpired && transport.state === 'reconnecting') wait.cancel(away());
   };
   const forget = transport.onState(check);
   const late = wait.deadline + LAST_ATTEMPT_MS - performance.now();
-  const timer = late <= MAX_TIMER_MS ? setTimeout(check, late) : undefined;
+  // A timer may fire a fraction of a millisecond early, so it does not look at the clock again.
+  const timer = late <= MAX_TIMER_MS ? setTimeout(() => wait.cancel(away()), late) : undefined;
   wait.race(new Promise<never>(() => undefined)).catch(check);
   return () => {
     clearTimeout(timer);
