@@ -2,7 +2,7 @@
 import { BusbarError, openBus } from '@busbar/api';
 import type { Delivery, Settlement, SettleResult } from '@busbar/api/transport';
 import { openMemory } from '@busbar/transport-memory';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { DeliveryLease, DeliveryLeases } from '../../src/bus/consuming/delivery-leases.ts';
 import { backends, Lab } from '../lab.ts';
 
@@ -150,11 +150,13 @@ describe('leases', () => {
   });
 
   it('count from the sending of a renewal: an answer after the lease is confirmed again, then counts as lost', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
     let renewals = 0;
     const queues = {
       settle: async (settlements: readonly Settlement[]) => {
         renewals += 1;
-        await new Promise((resolve) => setTimeout(resolve, 80));
+        await vi.advanceTimersByTimeAsync(80);
         return settlements.map(({ receipt }) => ({ receipt, status: 'done', leaseLeftMs: 50 }));
       },
     };

@@ -1,6 +1,6 @@
 /** At most one hub for each path: a hub listens only while it holds the path's lock. */
 
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusbarError, quote } from '@busbar/api/transport';
@@ -15,7 +15,7 @@ export type ListeningProbe = (path: string) => Promise<boolean>;
 export interface PathServer {
   /** The files by which clients find it. */
   readonly files: readonly string[];
-  /** Stops listening and removes the files. Open connections stay, if the link can keep them. */
+  /** Stops listening, after the files were removed. Open connections stay, if the link can keep them. */
   stop(): void | Promise<void>;
 }
 
@@ -98,9 +98,12 @@ class PathListener implements LinkListener {
     this.#lock.release();
   }
 
+  /** Without the lock the files at the paths may be those of the next hub. */
   async #stop(): Promise<void> {
-    if (!this.#isStopped) await this.#server.stop();
+    if (this.#isStopped) return;
     this.#isStopped = true;
+    if (this.#lock.isInPlace) for (const file of this.#server.files) rmSync(file, { force: true });
+    await this.#server.stop();
   }
 }
 

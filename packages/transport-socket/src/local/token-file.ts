@@ -1,7 +1,6 @@
 /** Token files: `PATH.token` beside a socket, and files that the parameter `tokenFile` names. */
 
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { invalid, quote } from '@busbar/api/transport';
 import { readPrivateFile, unsafe, writePrivateFile } from './private-files.ts';
 
@@ -37,11 +36,6 @@ export function ensureHubToken(socket: string): string {
   const token = newSecret();
   writePrivateFile(path, `${token}\n`);
   return token;
-}
-
-/** Removes the token file after an orderly end of the hub. */
-export function removeHubToken(socket: string): void {
-  rmSync(tokenPath(socket), { force: true });
 }
 
 /** The token in the file that a URL names. Throws PERMISSION_DENIED if other users can read it. */

@@ -40,7 +40,9 @@ describe.each([unix, ws, zmq])('a hub over $name', ({ url: urlOf }) => {
     await using present = await connectTransport(first.url);
     rmSync(folder, { recursive: true });
     await using second = await localHub(urlOf(path));
+    const files = readdirSync(folder);
     await first.hub.ended;
+    expect(readdirSync(folder)).toEqual(files);
     await waitFor(() => second.hub.clients === 1, { what: 'the client' });
     await present.queues.send('jobs', [{ body: Buffer.from('a') }]);
     await using later = await connectTransport(urlOf(path), { waitForServerMs: 10_000 });

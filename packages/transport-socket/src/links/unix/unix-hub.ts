@@ -1,12 +1,13 @@
 /** The hub's side of a Unix socket. */
 
 import { once } from 'node:events';
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { fileId } from '../../local/file-lock.ts';
 import { listenAtPath } from '../../local/listen-at-path.ts';
 import { toSocketPath } from '../../local/local-address.ts';
 import { socketExists, withPrivateUmask } from '../../local/private-files.ts';
-import { ensureHubToken, removeHubToken, tokenPath } from '../../local/token-file.ts';
+import { ensureHubToken, tokenPath } from '../../local/token-file.ts';
 import type { HubLink } from '../link.ts';
 import { isListening } from './unix-client.ts';
 import { UnixConnection } from './unix-connection.ts';
@@ -38,11 +39,8 @@ export function unixHub(path: string): UnixHubLink {
         await listen(server, absolute);
         return {
           files: [absolute, tokenPath(absolute)],
-          stop: () => {
-            removeHubToken(absolute);
-            // This removes the socket, too. Open connections belong to the hub.
-            server.close();
-          },
+          // Open connections belong to the hub.
+          stop: () => closeServer(server, absolute),
         };
       }),
   };
@@ -54,4 +52,15 @@ async function listen(server: Server, path: string): Promise<void> {
   // A connection that cannot be accepted must not end the hub.
   server.on('error', () => undefined);
   chmodSync(path, 0o600);
+}
+
+/** Node removes the file at `path`. It is the socket of the next hub if another hub has taken the path. */
+function closeServer(server: Server, path: string): void {
+  if (fileId(path) === undefined) server.close();
+  else {
+    const kept = `${path}.kept`;
+    renameSync(path, kept);
+    server.close();
+    renameSync(kept, path);
+  }
 }

@@ -1,6 +1,5 @@
 /** The hub's side of WebSocket on this machine: a free port, which an endpoint file reveals to this user only. */
 
-import { rmSync } from 'node:fs';
 import { AccessTokens } from '../../hub/access-tokens.ts';
 import { readEndpoint, writeEndpoint } from '../../local/endpoint-file.ts';
 import { listenAtPath } from '../../local/listen-at-path.ts';
@@ -23,13 +22,7 @@ export function wsFileHub(path: string): HubLink {
         const proof = newSecret();
         const server = await serve(acceptor, token, proof);
         writeEndpoint(path, { url: `ws://${HOST}:${server.port}${PATH}`, token, proof });
-        return {
-          files: [path],
-          stop: () => {
-            rmSync(path, { force: true });
-            return server.close();
-          },
-        };
+        return { files: [path], stop: () => server.close() };
       }),
   };
 }

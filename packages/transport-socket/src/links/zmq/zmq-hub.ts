@@ -1,10 +1,10 @@
 /** The hub's side of ZeroMQ. */
 
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { cannotListen } from '../../errors.ts';
 import { listenAtPath } from '../../local/listen-at-path.ts';
 import { socketExists, withPrivateUmask } from '../../local/private-files.ts';
-import { ensureHubToken, removeHubToken, tokenPath } from '../../local/token-file.ts';
+import { ensureHubToken, tokenPath } from '../../local/token-file.ts';
 import type { HubLink, LinkListener } from '../link.ts';
 import { isListening } from '../unix/unix-client.ts';
 import { RouterSocket } from './router-socket.ts';
@@ -25,11 +25,7 @@ export function zmqIpcHub(path: string): HubLink {
         chmodSync(path, 0o600);
         return {
           files: [path, tokenPath(path)],
-          stop: async () => {
-            await router.close();
-            rmSync(path, { force: true });
-            removeHubToken(path);
-          },
+          stop: () => router.close(),
         };
       }),
   };
