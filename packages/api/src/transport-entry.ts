@@ -1,6 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Entry `@busbar/api/transport`: the contract between the bus and a transport, for programs that work below the bus. */
 
+export type * from './contract/admin.ts';
+export type * from './contract/call-options.ts';
+export type * from './contract/calls.ts';
 export type { Capabilities, Durability, Feature, Features } from './contract/capabilities.ts';
 export { declareFeatures, requireFeature } from './contract/capabilities.ts';
 export { MAX_BATCH, NORMAL_PRIORITY, QUEUE_DEFAULTS } from './contract/defaults.ts';
@@ -16,6 +19,7 @@ export {
 } from './contract/errors.ts';
 export type * from './contract/gate.ts';
 export { newId } from './contract/id.ts';
+export type * from './contract/kv.ts';
 export type * from './contract/message.ts';
 export {
   checkKeyPrefix,
@@ -30,6 +34,8 @@ export {
   utf8Length,
 } from './contract/names.ts';
 export { didYouMean } from './contract/nearest-name.ts';
+export type * from './contract/queues.ts';
+export type * from './contract/topics.ts';
 export type * from './contract/transport.ts';
 export {
   checkBoolean,

@@ -1,8 +1,8 @@
 /** Agents: named processes with an inbox. */
 
+import type { Calls } from '../contract/calls.ts';
 import { BusbarError } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
-import type { Calls } from '../contract/transport.ts';
 import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS } from '../contract/validation.ts';
 import { withTimeout } from './bounded-wait.ts';
 import type { Consumer } from './consuming/consumer.ts';

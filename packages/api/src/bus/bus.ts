@@ -1,7 +1,9 @@
 /** The bus: one object over any transport. */
 
+import type { CallOptions } from '../contract/call-options.ts';
 import { invalid } from '../contract/errors.ts';
-import type { CallOptions, KvWatch, Transport } from '../contract/transport.ts';
+import type { KvWatch } from '../contract/kv.ts';
+import type { Transport } from '../contract/transport.ts';
 import { checkFunction, checkOneOf } from '../contract/validation.ts';
 import { type Agent, type AgentDependencies, openAgent } from './agent.ts';
 import type { ReceivedMessage } from './consuming/received.ts';

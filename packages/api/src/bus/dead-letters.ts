@@ -1,9 +1,11 @@
 /** Dead letters: browse, redrive, purge. */
 
+import type { BrowsedMessage } from '../contract/admin.ts';
+import type { CallOptions } from '../contract/call-options.ts';
 import { invalid } from '../contract/errors.ts';
 import type { AttemptRecord } from '../contract/message.ts';
 import { checkQueueName, quote } from '../contract/names.ts';
-import type { BrowsedMessage, CallOptions, Transport } from '../contract/transport.ts';
+import type { Transport } from '../contract/transport.ts';
 import { checkArray, checkInteger, checkOptions, describe } from '../contract/validation.ts';
 import { type ReceivedMessage, toReadable } from './consuming/received.ts';
 import { durableQueue } from './events/subscriptions.ts';

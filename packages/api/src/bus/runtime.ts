@@ -1,9 +1,11 @@
 /** The state and helpers that all parts of one bus share. */
 
+import type { CallOptions } from '../contract/call-options.ts';
 import { BusbarError, isBusbarError } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
 import type { MessageInput } from '../contract/message.ts';
-import type { CallOptions, SendResult, Transport } from '../contract/transport.ts';
+import type { SendResult } from '../contract/queues.ts';
+import type { Transport } from '../contract/transport.ts';
 import { DeliveryLeases } from './consuming/delivery-leases.ts';
 import { Declarations } from './declarations.ts';
 import { ErrorReporter } from './error-reporter.ts';

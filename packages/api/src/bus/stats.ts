@@ -1,6 +1,8 @@
 /** Statistics of queues, rates, response times and the load of agents. */
 
-import type { CallOptions, QueueInfo, TransportState } from '../contract/transport.ts';
+import type { QueueInfo } from '../contract/admin.ts';
+import type { CallOptions } from '../contract/call-options.ts';
+import type { TransportState } from '../contract/transport.ts';
 import { checkDuration, checkOptions } from '../contract/validation.ts';
 import { BoundedWait } from './bounded-wait.ts';
 import type { Timing } from './histogram.ts';

@@ -1,6 +1,6 @@
 /** The values of settings and fields that a caller leaves out, and the largest batch. */
 
-import type { QueueSettings } from './transport.ts';
+import type { QueueSettings } from './queues.ts';
 
 /** The settings of a queue that was never configured. A backend may have another `maxLength`. */
 export const QUEUE_DEFAULTS: Readonly<Required<QueueSettings>> = Object.freeze({

@@ -8,36 +8,15 @@
 
 import type { GateChange } from '../driver-kit/gate.ts';
 import type { WaitingReceives } from '../driver-kit/waiting-receives.ts';
+import type { Binding, BrowsePage, MessageState, PendingResult, QueueInfo, StateRecord, TopicInfo } from './admin.ts';
+import type { Service } from './calls.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Gate } from './gate.ts';
+import type { DeleteResult, KvChange, KvEntry, KvTouch, PutResult, TouchResult } from './kv.ts';
 import type { Delivery, Message, MessageInput, TopicEvent } from './message.ts';
-import type {
-  Binding,
-  BrowsePage,
-  DeleteResult,
-  From,
-  KvChange,
-  KvEntry,
-  KvTouch,
-  MessageState,
-  PendingResult,
-  PublishResult,
-  PutResult,
-  QueueInfo,
-  QueueSettings,
-  SendResult,
-  Service,
-  Settlement,
-  SettleResult,
-  StateChange,
-  StateRecord,
-  StorePast,
-  StoreReset,
-  TopicInfo,
-  TouchResult,
-  TransportPart,
-  Warning,
-} from './transport.ts';
+import type { QueueSettings, SendResult, Settlement, SettleResult } from './queues.ts';
+import type { From, PublishResult } from './topics.ts';
+import type { StateChange, StorePast, StoreReset, TransportPart, Warning } from './transport.ts';
 
 /** The bounds of one call of a driver. */
 export interface CallContext {

@@ -1,8 +1,8 @@
 /** Checks and copies the entry of a put, and of a settlement. */
 
 import { BusbarError, invalid } from './errors.ts';
+import type { KvPut } from './kv.ts';
 import { checkKvKey } from './names.ts';
-import type { KvPut } from './transport.ts';
 import { checkDuration, checkOptions, kindOf, MAX_DURATION_MS, type NumberRange } from './validation.ts';
 
 /** The largest value of a key. */

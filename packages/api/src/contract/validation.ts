@@ -2,7 +2,7 @@
 
 import { invalid } from './errors.ts';
 import { quote } from './names.ts';
-import type { From } from './transport.ts';
+import type { From } from './topics.ts';
 
 /** The bounds of a number. */
 export interface NumberRange {

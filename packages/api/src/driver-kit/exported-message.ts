@@ -1,8 +1,8 @@
 /** Messages of an export, the same from every driver (rule RA7). */
 
+import type { BrowsedMessage, ExportedMessage } from '../contract/admin.ts';
 import type { PreparedMessage } from '../contract/driver.ts';
 import type { Message } from '../contract/message.ts';
-import type { BrowsedMessage, ExportedMessage } from '../contract/transport.ts';
 
 /** Characters of one call of `String.fromCharCode`. */
 const CHUNK = 8192;

@@ -1,7 +1,7 @@
 /** A watch on keys, for drivers that learn of each change. */
 
 import type { Cursor } from '../contract/driver.ts';
-import type { KvChange, KvEntry } from '../contract/transport.ts';
+import type { KvChange, KvEntry } from '../contract/kv.ts';
 import { Condition } from './condition.ts';
 
 /** A change of one key. */

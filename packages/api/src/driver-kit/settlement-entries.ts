@@ -1,7 +1,7 @@
 /** The entries of settlements, for a driver that cannot put them in one step with the settlements. */
 
 import { BusbarError, toBusbarError } from '../contract/errors.ts';
-import type { KvPut } from '../contract/transport.ts';
+import type { KvPut } from '../contract/kv.ts';
 
 /** Puts the entries of settlements that have taken effect, of each key the last. Rejects with the outcome `unknown`. */
 export async function putEntries(entries: readonly KvPut[], put: (entry: KvPut) => Promise<unknown>): Promise<void> {

@@ -1,10 +1,12 @@
 /** The admin facet of a transport: checks arguments and splits imports into batches. */
 
+import type { Admin, StateRecord } from '../contract/admin.ts';
+import type { CallOptions } from '../contract/call-options.ts';
 import { type Capabilities, requireFeature } from '../contract/capabilities.ts';
 import type { PageQuery } from '../contract/driver.ts';
 import { invalid, toBusbarError } from '../contract/errors.ts';
+import type { ListOptions } from '../contract/kv.ts';
 import { checkQueueName, quote } from '../contract/names.ts';
-import type { Admin, CallOptions, ListOptions, StateRecord } from '../contract/transport.ts';
 import {
   checkArray,
   checkDuration,

@@ -1,10 +1,11 @@
 /** The `calls` facet of a transport: checks arguments and bounds each call. */
 
+import type { CallOptions } from '../contract/call-options.ts';
+import type { Calls, Service } from '../contract/calls.ts';
 import type { CallContext, CallDriver } from '../contract/driver.ts';
 import { BusbarError, toBusbarError } from '../contract/errors.ts';
 import type { Message, MessageInput } from '../contract/message.ts';
 import { checkQueueName } from '../contract/names.ts';
-import type { CallOptions, Calls, Service } from '../contract/transport.ts';
 import {
   checkDuration,
   checkFunction,

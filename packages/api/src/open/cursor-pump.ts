@@ -2,7 +2,7 @@
 
 import type { Cursor } from '../contract/driver.ts';
 import { type BusbarError, toBusbarError } from '../contract/errors.ts';
-import type { KvWatch } from '../contract/transport.ts';
+import type { KvWatch } from '../contract/kv.ts';
 import { type BatchLimit, BatchSize } from '../driver-kit/batch-size.ts';
 
 /** How large the batches of a {@link CursorPump} are. */

@@ -1,7 +1,7 @@
 /** Adds the operation and the transport to errors. */
 
 import { toBusbarError } from '../contract/errors.ts';
-import type { SendResult } from '../contract/transport.ts';
+import type { SendResult } from '../contract/queues.ts';
 
 type Method = (...args: never[]) => Promise<unknown>;
 

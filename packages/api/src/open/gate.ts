@@ -1,8 +1,8 @@
 /** The gate of a transport's store: checks arguments. */
 
+import type { Admin, SetGateOptions } from '../contract/admin.ts';
 import { requireFeature } from '../contract/capabilities.ts';
 import { invalid } from '../contract/errors.ts';
-import type { Admin, SetGateOptions } from '../contract/transport.ts';
 import { checkDuration, checkInteger, checkOneOf, checkOptions, checkText } from '../contract/validation.ts';
 import type { GateChange } from '../driver-kit/gate.ts';
 import type { TransportInternals } from './transport-internals.ts';

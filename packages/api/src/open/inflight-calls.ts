@@ -1,8 +1,8 @@
 /** Calls in progress: their time-outs, abort signals and what closing does to them. */
 
+import type { CallOptions } from '../contract/call-options.ts';
 import type { CallContext } from '../contract/driver.ts';
 import { BusbarError, type Outcome } from '../contract/errors.ts';
-import type { CallOptions } from '../contract/transport.ts';
 import { checkDuration, checkSignal, MAX_TIMER_MS } from '../contract/validation.ts';
 import { Condition } from '../driver-kit/condition.ts';
 import { Deadline, type DeadlineQueue } from '../driver-kit/deadline-queue.ts';

@@ -2,9 +2,9 @@
 
 import { MAX_BATCH } from '../contract/defaults.ts';
 import { invalid } from '../contract/errors.ts';
+import type { KeyValue, KvChange, KvTouch, PutOptions } from '../contract/kv.ts';
 import { checkKvValue, MAX_VALUE_BYTES, TTL_RANGE } from '../contract/kv-put.ts';
 import { checkKeyPrefix, checkKvKey } from '../contract/names.ts';
-import type { KeyValue, KvChange, KvTouch, PutOptions } from '../contract/transport.ts';
 import {
   checkArray,
   checkBoolean,

@@ -1,7 +1,7 @@
 /** The leases that a transport holds: closing waits for them, then releases them. */
 
 import type { Delivery } from '../contract/message.ts';
-import type { Settlement, SettleResult } from '../contract/transport.ts';
+import type { Settlement, SettleResult } from '../contract/queues.ts';
 import { Condition } from '../driver-kit/condition.ts';
 
 const PRUNE_AT_LEAST = 1024;

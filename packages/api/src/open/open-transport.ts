@@ -1,17 +1,17 @@
 /** Makes a transport of a driver: opens its facets over shared internals, and closes them. */
 
+import type { Admin } from '../contract/admin.ts';
+import type { Calls } from '../contract/calls.ts';
 import type { Capabilities } from '../contract/capabilities.ts';
 import type { Driver } from '../contract/driver.ts';
 import { toBusbarError } from '../contract/errors.ts';
+import type { KeyValue } from '../contract/kv.ts';
+import type { Queues } from '../contract/queues.ts';
+import type { Topics } from '../contract/topics.ts';
 import type {
-  Admin,
-  Calls,
-  KeyValue,
-  Queues,
   StateChange,
   StorePast,
   StoreReset,
-  Topics,
   Transport,
   TransportCloseOptions,
   TransportPart,

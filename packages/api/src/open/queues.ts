@@ -6,7 +6,7 @@ import { invalid } from '../contract/errors.ts';
 import { checkKvPut } from '../contract/kv-put.ts';
 import type { Delivery } from '../contract/message.ts';
 import { checkQueueName } from '../contract/names.ts';
-import type { QueueSettings, Queues, ReceiveOptions, SendOptions, Settlement } from '../contract/transport.ts';
+import type { QueueSettings, Queues, ReceiveOptions, SendOptions, Settlement } from '../contract/queues.ts';
 import {
   checkArray,
   checkBoolean,

@@ -1,9 +1,10 @@
 /** Checks the records of an import, which may come from a file. */
 
+import type { ExportedMessage, StateRecord } from '../contract/admin.ts';
 import type { Capabilities } from '../contract/capabilities.ts';
 import { bodyTooLarge, invalid } from '../contract/errors.ts';
 import { checkKvKey, checkPattern, checkQueueName, checkTopic } from '../contract/names.ts';
-import type { ExportedMessage, QueueSettings, StateRecord } from '../contract/transport.ts';
+import type { QueueSettings } from '../contract/queues.ts';
 import {
   checkArray,
   checkDuration,

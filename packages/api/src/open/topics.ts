@@ -3,7 +3,7 @@
 import type { Cursor, EventCursor } from '../contract/driver.ts';
 import type { TopicEvent } from '../contract/message.ts';
 import { checkPattern, checkQueueName, checkTopic } from '../contract/names.ts';
-import type { OnEvents, TopicSubscription, Topics } from '../contract/transport.ts';
+import type { OnEvents, TopicSubscription, Topics } from '../contract/topics.ts';
 import { checkBoolean, checkCallback, checkFrom, checkInteger, checkOptions } from '../contract/validation.ts';
 import type { BatchLimit } from '../driver-kit/batch-size.ts';
 import { CursorPump } from './cursor-pump.ts';

@@ -1,8 +1,10 @@
 /** Takes messages from a queue and runs a handler for each: for inboxes, durable subscriptions and tasks. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
+import type { KvPut } from '../../contract/kv.ts';
 import type { Delivery } from '../../contract/message.ts';
-import type { CallOptions, KvPut, QueueSettings, Settlement } from '../../contract/transport.ts';
+import type { QueueSettings, Settlement } from '../../contract/queues.ts';
 import { checkInteger } from '../../contract/validation.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import { withTimeout } from '../bounded-wait.ts';

@@ -2,7 +2,7 @@
 
 import { BusbarError, toBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
-import type { Queues, Settlement, SettleResult } from '../../contract/transport.ts';
+import type { Queues, Settlement, SettleResult } from '../../contract/queues.ts';
 import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 
 /** The result of a settlement. */

@@ -1,8 +1,10 @@
 /** Reads stored events up to the present end. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError, invalid } from '../../contract/errors.ts';
 import type { TopicEvent } from '../../contract/message.ts';
-import type { CallOptions, From, TopicSubscription, Transport } from '../../contract/transport.ts';
+import type { From, TopicSubscription } from '../../contract/topics.ts';
+import type { Transport } from '../../contract/transport.ts';
 import { checkFrom, checkInteger, checkOptions, checkSignal } from '../../contract/validation.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import { BoundedWait } from '../bounded-wait.ts';

@@ -1,9 +1,10 @@
 /** A live subscription: one event at a time, in order. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError } from '../../contract/errors.ts';
 import type { TopicEvent } from '../../contract/message.ts';
 import { textOf } from '../../contract/thrown.ts';
-import type { CallOptions, From, TopicSubscription } from '../../contract/transport.ts';
+import type { From, TopicSubscription } from '../../contract/topics.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import { HandlerContext } from '../consuming/context.ts';
 import { type HandlerPlan, runHandler } from '../consuming/handlers.ts';

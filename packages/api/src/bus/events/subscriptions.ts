@@ -1,8 +1,9 @@
 /** Live subscriptions, and durable ones: queues that are bound to a pattern. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { type BusbarError, invalid } from '../../contract/errors.ts';
 import { checkUserName } from '../../contract/names.ts';
-import type { CallOptions, From } from '../../contract/transport.ts';
+import type { From } from '../../contract/topics.ts';
 import { checkFrom, checkOptions } from '../../contract/validation.ts';
 import { type Consumer, startConsumer } from '../consuming/consumer.ts';
 import type { Context } from '../consuming/context.ts';

@@ -1,7 +1,7 @@
 /** Renews entries with a TTL. */
 
 import { type BusbarError, toBusbarError } from '../../contract/errors.ts';
-import type { KeyValue } from '../../contract/transport.ts';
+import type { KeyValue } from '../../contract/kv.ts';
 import { MAX_TIMER_MS } from '../../contract/validation.ts';
 import { Deadline, DeadlineQueue } from '../../driver-kit/deadline-queue.ts';
 

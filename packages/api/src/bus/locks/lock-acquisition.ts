@@ -1,7 +1,7 @@
 /** Acquires one of several entries as soon as one is free, for locks and semaphores. */
 
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
-import type { KeyValue, KvChange, KvEntry, KvWatch, PutResult } from '../../contract/transport.ts';
+import type { KeyValue, KvChange, KvEntry, KvWatch, PutResult } from '../../contract/kv.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import type { BoundedWait } from '../bounded-wait.ts';
 import { readObject } from '../messages/codec.ts';

@@ -2,7 +2,7 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
-import type { KeyValue, KvEntry } from '../../contract/transport.ts';
+import type { KeyValue, KvEntry } from '../../contract/kv.ts';
 import { readObject } from '../messages/codec.ts';
 import type { LeaseRenewer, RenewedEntry } from './lease-renewer.ts';
 import type { AcquiredLock } from './lock-acquisition.ts';

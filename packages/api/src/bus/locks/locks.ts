@@ -1,7 +1,9 @@
 /** Locks and semaphores, shared by all processes. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError } from '../../contract/errors.ts';
-import type { CallOptions, KeyValue, KvEntry, Transport } from '../../contract/transport.ts';
+import type { KeyValue, KvEntry } from '../../contract/kv.ts';
+import type { Transport } from '../../contract/transport.ts';
 import { checkCallback, MAX_TIMER_MS } from '../../contract/validation.ts';
 import { keepAliveDuring } from '../../driver-kit/keep-alive.ts';
 import { BoundedWait } from '../bounded-wait.ts';

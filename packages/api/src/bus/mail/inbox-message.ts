@@ -2,7 +2,7 @@
 
 import { BusbarError, invalid, toBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
-import type { Settlement } from '../../contract/transport.ts';
+import type { Settlement } from '../../contract/queues.ts';
 import { checkBoolean, checkDuration, checkOptions, checkText, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { backoffMs, type CompleteRetry } from '../consuming/backoff.ts';
 import { reasonOf } from '../consuming/failure.ts';

@@ -1,9 +1,9 @@
 /** The options of messages and events. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { invalid } from '../../contract/errors.ts';
 import type { Headers, MessageInput } from '../../contract/message.ts';
 import { quote } from '../../contract/names.ts';
-import type { CallOptions } from '../../contract/transport.ts';
 import { checkBoolean, checkOptions, describe } from '../../contract/validation.ts';
 
 /** Options of every message. */

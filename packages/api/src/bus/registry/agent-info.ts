@@ -1,6 +1,6 @@
 /** Identities, instances and load of agents. */
 
-import type { KvEntry } from '../../contract/transport.ts';
+import type { KvEntry } from '../../contract/kv.ts';
 import type { Timing } from '../histogram.ts';
 import { readObject } from '../messages/codec.ts';
 import { fromPresenceKey } from './agent-names.ts';

@@ -1,6 +1,6 @@
 /** Heartbeats: entries with a TTL that are renewed while their owner is online. */
 
-import type { KvTouch } from '../../contract/transport.ts';
+import type { KvTouch } from '../../contract/kv.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { CLEANUP_MS } from '../shutdown.ts';

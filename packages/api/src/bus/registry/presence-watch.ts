@@ -1,6 +1,6 @@
 /** Watches agents go online and offline. Each change is reported once. */
 
-import type { KvChange, KvEntry, KvWatch } from '../../contract/transport.ts';
+import type { KvChange, KvEntry, KvWatch } from '../../contract/kv.ts';
 import { checkCallback } from '../../contract/validation.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { type AgentInfo, type AgentInstance, readIdentity, readInstance, toAgentInfo } from './agent-info.ts';

@@ -1,8 +1,9 @@
 /** The registry of agents: identities and presence. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError } from '../../contract/errors.ts';
+import type { KvEntry } from '../../contract/kv.ts';
 import { nearestName } from '../../contract/nearest-name.ts';
-import type { CallOptions, KvEntry } from '../../contract/transport.ts';
 import { checkBoolean, checkOptions, checkText } from '../../contract/validation.ts';
 import type { BusRuntime } from '../runtime.ts';
 import {

@@ -1,9 +1,9 @@
 /** Durable requests: sent to the inbox of the responder, with a reply queue of their own. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { Delivery, Message, MessageInput } from '../../contract/message.ts';
-import type { CallOptions } from '../../contract/transport.ts';
 import { deriveId } from '../messages/deterministic-id.ts';
 import { inboxOf, REPLY_PREFIX } from '../registry/agent-names.ts';
 import type { BusRuntime } from '../runtime.ts';

@@ -1,9 +1,10 @@
 /** Requests over calls, or durable ones over inboxes. Each has one outcome. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
+import type { Calls } from '../../contract/calls.ts';
 import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
 import { textOf } from '../../contract/thrown.ts';
-import type { CallOptions, Calls } from '../../contract/transport.ts';
 import { checkOptions, describe } from '../../contract/validation.ts';
 import type { Origin } from '../messages/causation.ts';
 import { checkMessageType, type RequestDefinition } from '../messages/definitions.ts';

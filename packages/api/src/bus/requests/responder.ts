@@ -1,9 +1,9 @@
 /** Serves the requests of an agent that arrive over calls. */
 
+import type { Calls, Service } from '../../contract/calls.ts';
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
 import { isA } from '../../contract/thrown.ts';
-import type { Calls, Service } from '../../contract/transport.ts';
 import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 import type { LogLevel } from '../consuming/context.ts';
 import { type HandlerRegistry, InvalidMessageError, refusalOf } from '../consuming/handlers.ts';

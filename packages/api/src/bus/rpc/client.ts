@@ -1,9 +1,10 @@
 /** Calls over queues and keys, for transports without calls. The outcomes are the same. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
+import type { CallHandler, Calls, ServeOptions, Service } from '../../contract/calls.ts';
 import { BusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { Delivery, Message, MessageInput } from '../../contract/message.ts';
-import type { CallHandler, CallOptions, Calls, ServeOptions, Service } from '../../contract/transport.ts';
 import { agentAt } from '../registry/agent-names.ts';
 import type { Heartbeats } from '../registry/heartbeats.ts';
 import { isPart } from '../requests/replies.ts';

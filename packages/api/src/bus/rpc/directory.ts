@@ -1,6 +1,6 @@
 /** The servers of calls over queues, known from a watch, so a request needs no lookup. */
 
-import type { KvChange, KvWatch } from '../../contract/transport.ts';
+import type { KvChange, KvWatch } from '../../contract/kv.ts';
 import { readObject } from '../messages/codec.ts';
 import { addressOf } from '../registry/agent-names.ts';
 import type { BusRuntime } from '../runtime.ts';

@@ -1,7 +1,7 @@
 /** The protocol of calls over queues: headers of requests, replies and control messages. */
 
 import type { MessageInput } from '../../contract/message.ts';
-import type { QueueSettings } from '../../contract/transport.ts';
+import type { QueueSettings } from '../../contract/queues.ts';
 import { KIND_HEADER } from '../requests/replies.ts';
 
 /** The sequence number of a reply in its request, from 0. */

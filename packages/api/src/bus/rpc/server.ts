@@ -1,9 +1,9 @@
 /** Serves calls over queues: takes requests at most once and sends replies. */
 
+import type { CallHandler, ServeOptions, Service } from '../../contract/calls.ts';
 import { BusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { Delivery, Message, MessageInput } from '../../contract/message.ts';
-import type { CallHandler, ServeOptions, Service } from '../../contract/transport.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 import { withTimeout } from '../bounded-wait.ts';

@@ -2,7 +2,7 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
-import type { KeyValue } from '../../contract/transport.ts';
+import type { KeyValue } from '../../contract/kv.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';
 import { MAX_KEPT_BYTES, type StoredParts, type TaskResult } from './task-record.ts';
 

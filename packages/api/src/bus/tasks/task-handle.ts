@@ -1,7 +1,8 @@
 /** Handles of tasks: status, progress, result, cancel. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError, invalid } from '../../contract/errors.ts';
-import type { CallOptions, Transport } from '../../contract/transport.ts';
+import type { Transport } from '../../contract/transport.ts';
 import { checkDuration, checkOptions, checkSignal, describe, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { BoundedWait } from '../bounded-wait.ts';
 import type { BodyCodec, EncodedBody } from '../messages/body-codec.ts';

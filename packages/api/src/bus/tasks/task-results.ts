@@ -1,9 +1,9 @@
 /** Stores progress, failures and results of tasks. */
 
 import { BusbarError, toBusbarError } from '../../contract/errors.ts';
+import type { KvPut } from '../../contract/kv.ts';
 import { checkKvPut } from '../../contract/kv-put.ts';
 import type { Delivery } from '../../contract/message.ts';
-import type { KvPut } from '../../contract/transport.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
 import { type Failure, InvalidOutputError, toFailureRecord } from '../consuming/failure.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';

@@ -1,6 +1,6 @@
 /** The state of a task, from the messages and the record with its id. Tasks with one dedupe key share them. */
 
-import type { BrowsedMessage } from '../../contract/transport.ts';
+import type { BrowsedMessage } from '../../contract/admin.ts';
 import type { TaskRecord } from './task-record.ts';
 
 type EndRecord = Extract<TaskRecord, { readonly state: 'done' | 'cancelled' }>;

@@ -1,7 +1,9 @@
 /** Tracks the tasks of a queue for all handles of one bus: a few watches and one poll serve many waiting callers. */
 
+import type { BrowsedMessage } from '../../contract/admin.ts';
 import { BusbarError, toBusbarError } from '../../contract/errors.ts';
-import type { BrowsedMessage, KvChange, KvEntry, KvWatch, Transport } from '../../contract/transport.ts';
+import type { KvChange, KvEntry, KvWatch } from '../../contract/kv.ts';
+import type { Transport } from '../../contract/transport.ts';
 import { Deadline, DeadlineQueue } from '../../driver-kit/deadline-queue.ts';
 import type { FailureRecord } from '../consuming/failure.ts';
 import type { BusPart, Shutdown } from '../shutdown.ts';

@@ -5,7 +5,7 @@ import { BusbarError, invalid, toBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { MessageInput } from '../../contract/message.ts';
 import { quote } from '../../contract/names.ts';
-import type { SendResult } from '../../contract/transport.ts';
+import type { SendResult } from '../../contract/queues.ts';
 import { checkArray } from '../../contract/validation.ts';
 import { TickBatcher } from '../../driver-kit/tick-batcher.ts';
 import { attemptsHeader } from '../consuming/failure.ts';

@@ -1,0 +1,31 @@
+/** The fast path of requests of a transport. */
+
+import type { CallOptions } from './call-options.ts';
+import type { Message, MessageInput } from './message.ts';
+
+/** The fast path of requests: at most once, and nothing is stored. */
+export interface Calls {
+  /**
+   * Serves calls to `address`, up to `max` at a time (1 to 10,000, default 16); further calls wait. Several servers of one
+   * address share its calls. Yielded messages are sent back in order. An error of the handler reaches the caller as
+   * HANDLER_FAILED. `signal` fires when the caller left or timed out.
+   */
+  serve(address: string, options: ServeOptions, handler: CallHandler): Promise<Service>;
+  /**
+   * Calls one server of `address` and yields its replies. At most 64 replies are sent ahead of a slow reader. Rejects with
+   * NO_RESPONDER without a server, TIMEOUT after `timeoutMs` (which the server knows), CLOSED when either side closes.
+   * Leaving the loop early cancels the call.
+   */
+  call(address: string, message: MessageInput, options?: CallOptions): AsyncIterable<Message>;
+}
+
+export interface ServeOptions {
+  readonly max?: number | undefined;
+}
+
+export type CallHandler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
+
+/** A server of calls. After `close` it takes no more calls; the promise resolves when running ones have ended. */
+export interface Service extends AsyncDisposable {
+  close(): Promise<void>;
+}
