@@ -135,7 +135,7 @@ export class QueueViews {
     const { requests, names } = this.#shared;
     const filter = names.lane(queue.name, '*');
     try {
-      return await this.#collect(queue, requests.scan(names.queues, filter), readDirect);
+      return await this.#collect(queue, requests.reader.scan(names.queues, filter), readDirect);
     } catch (error) {
       if (!isDenied(error)) throw error;
       return this.#collect(queue, pullStored(this.#shared, filter, 1), (message) => ({
