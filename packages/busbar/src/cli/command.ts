@@ -10,6 +10,8 @@ import type { Session } from './session.ts';
 export interface Command<T extends FlagTable = FlagTable> {
   /** In order, for example `TO`, `BODY?`, `RECEIPT...`. */
   readonly args: readonly ArgumentName[];
+  /** Set if it runs a command: the name in the help for the words after `--`, with `?` at its end if they may be left out. */
+  readonly runs?: 'CMD' | 'CMD?';
   readonly flags: T;
   /** What to write instead of flags that belong elsewhere. */
   readonly refused?: Readonly<Record<`--${string}`, string>>;
@@ -24,7 +26,9 @@ export interface Command<T extends FlagTable = FlagTable> {
 /** One use of a verb. */
 export interface Invocation<T extends FlagTable> {
   readonly args: readonly string[];
-  readonly flags: FlagValues<T> & GlobalFlags;
+  readonly flags: FlagValues<T> & Omit<GlobalFlags, keyof T>;
+  /** The words after `--`, of a verb that runs a command. */
+  readonly command: readonly string[];
   readonly session: Session;
 }
 

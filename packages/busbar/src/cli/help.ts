@@ -1,7 +1,7 @@
 /** Help texts, made from the data of the verbs. Examples come first. */
 
 import { readFileSync } from 'node:fs';
-import { VARIABLES } from '../config/locate-bus.ts';
+import { MESSAGE_VARIABLES, VARIABLES } from '../config/locate-bus.ts';
 import { describeSchemes } from '../schemes.ts';
 import type { Command } from './command.ts';
 import type { FlagSpec, FlagTable } from './input/flag-values.ts';
@@ -48,13 +48,14 @@ export function verbHelp(name: string, summary: string, command: Command, out: O
   const lines = [`busbar ${name}: ${summary}`, '', ...columns(command.examples)];
   lines.push(
     '',
-    `${heading('Usage')}  busbar ${[name, ...command.args.map(toUsage)].join(' ')}${hasFlags ? ' [flags]' : ''}`,
+    `${heading('Usage')}  busbar ${[name, ...command.args.map(toUsage)].join(' ')}${hasFlags ? ' [flags]' : ''}${runsText(command)}`,
   );
   if (hasFlags) lines.push('', heading('Flags'), ...flagLines(command.flags));
   for (const note of command.notes ?? []) lines.push('', ...wrap(note));
   lines.push(
     '',
     `Global flags: ${Object.keys(GLOBAL_FLAGS)
+      .filter((flag) => !Object.hasOwn(command.flags, flag))
       .map((flag) => `--${flag}`)
       .join(' ')} (see busbar help).`,
   );
@@ -83,6 +84,10 @@ export const TOPICS: Readonly<Record<string, () => string[]>> = {
       ['NO_COLOR', 'no colours'],
       ['FORCE_COLOR', 'colours without a terminal too'],
     ]),
+    '',
+    'A command that busbar runs for a message has:',
+    '',
+    ...columns(Object.entries(MESSAGE_VARIABLES)),
   ],
 };
 
@@ -108,6 +113,11 @@ function placeholder(spec: FlagSpec): string {
   if (spec.kind === 'wait') return '[=TIME]';
   if (spec.kind === 'choice') return ` ${spec.choices.join('|')}`;
   return ` ${spec.value ?? (spec.kind === 'integer' ? 'N' : spec.kind === 'duration' ? 'TIME' : 'TEXT')}`;
+}
+
+function runsText({ runs }: Command): string {
+  if (runs === undefined) return '';
+  return runs === 'CMD' ? ' -- CMD [ARG...]' : ' [-- CMD [ARG...]]';
 }
 
 function toUsage(name: string): string {

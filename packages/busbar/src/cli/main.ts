@@ -53,15 +53,29 @@ async function run(
   rest: readonly string[],
   { env, out, interruption }: CommandEnvironment,
 ): Promise<number> {
-  const { flags, args } = parseFlags(rest, { ...command.flags, ...GLOBAL_FLAGS }, command.args, command.refused);
-  await using session = new Session({ flags, out, env, interruption });
+  const { words, line } = splitCommand(rest, command);
+  const { flags, args } = parseFlags(words, { ...GLOBAL_FLAGS, ...command.flags }, command.args, command.refused);
+  // A verb may have a --timeout of its own.
+  const global = 'timeout' in command.flags ? { ...flags, timeout: undefined } : flags;
+  await using session = new Session({ flags: global, out, env, interruption });
   try {
-    const code = await command.run({ args, flags, session });
+    const code = await command.run({ args, flags, session, command: line });
     session.noteMissing();
     return interruption.exitCode ?? code;
   } catch (error) {
     throw session.explain(error);
   }
+}
+
+/** Splits off the words after `--` of a verb that runs a command. */
+function splitCommand(rest: readonly string[], { runs, args }: Command): { words: readonly string[]; line: string[] } {
+  if (runs === undefined) return { words: rest, line: [] };
+  const end = rest.indexOf('--');
+  if (end !== -1) return { words: rest.slice(0, end), line: rest.slice(end + 1) };
+  const extra = rest.filter((word) => !word.startsWith('-'))[args.length];
+  if (runs === 'CMD' && extra !== undefined && rest.every((word) => !word.startsWith('-')))
+    throw invalid(`unexpected argument ${quote(extra)}`, `Write -- before the command: -- ${extra}.`);
+  return { words: rest, line: [] };
 }
 
 /** Without a verb: help and version. */

@@ -140,6 +140,11 @@ export class Session implements AsyncDisposable {
     this.#interruption.endWithParent();
   }
 
+  /** The first signal lets running work end. Resolves with the second one. */
+  drainOnSignal(): Promise<void> {
+    return this.#interruption.drainFirst();
+  }
+
   /** Keeps the leases of this session when it ends; another process settles them. */
   keepLeases(): void {
     this.#keepsLeases = true;

@@ -29,6 +29,7 @@ export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>
   'Events and tasks': {
     publish: verb('publish an event', async () => (await import('./commands/publish.ts')).publish),
     tail: verb('print events, live or from any time', async () => (await import('./commands/tail.ts')).tail),
+    work: verb('run a command for each message', async () => (await import('./commands/work.ts')).work),
     task: verb('add, watch, cancel and list tasks', async () => (await import('./commands/task.ts')).task),
     dead: verb('list, redrive or purge dead letters', async () => (await import('./commands/dead.ts')).dead),
   },

@@ -43,6 +43,19 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   BUSBAR_DEBUG: '1 shows the stack of an error',
 };
 
+/** Variables that `busbar work` sets for its command, with their meanings. Busbar does not read them. */
+export const MESSAGE_VARIABLES: Readonly<Record<string, string>> = {
+  BUSBAR_ID: 'the id of the message',
+  BUSBAR_TYPE: 'its type',
+  BUSBAR_FROM: 'the agent that sent it',
+  BUSBAR_TO: 'the agent it was sent to',
+  BUSBAR_TOPIC: 'the topic of an event',
+  BUSBAR_ATTEMPT: '1 for the first delivery',
+  BUSBAR_PRIORITY: 'its priority, 0 to 9',
+  BUSBAR_CORRELATION: 'the id that related messages share',
+  BUSBAR_PROGRESS_FD: 'the descriptor for lines of progress',
+};
+
 /** The environment of this process. */
 export function environment(): Environment {
   return process.env;
