@@ -57,6 +57,10 @@ export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>
     migrate: verb('move the bus to another backend', async () => (await import('./commands/migrate.ts')).migrate),
     bridge: verb('forward queues and topics to another bus', async () => (await import('./commands/bridge.ts')).bridge),
     hub: verb('serve a store over sockets; show or stop a hub', async () => (await import('./commands/hub.ts')).hub),
+    where: verb(
+      'which bus this is and why, and others nearby',
+      async () => (await import('./commands/where.ts')).where,
+    ),
     doctor: verb(
       'check everything between the shell and its bus',
       async () => (await import('./commands/doctor.ts')).doctor,

@@ -1,6 +1,6 @@
 /** Finds the bus to open. The only reader of `process.env`. */
 
-import { homedir } from 'node:os';
+import { userInfo } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { checkFilePath } from '@busbar/api/driver';
 import { invalid, quote } from '@busbar/api/transport';
@@ -107,8 +107,7 @@ function locate(value: string, what: string, place: Place): LocatedBus {
 
 function locateInFile(value: string, file: ConfigFile, env: Environment): LocatedBus {
   const what = `${file.path}: bus`;
-  const folder = dirname(file.path);
-  const place = { base: folder, cwd: folder, env, within: [] };
+  const place = { base: file.base, cwd: dirname(file.path), env, within: [] };
   const named = parseBusName(fillVariables(value, what, env), what);
   if (named.kind !== 'word') return { ...resolveUrl(named, what, place), origin: file.path };
   const bus = file.buses.get(named.word);
@@ -122,7 +121,7 @@ function resolveConfigured(bus: ConfiguredBus, name: string, file: ConfigFile, p
   if (place.within.includes(name)) throw invalid(`${what} contains itself: ${within.join(' > ')}`, 'Name another bus.');
   const named = parseBusName(fillVariables(bus.url, what, place.env), what);
   if (named.kind === 'word') throw unknownBus(named.word, what, []);
-  const located = resolveUrl(named, what, { ...place, base: dirname(file.path), within });
+  const located = resolveUrl(named, what, { ...place, base: file.base, within });
   if (bus.ns === undefined) return located;
   if (/[?&]ns=/.test(located.url)) throw invalid(`${what} has ns twice`, 'Give ns in the URL or as a key, not both.');
   return { ...located, url: inNamespace(located.url, bus.ns) };
@@ -167,7 +166,7 @@ const FILE_SCHEMES: Readonly<Record<string, FileScheme>> = {
 /** Longer names of the same schemes. */
 const ALIASES: Readonly<Record<string, string>> = { 'zeromq:': 'zmq:', 'websocket:': 'ws:' };
 
-function resolveFileUrl(where: FileScheme, url: string, what: string, { base, cwd }: Place): FoundBus {
+function resolveFileUrl(where: FileScheme, url: string, what: string, { base, cwd, env }: Place): FoundBus {
   const [, scheme = '', rest = '', query = ''] = /^([^:]*:)([^?#]*)(.*)$/s.exec(url) ?? [];
   const whole = (ALIASES[scheme] ?? scheme) + rest;
   if (rest === '' || whole === where.prefix) {
@@ -181,7 +180,7 @@ function resolveFileUrl(where: FileScheme, url: string, what: string, { base, cw
   // A shell expands ~ only at the start of a word.
   const isAtHome = file.startsWith('~/');
   checkFilePath(isAtHome ? `.${file.slice(1)}` : file, `the path in ${what}`);
-  const placed = isAtHome ? join(homedir(), file.slice(2)) : join(base, file);
+  const placed = isAtHome ? join(homeFolder(env, what), file.slice(2)) : join(base, file);
   return { url: fileUrl(where, placed) + query };
 }
 
@@ -190,7 +189,22 @@ function defaultFile(where: FileScheme, cwd: string): { url: string; folder: Pro
   return { url: fileUrl(where, join(folder.path, where.file)), folder };
 }
 
-function workingFolder(): string {
+/** `HOME`, as a shell takes it; without it the home folder of the user, as cron jobs need it. */
+export function homeFolder({ HOME }: Environment, what: string): string {
+  if (HOME !== undefined && HOME !== '') {
+    if (isAbsolute(HOME)) return HOME;
+    throw invalid(`HOME is not an absolute path, and ${what} starts with ~/`, 'Correct HOME, or write the whole path.');
+  }
+  try {
+    return userInfo().homedir;
+  } catch {
+    // In some containers the user id has no entry.
+    throw invalid(`HOME is not set, and ${what} starts with ~/`, 'Set HOME, or write the whole path.');
+  }
+}
+
+/** The working directory. */
+export function workingFolder(): string {
   try {
     return process.cwd();
   } catch {
