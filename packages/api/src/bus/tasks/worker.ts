@@ -115,6 +115,7 @@ export async function startWorker(
     scope: name,
     schema: schemas.task,
     handler,
+    timeoutMs: options.timeoutMs,
     progress: outcomes.progress.bind(outcomes),
   };
   const consumer = await startConsumer(runtime, name, consume, {
