@@ -24,12 +24,20 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       });
       const task = await bus.enqueue('jobs', 'x');
       test.check.equal(await task.result(LONG_TIMEOUT), 'late but done', 'the result of the second attempt');
-      test.check.equal(signals.map(({ reason }) => reason?.code), ['TIMEOUT'], 'the reason of the signal');
+      test.check.equal(
+        signals.map(({ reason }) => reason?.code),
+        ['TIMEOUT'],
+        'the reason of the signal',
+      );
       await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 0, leased: 0, dead: 0 });
       const agent = await bus.agent('@slow');
       agent.handle('ask', (_, { signal }) => hang(signal), { timeoutMs: 100 });
       await test.check.rejects(agent.request('@slow', 'ask', null, LONG_TIMEOUT), 'HANDLER_FAILED', 'the request');
-      test.check.equal(signals.map(({ aborted }) => aborted), [true, true], 'aborted signals');
+      test.check.equal(
+        signals.map(({ aborted }) => aborted),
+        [true, true],
+        'aborted signals',
+      );
     },
   },
   {
