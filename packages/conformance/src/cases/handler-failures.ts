@@ -64,4 +64,39 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       test.check.between(second - first, 300 - ROUNDING_MS, test.beyond(300) + 3_000, 'the wait that the error says');
     },
   },
+  {
+    id: 'A35',
+    title:
+      'a running task can be cancelled from another bus: its signal fires, it ends as cancelled, and it is not repeated',
+    rules: ['RQ1', 'RQ2'],
+    async run(test) {
+      const [bus, other, transport] = [await test.bus(), await test.bus(), await test.transport()];
+      const signals: AbortSignal[] = [];
+      const work = (task: { readonly body: unknown }, { signal }: { readonly signal: AbortSignal }): unknown => {
+        if (task.body === 'quick') return 'done';
+        signals.push(signal);
+        return new Promise<never>(() => undefined);
+      };
+      const worker = await bus.process('jobs', work);
+      const { id } = await bus.enqueue('jobs', 'slow', { dedupeKey: 'one' });
+      await test.until('the handler runs', () => signals.length === 1);
+      const task = other.task('jobs', id);
+      test.check.equal(await task.cancel({ running: true, reason: 'not needed', ...LONG_TIMEOUT }), true, 'cancelled');
+      test.check.ok(String(signals[0]?.reason).includes('not needed'), 'the reason of the signal');
+      const ended = await test.check.rejects(task.result(LONG_TIMEOUT), 'ABORTED', 'the result');
+      test.check.ok(ended.message.includes('not needed'), 'the reason in the result');
+      test.check.equal([await task.status(), await task.cancel({ running: true })], ['cancelled', false], 'afterwards');
+      const quick = await bus.enqueue('jobs', 'quick');
+      test.check.equal(await quick.result(LONG_TIMEOUT), 'done', 'the worker goes on');
+      await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      // Its worker ends before it sees the request: the next one ends the task.
+      const late = await bus.enqueue('jobs', 'slow');
+      await test.until('the second handler runs', () => signals.length === 2);
+      await worker.close({ drainMs: 0 });
+      const cancelled = other.task('jobs', late.id).cancel({ running: true, ...LONG_TIMEOUT });
+      await other.process('jobs', work);
+      test.check.equal(await cancelled, true, 'cancelled by the next worker');
+      test.check.equal(await late.status(), 'cancelled', 'its state');
+    },
+  },
 ]);
