@@ -62,6 +62,7 @@ export type {
   RetentionOptions,
 } from './driver-kit/options/retention.ts';
 export { parseServerAddress, readServerUrl, type ServerAddress } from './driver-kit/options/server-url.ts';
+export { readAhead } from './driver-kit/read-ahead.ts';
 export { putEntries } from './driver-kit/settlement-entries.ts';
 export { checkStoreFormat, newStoreHeader, type StoreHeader } from './driver-kit/store-header.ts';
 export { StoreWatch } from './driver-kit/store-watch.ts';

@@ -95,7 +95,7 @@ async function moving(
   let move: Promise<unknown> | undefined;
   const moveSoon = async (): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, Math.random() * WITHIN_MS));
-    await moveBus(ends, { drainMs: 2_000 });
+    await moveBus(ends);
   };
   return {
     ...rest,

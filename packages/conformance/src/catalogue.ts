@@ -10,7 +10,7 @@ const RANGES = {
   'Request/reply': ['R', 12, 18],
   'Pub/sub': ['S', 18, 19],
   'Queue groups': ['G', 7],
-  'Ack/nack/visibility': ['A', 23, 35],
+  'Ack/nack/visibility': ['A', 23, 32],
   'Dead letters': ['D', 9, 11],
   Delay: ['L', 8, 10],
   TTL: ['T', 7, 9],
@@ -29,7 +29,7 @@ const RANGES = {
   'Multi-process': ['M', 5, 7],
   'Fault injection': ['I', 10, 13],
   Security: ['N', 8],
-  'State transfer': ['J', 0, 34],
+  'State transfer': ['J', 0, 37],
 } as const;
 
 /** One of {@link GROUPS}. */

@@ -156,7 +156,12 @@ export interface PendingResult {
  * also reads values that JSON has changed, such as null for Infinity. Leased messages are exported as ready.
  */
 export type StateRecord =
-  | { readonly kind: 'queue'; readonly name: string; readonly settings: Required<QueueSettings> }
+  | {
+      readonly kind: 'queue';
+      readonly name: string;
+      readonly settings: Required<QueueSettings>;
+      readonly totals: QueueInfo['totals'];
+    }
   | { readonly kind: 'message'; readonly queue: string; readonly message: ExportedMessage }
   | { readonly kind: 'dedupe'; readonly queue: string; readonly id: string; readonly leftMs: number }
   | { readonly kind: 'binding'; readonly queue: string; readonly pattern: string }

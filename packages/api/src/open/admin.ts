@@ -18,6 +18,7 @@ import {
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
 import type { KeepAlive } from '../driver-kit/keep-alive.ts';
+import { readAhead } from '../driver-kit/read-ahead.ts';
 import { checkGateRevisionOption, openGate } from './gate.ts';
 import { assertNotAborted } from './inflight-calls.ts';
 import { checkId } from './prepare-message.ts';
@@ -130,7 +131,7 @@ function openChanges(
       internals.lifecycle.assertOpen();
       requireFeature(capabilities, 'exportState');
       let added = 0;
-      for await (const batch of batches(records, capabilities)) {
+      for await (const batch of readAhead(batches(records, capabilities))) {
         added += await inflight.write(options, (context) => admin.importState(batch, options?.gateRevision, context));
       }
       return added;

@@ -18,7 +18,7 @@ import { checkId, checkMessage } from './prepare-message.ts';
 import { checkSettings } from './queues.ts';
 
 const KEYS: Readonly<Record<StateRecord['kind'], readonly string[]>> = {
-  queue: ['name', 'settings'],
+  queue: ['name', 'settings', 'totals'],
   message: ['queue', 'message'],
   dedupe: ['queue', 'id', 'leftMs'],
   binding: ['queue', 'pattern'],
@@ -30,6 +30,7 @@ const MESSAGE_KEYS = [
   ...['message', 'bodyBase64', 'state', 'attempts', 'history', 'dead', 'delayLeftMs', 'ttlLeftMs', 'ttlMs'],
   'maxAttempts',
 ];
+const TOTALS = ['sent', 'done', 'dead', 'expired'] as const;
 const MAX_HISTORY = 20;
 const MAX_VALUE_BYTES = 65_536;
 const MAX_COUNT = 2_147_483_647;
@@ -83,6 +84,10 @@ function readQueue(record: Extract<StateRecord, { kind: 'queue' }>): StateRecord
   const forever = Number.POSITIVE_INFINITY;
   const settings = { ...given, expireIdleMs: given.expireIdleMs ?? forever, deadTtlMs: given.deadTtlMs ?? forever };
   checkSettings(settings);
+  checkOptions(record.totals ?? null, TOTALS, 'the totals of a queue');
+  for (const name of TOTALS) {
+    checkInteger(record.totals[name] ?? null, `totals.${name}`, { min: 0, max: Number.MAX_SAFE_INTEGER });
+  }
   return { ...record, settings: settings as Required<QueueSettings> };
 }
 

@@ -1,12 +1,15 @@
 /** Export and import of both sides as one state. */
 
 import type { CallContext } from '@busbar/api/driver';
-import type { StateRecord } from '@busbar/api/transport';
+import type { QueueInfo, StateRecord } from '@busbar/api/transport';
 import { boundsOf, own, ownError } from '../inner/calls.ts';
 import type { Routes, SideName } from './routes.ts';
+import type { HybridSide } from './side.ts';
 import type { Sides } from './sides.ts';
 
 const BOTH: readonly SideName[] = ['durable', 'fast'];
+const NONE: QueueInfo['totals'] = { sent: 0, done: 0, dead: 0, expired: 0 };
+const TOTALS = ['sent', 'done', 'dead', 'expired'] as const;
 
 /** The records of both sides. What both have is exported once; keys are those of the durable side. */
 export async function* exportState(sides: Sides, routes: Routes, context: CallContext): AsyncGenerator<StateRecord> {
@@ -27,16 +30,22 @@ export async function* exportState(sides: Sides, routes: Routes, context: CallCo
   }
 }
 
-/** A queue with the settings of the side on which it lives. */
+/** A queue with the settings of the side on which it lives, and with the totals of both. */
 async function asWhereItLives(
   sides: Sides,
   routes: Routes,
   record: Extract<StateRecord, { kind: 'queue' }>,
   { signal }: CallContext,
 ): Promise<StateRecord> {
-  const { admin } = sides.of(routes.ofQueue(record.name)).transport;
-  const [main] = routes.isShared(record.name) ? await admin.queues({ names: [record.name], signal }) : [];
-  return main === undefined ? record : { ...record, settings: main.settings };
+  if (!routes.isShared(record.name)) return record;
+  const infoOf = async (side: HybridSide): Promise<QueueInfo | undefined> =>
+    (await side.transport.admin.queues({ names: [record.name], signal }))[0];
+  const main = sides.of(routes.ofQueue(record.name));
+  const other = main === sides.durable ? sides.fast : sides.durable;
+  const [one, two] = await Promise.all([infoOf(main), infoOf(other)]);
+  const totals = { ...(one?.totals ?? NONE) };
+  for (const name of TOTALS) totals[name] += two?.totals[name] ?? 0;
+  return { ...record, settings: one?.settings ?? record.settings, totals };
 }
 
 /** Imports each record where its messages go. Resolves with the number of new records: one on both sides counts once. */
@@ -48,7 +57,11 @@ export async function importState(
 ): Promise<number> {
   const routed = records.map((record) => ({ record, names: placesOf(routes, record) }));
   const share = async (name: SideName): Promise<number> => {
-    const some = routed.flatMap(({ record, names }) => (names.includes(name) ? [record] : []));
+    const some = routed.flatMap(({ record, names }) => {
+      if (!names.includes(name)) return [];
+      // The totals of a queue are the sum of both sides.
+      return record.kind === 'queue' && name === 'fast' ? [{ ...record, totals: NONE }] : [record];
+    });
     return some.length === 0 ? 0 : own(sides.of(name).transport.admin.importState(some, boundsOf(context)));
   };
   const [durable, fast] = await Promise.all([share('durable'), share('fast')]);

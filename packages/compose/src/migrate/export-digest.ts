@@ -1,6 +1,6 @@
 /** A digest of an export, with which two stores are compared. */
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { StateRecord, Transport } from '@busbar/api/transport';
 import { isOfMoves, type RecordCounts } from './move.ts';
 
@@ -48,12 +48,9 @@ export class ExportDigest {
     part.sum = (part.sum + hashOf(record)) & BITS_128;
     this.#count(record);
     if (record.kind !== 'message') return;
-    const { state, message } = record.message;
-    // A store may export the first message of each ordering key before all others.
-    const ofKey = message.orderingKey === undefined ? '' : ` of ordering key ${message.orderingKey}`;
-    const line = this.#part(`${partOf(record)}, ${state} with priority ${message.priority}${ofKey}`);
+    const line = this.#part(lineOf(record));
     line.count += 1;
-    line.order = createHash('sha256').update(`${line.order}\n${message.id}`).digest('base64');
+    line.order = hash('sha256', `${line.order}\n${record.message.message.id}`, 'base64');
   }
 
   /** The parts in which `other` differs, each in words. */
@@ -105,17 +102,27 @@ function partOf(record: StateRecord): string {
   return { queue: 'queues', binding: 'bindings', event: 'events', kv: 'keys', revision: 'revision' }[record.kind];
 }
 
-function hashOf(record: StateRecord): bigint {
-  const text = JSON.stringify(record, (key, value: unknown) => canonical(key, value));
-  return BigInt(`0x${createHash('sha256').update(text).digest('hex').slice(0, 32)}`);
+/** Messages whose order counts: those of one ordering key, else those of one state and priority. */
+function lineOf({ queue, message: { state, message } }: Extract<StateRecord, { kind: 'message' }>): string {
+  const { orderingKey, priority } = message;
+  if (orderingKey !== undefined && state !== 'dead') return `messages of ${queue} with ordering key ${orderingKey}`;
+  return `messages of ${queue}, ${state} with priority ${priority}`;
 }
 
-/** Objects with their keys in order, and without what may differ. */
-function canonical(key: string, value: unknown): unknown {
-  if (DURATIONS.includes(key)) return value === undefined || value === null ? undefined : true;
-  if (value === null) return undefined;
-  if (typeof value !== 'object' || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)));
+function hashOf(record: StateRecord): bigint {
+  return BigInt(`0x${hash('sha256', canonical(record)).slice(0, 32)}`);
+}
+
+/** JSON with the keys of objects in order, and without what may differ. */
+function canonical(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
+  let text = '{';
+  for (const [key, field] of Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1))) {
+    if (field === undefined || field === null) continue;
+    text += `${JSON.stringify(key)}:${DURATIONS.includes(key) ? 'true' : canonical(field)},`;
+  }
+  return `${text}}`;
 }
 
 /** How many bytes a base64 text stands for. */

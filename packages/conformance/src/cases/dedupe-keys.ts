@@ -1,12 +1,11 @@
 /** Dedupe: the newest task of a key, and what a second attempt of a handler sends. */
 
-import type { StateRecord } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
-import type { TestContext } from '../context/test-context.ts';
 import { withWallClock } from '../context/wall-clock.ts';
 import { consume, receiveOne, settle, texts } from '../steps/consuming.ts';
 import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
+import { forgetIds } from '../steps/state-transfer.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -27,7 +26,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
       // Its sender has a clock that is ahead of those of the others.
       const first = await withWallClock(HOUR_MS, () => bus.enqueue('jobs', 1, { dedupeKey: 'daily' }));
       await test.check.rejects(first.result(LONG_TIMEOUT), 'HANDLER_FAILED', 'the first task');
-      await endWindow(test);
+      await forgetIds(transport);
       worker.pause();
       const second = await other.enqueue('jobs', 2, { dedupeKey: 'daily' });
       test.check.equal([second.isDuplicate, await second.status()], [false, 'queued'], 'the second task');
@@ -37,7 +36,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
       const anywhere = bus.task('jobs', second.id);
       test.check.equal([await anywhere.status(), await second.status()], ['done', 'done'], 'status after it');
       test.check.equal(await anywhere.result(LONG_TIMEOUT), 'fine', 'the result by another handle');
-      await endWindow(test);
+      await forgetIds(transport);
       outcomes.push(fail('the last failure'));
       const third = await other.enqueue('jobs', 3, { dedupeKey: 'daily' });
       const error = await test.check.rejects(third.result(LONG_TIMEOUT), 'HANDLER_FAILED', 'the third task');
@@ -122,7 +121,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
         await test.send(transport, queue, old);
         await settle(test, transport, [await receiveOne(test, transport, queue)], { action: 'reject' });
       }
-      await endWindow(test);
+      await forgetIds(transport);
       for (const queue of queues) await test.send(transport, queue, fresh);
       const [cancelled] = await operator.admin.cancel('cancelled', ['x']);
       test.check.equal(cancelled?.status, 'done', 'the message that is cancelled');
@@ -143,12 +142,3 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
     },
   },
 ]);
-
-/** Removes what the store knows of ids, as the end of the dedupe window does. */
-async function endWindow(test: TestContext): Promise<void> {
-  const { admin } = await test.transport();
-  const records: StateRecord[] = [];
-  for await (const record of admin.exportState()) if (record.kind !== 'dedupe') records.push(record);
-  await admin.clear();
-  await admin.importState(records);
-}

@@ -25,6 +25,13 @@ export async function moveState(test: TestContext, transport: Transport): Promis
   return records;
 }
 
+/** Removes what the store knows of ids, as the end of the dedupe window does. */
+export async function forgetIds({ admin }: Transport): Promise<void> {
+  const records = (await collect(admin.exportState())).filter(({ kind }) => kind !== 'dedupe');
+  await admin.clear();
+  await admin.importState(records);
+}
+
 /** Asserts that export and import are refused. */
 export async function assertMoveRefused(test: TestContext): Promise<void> {
   const { admin } = await test.transport();

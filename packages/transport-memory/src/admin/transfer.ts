@@ -24,14 +24,14 @@ function snapshot(namespace: Namespace): StateRecord[] {
     records.push({ kind: 'event', topic: event.topic, message });
   }
   for (const queue of namespace.queues.values()) {
-    records.push({ kind: 'queue', name: queue.name, settings: queue.settings });
-    for (const { id, leftMs } of queue.dedupe.entries())
-      records.push({ kind: 'dedupe', queue: queue.name, id, leftMs });
+    const { name, settings, totals } = queue;
+    records.push({ kind: 'queue', name, settings, totals: { ...totals } });
     const items = [...queue.live].sort((a, b) => a.order - b.order);
     for (const item of [...items, ...queue.dead]) {
       const message = toExportedMessage(item.toBrowsed(), item.message);
       records.push({ kind: 'message', queue: queue.name, message });
     }
+    for (const { id, leftMs } of queue.dedupe.entries()) records.push({ kind: 'dedupe', queue: name, id, leftMs });
   }
   for (const binding of namespace.listBindings()) records.push({ kind: 'binding', ...binding });
   return records;
@@ -51,7 +51,9 @@ export function importRecord(namespace: Namespace, record: StateRecord): boolean
       );
     case 'queue': {
       if (namespace.queues.has(record.name)) return false;
-      namespace.queue(record.name).configure(record.settings);
+      const queue = namespace.queue(record.name);
+      queue.configure(record.settings);
+      Object.assign(queue.totals, record.totals);
       return true;
     }
     case 'dedupe':
@@ -75,7 +77,7 @@ function remember(namespace: Namespace, name: string, id: string, leftMs: number
 
 function restore(namespace: Namespace, name: string, exported: ExportedMessage): boolean {
   const queue = namespace.queue(name);
-  if (queue.find(exported.message.id) !== undefined) return false;
+  if (queue.has(exported.message)) return false;
   queue.restore(fromExportedMessage(exported), exported);
   queue.dispatch();
   return true;

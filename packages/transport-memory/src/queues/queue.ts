@@ -4,6 +4,7 @@ import { Deadline, type DeadlineQueue, Heap, type PreparedMessage, queueFrozen, 
 import type {
   Delivery,
   KvPut,
+  Message,
   QueueInfo,
   QueueSettings,
   SendResult,
@@ -46,7 +47,8 @@ export class Queue {
   readonly #context: QueueContext;
   readonly #keys = new OrderingKeys();
   readonly #leases = new Map<string, StoredMessage>();
-  readonly #byId = new Map<string, StoredMessage>();
+  /** Messages by id, the newest last. An id sent again after its dedupe window is another message. */
+  readonly #byId = new Map<string, StoredMessage[]>();
   /** The messages that may be delivered now. */
   readonly #ready = new Heap<StoredMessage>((a, b) => compareDelivery(a, b) < 0);
   readonly #idle: Deadline;
@@ -64,8 +66,17 @@ export class Queue {
     return this.#ready.size > 0 && !this.settings.paused;
   }
 
+  /** The newest message with this id; a dead letter only if no other one has it. */
   find(id: string): StoredMessage | undefined {
-    return this.#byId.get(id);
+    const same = this.#byId.get(id);
+    return same?.findLast(({ state }) => state !== 'dead') ?? same?.at(-1);
+  }
+
+  /** Whether the queue holds this message, or within its window another one with its id. */
+  has({ id, sentAt }: Pick<Message, 'id' | 'sentAt'>): boolean {
+    const same = this.#byId.get(id);
+    if (same === undefined) return false;
+    return this.dedupe.get(id) === true || same.some(({ message }) => message.sentAt === sentAt);
   }
 
   /** Records a use of the queue, which restarts `expireIdleMs`. */
@@ -208,10 +219,22 @@ export class Queue {
       (expired) => this.#onExpired(expired),
     );
     this.live.add(item);
-    this.#byId.set(message.id, item);
+    this.#index(item);
     this.#keys.add(item);
     if (message.ttlMs !== undefined) this.#context.deadlines.setIn(item.ttl, message.ttlMs);
     return item;
+  }
+
+  #index(item: StoredMessage): void {
+    const { id } = item.message;
+    this.#byId.set(id, [...(this.#byId.get(id) ?? []), item]);
+  }
+
+  #unindex(item: StoredMessage): void {
+    const { id } = item.message;
+    const others = this.#byId.get(id)?.filter((other) => other !== item) ?? [];
+    if (others.length === 0) this.#byId.delete(id);
+    else this.#byId.set(id, others);
   }
 
   #makeReady(item: StoredMessage): void {
@@ -316,7 +339,7 @@ export class Queue {
     item.state = 'dead';
     item.dead = dead;
     this.dead.add(item);
-    this.#byId.set(item.message.id, item);
+    this.#index(item);
     this.#context.deadlines.setIn(item.due, this.settings.deadTtlMs);
   }
 
@@ -332,7 +355,7 @@ export class Queue {
     this.#context.deadlines.cancel(item.ttl);
     this.live.delete(item);
     this.dead.delete(item);
-    if (this.#byId.get(item.message.id) === item) this.#byId.delete(item.message.id);
+    this.#unindex(item);
     const next = this.#keys.remove(item);
     if (next?.state !== 'ready' || next.slot >= 0) return;
     this.#ready.add(next);

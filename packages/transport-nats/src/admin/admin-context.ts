@@ -1,13 +1,14 @@
 /** The parts that the operator's commands read and change: those of queues and topics, and more. */
 
 import { checkGate, isClosed } from '@busbar/api/driver';
+import type { GateView } from '../connection/gate-view.ts';
 import type { Permissions } from '../connection/permissions.ts';
 import { ServerRequests } from '../connection/server-requests.ts';
+import type { StoreGate } from '../connection/store-gate.ts';
 import type { StoreHeaders } from '../connection/store-header.ts';
-import type { GateView } from '../gate/gate-view.ts';
-import type { StoreGate } from '../gate/store-gate.ts';
 import { KvStore } from '../kv/kv-store.ts';
 import { Consumers } from '../queues/consumers.ts';
+import type { KnownIds } from '../queues/dedupe.ts';
 import { Ledgers } from '../queues/ledger.ts';
 import type { Notices } from '../queues/notices.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
@@ -16,6 +17,16 @@ import { Bindings } from '../topics/bindings.ts';
 import type { Cursors } from '../topics/cursors.ts';
 import { QueueViews } from './queue-view.ts';
 
+/** What a queue holds that imports go to. */
+export interface ImportedQueue {
+  /** When the messages with each id were sent. */
+  messages?: Map<string, number[]>;
+  /** Ids within their windows. */
+  windows?: ReadonlyMap<string, number>;
+  /** Ids with records. */
+  ids?: KnownIds;
+}
+
 export interface AdminContext extends QueueContext {
   readonly views: QueueViews;
   readonly notices: Notices;
@@ -23,8 +34,8 @@ export interface AdminContext extends QueueContext {
   readonly cursors: Cursors;
   readonly headers: StoreHeaders;
   readonly permissions: Permissions;
-  /** Ids of messages by queue. They are kept in a closed store only, to which no other process adds messages. */
-  readonly importedIds?: Map<string, Set<string>>;
+  /** What imports have found by queue. It is kept for a closed store only, to which no other process adds messages. */
+  readonly imported?: Map<string, ImportedQueue>;
 }
 
 /** The parts with which a move writes to a closed store. */
@@ -76,7 +87,7 @@ function importContextOf(context: AdminContext, requests: ServerRequests): Admin
   // It reads and writes as if the store were open.
   const gate: GateView = { isOpen: true, isClosed: false, read: () => context.gate.read() };
   const records = new QueueRecords(requests, names, clock);
-  const base = { ...context, requests, gate, records, ledgers: new Ledgers(requests, names), importedIds: new Map() };
+  const base = { ...context, requests, gate, records, ledgers: new Ledgers(requests, names), imported: new Map() };
   const shared = { ...base, consumers: new Consumers(base, consumers.replicas, permissions) };
   const bindings = new Bindings(shared);
   return { ...shared, bindings, views: new QueueViews(shared, bindings), kv: new KvStore(base, kv.puller) };

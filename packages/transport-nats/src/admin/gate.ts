@@ -1,7 +1,7 @@
 /** Reads and changes the gate. Ends all leases when the store closes. */
 
 import { type AdminDriver, toGate } from '@busbar/api/driver';
-import type { StoreGate } from '../gate/store-gate.ts';
+import type { StoreGate } from '../connection/store-gate.ts';
 import type { LedgerOutcome } from '../queues/ledger.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import type { AdminContext, ImportContexts } from './admin-context.ts';
@@ -43,7 +43,7 @@ async function finishQueue(context: AdminContext, queue: KnownQueue): Promise<vo
   const { bindings, views } = context;
   if (queue.record.bindings.length > 0) await bindings.finish(queue);
   // Messages without attempts left become dead letters.
-  if (await endLeases(context, queue)) await views.view((await context.records.read(queue.name)) ?? queue);
+  if (await endLeases(context, queue)) await views.view((await context.records.read(queue.name)) ?? queue, 'states');
 }
 
 /** Ends the leases of a queue; false where there are none. */

@@ -2,15 +2,16 @@
 
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
-import { toDriverError } from '../errors.ts';
+import { toDriverError } from '../connection/server-requests.ts';
 import type { StoredValue } from '../kv/kv-store.ts';
 import { ttlHeader } from '../queues/dead-letters.ts';
-import { noteIds } from '../queues/dedupe.ts';
+import { knownIds, noteIds } from '../queues/dedupe.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
 import { type Envelope, encode } from '../queues/stored-message.ts';
 import { eventId } from '../topics/publish.ts';
-import type { AdminContext } from './admin-context.ts';
+import type { AdminContext, ImportedQueue } from './admin-context.ts';
+import { readWindows, windowsOf } from './id-windows.ts';
 
 type Of<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
 
@@ -23,20 +24,20 @@ export class Importer {
 
   /** One batch, in the order of the export; resolves with how many were new. */
   async import(records: readonly StateRecord[]): Promise<number> {
-    const { importedIds: ids = new Map<string, Set<string>>() } = this.#context;
+    const { imported = new Map<string, ImportedQueue>() } = this.#context;
     let added = 0;
     try {
-      for (const run of runsOf(records)) added += await this.#run(run, ids);
+      for (const run of runsOf(records)) added += await this.#run(run, imported);
     } catch (error) {
       // Some may not be stored.
-      ids.clear();
+      imported.clear();
       throw toDriverError(error);
     }
     return added;
   }
 
   /** Records of one kind are stored without waiting for each other. They keep their order. */
-  async #run(run: readonly StateRecord[], ids: Map<string, Set<string>>): Promise<number> {
+  async #run(run: readonly StateRecord[], imported: Map<string, ImportedQueue>): Promise<number> {
     switch (run[0]?.kind) {
       case 'revision':
         await this.#context.kv.raiseOffset(highestOf(run as Of<'revision'>[], ({ highest }) => highest));
@@ -48,9 +49,9 @@ export class Importer {
       case 'queue':
         return countOf((run as Of<'queue'>[]).map((record) => this.#queue(record)));
       case 'dedupe':
-        return this.#ids(run as Of<'dedupe'>[]);
+        return this.#ids(run as Of<'dedupe'>[], imported);
       case 'message':
-        return this.#messages(run as Of<'message'>[], ids);
+        return this.#messages(run as Of<'message'>[], imported);
       case 'binding':
         return this.#bindings(run as Of<'binding'>[]);
       case undefined:
@@ -87,16 +88,22 @@ export class Importer {
     return (await requests.publish(names.topic(topic), data, headers)).duplicate !== true;
   }
 
-  async #queue({ name, settings }: Of<'queue'>): Promise<boolean> {
-    const { records, clock } = this.#context;
+  async #queue({ name, settings, totals }: Of<'queue'>): Promise<boolean> {
+    const { records, ledgers, clock } = this.#context;
     if ((await records.read(name)) !== undefined) return false;
-    await records.change(name, (known) => known ?? { ...records.newRecord(name), settings, usedAt: clock.store.late });
+    const first = { ...records.newRecord(name), settings, usedAt: clock.store.late };
+    const queue = await records.change(name, (known) => known ?? first);
+    if (queue?.record.inc !== first.inc) return false;
+    const state = { floors: {}, totals, entries: [], settled: {} };
+    await ledgers.append(name, { k: 'c', inc: first.inc, state });
     return true;
   }
 
-  async #ids(ids: readonly Of<'dedupe'>[]): Promise<number> {
+  async #ids(ids: readonly Of<'dedupe'>[], imported: Map<string, ImportedQueue>): Promise<number> {
     const { records, clock } = this.#context;
     const [{ queue: name } = { queue: '' }] = ids;
+    const own = ownOf(imported, name);
+    const hadRecords = ((await records.fresh(name))?.record.idsUntil ?? 0) > clock.store.now;
     const until = clock.store.late + highestOf(ids, ({ leftMs }) => leftMs);
     const queue = await records.change(name, (known) => {
       const record = known ?? records.newRecord(name);
@@ -105,18 +112,25 @@ export class Importer {
         : { ...record, idsUntil: Math.max(until, record.idsUntil) };
     });
     if (queue === undefined) return 0;
-    return noteIds(this.#context, queue, new Map(ids.map(({ id, leftMs }) => [id, leftMs])));
+    // Nobody else notes ids in a closed store.
+    if (!hadRecords && this.#context.imported !== undefined) own.ids ??= { taken: new Set(), last: new Map() };
+    const wanted = new Map(ids.map(({ id, leftMs }) => [id, leftMs]));
+    const added = await noteIds(
+      this.#context,
+      queue,
+      wanted,
+      own.ids ?? (await knownIds(this.#context, queue, [...wanted.keys()])),
+    );
+    for (const id of wanted.keys()) own.ids?.taken.add(id);
+    return added;
   }
 
-  async #messages(messages: readonly Of<'message'>[], ids: Map<string, Set<string>>): Promise<number> {
+  async #messages(messages: readonly Of<'message'>[], imported: Map<string, ImportedQueue>): Promise<number> {
     const { records, ledgers } = this.#context;
     const [{ queue: name } = { queue: '' }] = messages;
-    const known = ids.get(name) ?? (await this.#idsOf(name));
-    ids.set(name, known);
-    const fresh = messages.flatMap(({ message }) => {
-      const { id } = message.message;
-      return known.has(id) || !known.add(id) ? [] : { message, lane: laneOf(message) };
-    });
+    const own = ownOf(imported, name);
+    if (own.messages === undefined) await this.#read(name, own);
+    const fresh = messages.flatMap(({ message }) => (isNew(own, message) ? { message, lane: laneOf(message) } : []));
     let queue = await records.ensure(name);
     for (const lane of new Set(fresh.map((each) => each.lane))) {
       if (lane !== 'dead') queue = await records.useLane(queue, lane);
@@ -171,10 +185,36 @@ export class Importer {
     };
   }
 
-  async #idsOf(name: string): Promise<Set<string>> {
+  /** Reads what the queue holds. */
+  async #read(name: string, own: ImportedQueue): Promise<void> {
+    own.messages = new Map();
     const view = await this.#context.views.open(name);
-    return new Set(view?.all.map(({ stored }) => stored.message.id));
+    if (view === undefined) return;
+    for (const { stored } of view.all) note(own.messages, stored.message);
+    own.windows = await readWindows(this.#context, view.queue, windowsOf(this.#context, view.stored));
   }
+}
+
+/** Whether the queue has neither this message, nor within its window another one with its id. It is noted. */
+function isNew({ messages = new Map(), windows, ids }: ImportedQueue, { message }: ExportedMessage): boolean {
+  const { id, sentAt } = message;
+  const known = messages.get(id);
+  if (known?.includes(sentAt)) return false;
+  if (known !== undefined && (windows?.has(id) || ids?.taken.has(id))) return false;
+  note(messages, message);
+  return true;
+}
+
+function note(messages: Map<string, number[]>, { id, sentAt }: ExportedMessage['message']): void {
+  const known = messages.get(id);
+  if (known === undefined) messages.set(id, [sentAt]);
+  else known.push(sentAt);
+}
+
+function ownOf(imported: Map<string, ImportedQueue>, name: string): ImportedQueue {
+  const own = imported.get(name) ?? {};
+  imported.set(name, own);
+  return own;
 }
 
 /** Runs of records of one kind that follow each other, those of queues of one queue. */

@@ -30,7 +30,7 @@ export class Inspection {
     const infos: QueueInfo[] = [];
     for (let from = 0; from < Math.min(limit, chosen.length); from += AT_ONCE) {
       const part = chosen.slice(from, Math.min(limit, from + AT_ONCE));
-      const views = await Promise.all(part.map((queue) => this.#context.views.view(queue)));
+      const views = await Promise.all(part.map((queue) => this.#context.views.view(queue, 'states')));
       infos.push(...views.map((view) => this.#context.views.info(view)));
     }
     return infos;

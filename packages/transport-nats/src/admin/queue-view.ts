@@ -1,11 +1,12 @@
 /** A queue at one moment: its messages, read beside its ledger. */
 
+import { completeMessage, readAhead } from '@busbar/api/driver';
 import type { BrowsedMessage, MessageState, QueueInfo } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import { isDenied } from '../errors.ts';
 import { endMessage, isOver, leftOf } from '../queues/claim.ts';
-import { attemptsOf, dueAtOf, historyOf, laneOf } from '../queues/dead-letters.ts';
+import { attemptsOf, dueAtOf, historyOf, laneOf, readAt } from '../queues/dead-letters.ts';
 import type { Entry, Ledger } from '../queues/ledger.ts';
 import { pullStored } from '../queues/pull-stored.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
@@ -33,8 +34,24 @@ export interface QueueView {
   /** Messages that were sent, settled ones included. */
   readonly sent: number;
   /** All that the stream holds of it, settled ones included. */
-  readonly stored: readonly { readonly stored: StoredMessage; readonly lane: Lane }[];
+  readonly stored: readonly StoredInLane[];
 }
+
+/** A message that the stream holds, settled or not. */
+export interface StoredInLane {
+  readonly stored: StoredMessage;
+  readonly lane: Lane;
+}
+
+/** What the stream holds of a queue: a settled message has no status. */
+export interface StoredEntry extends StoredInLane {
+  readonly status: MessageStatus | undefined;
+}
+
+/** `states`: without the contents of messages, which take much memory. */
+type Extent = 'messages' | 'states';
+
+const NO_CONTENT = completeMessage({ body: new Uint8Array(0) });
 
 /** The server redelivers a message a little after the end of its lease or delay. Only then the message is ready. */
 const SLACK_MS = 50;
@@ -55,30 +72,91 @@ export class QueueViews {
     return queue && this.view(queue);
   }
 
-  async view(queue: KnownQueue): Promise<QueueView> {
+  async view(queue: KnownQueue, extent: Extent = 'messages'): Promise<QueueView> {
     const { gate } = this.#shared;
     while (!gate.isClosed) {
       try {
-        return await this.#refresh(queue);
+        return await this.#refresh(queue, extent);
       } catch (error) {
         if (!gate.isClosed) throw error;
       }
     }
-    const view = await this.#read(queue);
+    const view = await this.#read(queue, extent);
     return { ...view, all: view.all.filter((one) => !this.#isExpired(one)) };
   }
 
-  async #refresh(queue: KnownQueue): Promise<QueueView> {
+  async #refresh(queue: KnownQueue, extent: Extent): Promise<QueueView> {
     if (queue.record.bindings.length > 0) await this.#bindings.pump(queue);
     for (;;) {
-      const view = await this.#read(queue);
-      if ((await this.#end(view)) === 0) return view;
+      const view = await this.#read(queue, extent);
+      if ((await this.#end(queue, view.all)).size === 0) return view;
     }
+  }
+
+  /**
+   * All that the stream holds of a queue, page by page in the order in which it was stored. Messages without attempts or time
+   * left are ended first.
+   */
+  async *scan(queue: KnownQueue): AsyncGenerator<readonly StoredEntry[], void> {
+    await this.#pumpIfOpen(queue);
+    const { ledgers, clock } = this.#shared;
+    let from = 1;
+    for (let isMore = true; isMore; ) {
+      isMore = false;
+      for await (const page of readAhead(this.#pages(queue, from, 'messages'))) {
+        const ledger = await ledgers.read(queue.name, queue.record.inc);
+        const now = clock.store.dueNow;
+        const entries = page.map((each) => ({ ...each, status: statusOf(queue, ledger, each, now) }));
+        const alive = entries.flatMap(({ status }) => status ?? []);
+        const ended = await this.#endIfOpen(queue, alive);
+        const isOver = ({ status }: StoredEntry): boolean =>
+          status !== undefined && (ended.has(status.stored.seq) || this.#isExpired(status));
+        yield entries.filter((entry) => !isOver(entry));
+        from = Math.max(from, (page.at(-1)?.stored.seq ?? 0) + 1);
+        // Their dead letters follow.
+        isMore ||= ended.size > 0;
+      }
+    }
+  }
+
+  /** The events that its bindings have not copied yet belong to the queue. */
+  async #pumpIfOpen(queue: KnownQueue): Promise<void> {
+    const { gate } = this.#shared;
+    try {
+      if (!gate.isClosed && queue.record.bindings.length > 0) await this.#bindings.pump(queue);
+    } catch (error) {
+      if (!gate.isClosed) throw error;
+    }
+  }
+
+  async #endIfOpen(queue: KnownQueue, all: readonly MessageStatus[]): Promise<ReadonlySet<number>> {
+    const { gate } = this.#shared;
+    try {
+      if (!gate.isClosed) return await this.#end(queue, all);
+    } catch (error) {
+      if (!gate.isClosed) throw error;
+    }
+    return new Set();
   }
 
   /** How many messages are ready, delayed or leased. */
   async lengthOf(queue: KnownQueue): Promise<number> {
-    return (await this.#read(queue)).all.filter(({ state }) => state !== 'dead').length;
+    return (await this.#read(queue, 'states')).all.filter(({ state }) => state !== 'dead').length;
+  }
+
+  /** The counts since the queue was created. Messages are counted by the server. */
+  async totals({ name, record }: KnownQueue): Promise<QueueInfo['totals']> {
+    const { requests, ledgers, names } = this.#shared;
+    await requests.catchUp(names.queues);
+    const { totals, floors } = await ledgers.read(name, record.inc);
+    const lanes: readonly Lane[] = ['normal', ...record.lanes];
+    const counts = lanes.map(async (lane) => {
+      const above = { seq: (floors[lane] ?? 0) + 1, next_by_subj: names.lane(name, lane), batch: 1 };
+      const { messages, pending } = await requests.get(names.queues, above);
+      return messages.length + pending;
+    });
+    const stored = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+    return { ...totals, sent: totals.sent + stored };
   }
 
   info({ queue, ledger, all, sent }: QueueView): QueueInfo {
@@ -113,10 +191,11 @@ export class QueueViews {
     };
   }
 
-  async #read(queue: KnownQueue): Promise<QueueView> {
+  async #read(queue: KnownQueue, extent: Extent): Promise<QueueView> {
     const { ledgers, clock } = this.#shared;
     // The messages come first: those settled meanwhile are settled in the ledger.
-    const stored = await this.#messages(queue);
+    const stored: StoredInLane[] = [];
+    for await (const page of this.#pages(queue, 1, extent)) stored.push(...page);
     const ledger = await ledgers.read(queue.name, queue.record.inc);
     const now = clock.store.dueNow;
     const all: MessageStatus[] = [];
@@ -128,54 +207,56 @@ export class QueueViews {
     }
     // Its workers may be unable to delete what is settled, or gone.
     if (all.length < stored.length) this.#shared.used.add(queue.name);
-    return { queue, ledger, all: all.sort(compare), sent, stored };
+    return { queue, ledger, all: extent === 'states' ? all : all.sort(compare), sent, stored };
   }
 
-  async #messages(queue: KnownQueue): Promise<{ stored: StoredMessage; lane: Lane }[]> {
+  /** Pages of the messages of this life of a queue, from a sequence of the stream on. */
+  async *#pages(queue: KnownQueue, from: number, extent: Extent): AsyncGenerator<readonly StoredInLane[], void> {
     const { requests, names } = this.#shared;
     const filter = names.lane(queue.name, '*');
-    try {
-      return await this.#collect(queue, requests.reader.scan(names.queues, filter), readDirect);
-    } catch (error) {
-      if (!isDenied(error)) throw error;
-      return this.#collect(queue, pullStored(this.#shared, filter, 1), (message) => ({
-        ...readPulled(message),
-        subject: message.subject,
-      }));
-    }
-  }
-
-  async #collect(
-    queue: KnownQueue,
-    pages: AsyncIterable<readonly Msg[]>,
-    read: (message: Msg) => StoredMessage & { readonly subject: string },
-  ): Promise<{ stored: StoredMessage; lane: Lane }[]> {
-    const all: { stored: StoredMessage; lane: Lane }[] = [];
-    for await (const page of pages) {
-      for (const message of page) {
+    const readPage = (
+      page: readonly Msg[],
+      read: (message: Msg) => StoredMessage & { readonly subject: string },
+    ): StoredInLane[] =>
+      page.flatMap((message) => {
         const { subject, ...stored } = read(message);
         const { inc } = stored.envelope;
-        if (inc === undefined || inc === queue.record.inc)
-          all.push({ stored, lane: laneOf(subject, this.#shared.names) });
+        if (inc !== undefined && inc !== queue.record.inc) return [];
+        const kept = extent === 'messages' ? stored : { ...stored, message: NO_CONTENT };
+        return [{ stored: kept, lane: laneOf(subject, names) }];
+      });
+    try {
+      for await (const page of requests.scan(names.queues, filter, from)) yield readPage(page, readDirect);
+    } catch (error) {
+      // A user who may read only some queues is denied the first page.
+      if (!isDenied(error)) throw error;
+      for await (const page of pullStored(this.#shared, filter, from)) {
+        yield readPage(page, (message) => ({ ...readPulled(message), subject: message.subject }));
       }
     }
-    return all;
   }
 
-  /** Ends messages without attempts or time left. Resolves with their number. */
-  async #end({ queue, all }: QueueView): Promise<number> {
+  /** Ends messages without attempts or time left. Resolves with their sequences. */
+  async #end(queue: KnownQueue, all: readonly MessageStatus[]): Promise<Set<number>> {
     const { maxAttempts } = queue.record.settings;
     const isUsedUp = ({ state, stored, attempts }: MessageStatus): boolean =>
       state === 'ready' && attempts >= (stored.envelope.maxAttempts ?? maxAttempts);
     if (all.some((one) => this.#isExpired(one))) await this.#shared.gate.read();
-    let ended = 0;
+    const ended = new Set<number>();
     for (const one of all) {
       const isExpired = this.#isExpired(one);
       if (!isExpired && !isUsedUp(one)) continue;
-      await endMessage(this.#shared, queue, one, isExpired);
-      ended += 1;
+      const stored = isExpired ? one.stored : await this.#complete(queue, one);
+      if (stored !== undefined) await endMessage(this.#shared, queue, { ...one, stored }, isExpired);
+      ended.add(one.stored.seq);
     }
     return ended;
+  }
+
+  /** A message with its content. */
+  async #complete({ name }: KnownQueue, { stored, lane }: MessageStatus): Promise<StoredMessage | undefined> {
+    if (stored.message !== NO_CONTENT) return stored;
+    return readAt(this.#shared, { queue: name, lane, seq: stored.seq });
   }
 
   #isExpired({ state, stored }: MessageStatus): boolean {

@@ -1,9 +1,14 @@
 /** Ids that the server's own memory of two minutes does not cover: a record for each, beside the message. */
 
 import type { CallContext } from '@busbar/api/driver';
-import { encodeHeaders, type HeaderList, sequenceOf } from '../connection/message-headers.ts';
+import {
+  encodeHeaders,
+  type HeaderList,
+  isLostRace,
+  ServerRefusal,
+  sequenceOf,
+} from '../connection/server-requests.ts';
 import { DEDUPE_MS } from '../connection/streams.ts';
-import { isLostRace, ServerRefusal } from '../errors.ts';
 import { ttlHeader } from './dead-letters.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
@@ -30,7 +35,7 @@ export interface KnownIds {
   /** Ids that may not be stored again now. */
   readonly taken: Set<string>;
   /** The last record of each id, for the guard of the next one. */
-  readonly last: ReadonlyMap<string, number>;
+  readonly last: Map<string, number>;
 }
 
 /** Reads the records of these ids. */
@@ -43,7 +48,7 @@ export async function knownIds(
   const taken = new Set<string>();
   const last = new Map<string, number>();
   const subjects = ids.map((id) => names.id(queue.name, queue.record.inc, id));
-  for await (const page of requests.reader.lastOf(names.queues, subjects, context)) {
+  for await (const page of requests.lastOf(names.queues, subjects, context)) {
     for (const message of page) {
       const { id, until } = message.json<IdRecord>();
       last.set(id, sequenceOf(message));
@@ -58,8 +63,8 @@ export async function noteIds(
   shared: QueueContext,
   queue: KnownQueue,
   ids: ReadonlyMap<string, number>,
+  { taken, last }: KnownIds,
 ): Promise<number> {
-  const { taken, last } = await knownIds(shared, queue, [...ids.keys()]);
   const noted = [...ids].map(async ([id, ms]): Promise<boolean> => {
     if (taken.has(id)) return false;
     const { subject, data, headers } = toRecord(shared, queue, id, { ms, last: last.get(id) ?? 0 });

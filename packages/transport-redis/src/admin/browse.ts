@@ -16,6 +16,8 @@ type MessageRow = readonly Buffer[];
 export interface FoundMessage {
   readonly browsed: BrowsedMessage;
   readonly rules: DeliveryRules;
+  /** By which the server stores it. */
+  readonly key: string;
   readonly position: string;
 }
 
@@ -65,15 +67,23 @@ async function findByIds(
   { ids = [], state, limit, after }: BrowseFilter,
   deadline: number,
 ): Promise<FoundPage> {
-  const keys = new Set(ids.map(keyOf));
-  const reply = await client.run(FIND_MESSAGES, [queue, ...keys], { deadline, repeat: true });
-  const [now, ...rows] = reply as [Buffer, ...MessageRow[]];
-  const found = rows
-    .map((row) => toFoundMessage(row, Number(now)))
+  const found = (await findByKeys(client, queue, new Set(ids.map(keyOf)), deadline))
     .filter(({ browsed }) => state === undefined || browsed.state === state)
     .sort((one, other) => comparePositions(one.position, other.position))
     .filter(({ position }) => after === undefined || comparePositions(position, after) > 0);
   return toPage(found, limit);
+}
+
+/** The messages with these keys, and those with other keys and the same ids. */
+export async function findByKeys(
+  client: ReconnectingClient,
+  queue: string,
+  keys: ReadonlySet<string>,
+  deadline: number,
+): Promise<FoundMessage[]> {
+  const reply = await client.run(FIND_MESSAGES, [queue, ...keys], { deadline, repeat: true });
+  const [now, ...rows] = reply as [Buffer, ...MessageRow[]];
+  return rows.map((row) => toFoundMessage(row, Number(now)));
 }
 
 function toPage(all: readonly FoundMessage[], limit: number): FoundPage {
@@ -103,6 +113,7 @@ function toFoundMessage(row: MessageRow, now: number): FoundMessage {
       dead: state === 'dead' ? { reason, at: Number(diedAt) } : undefined,
     },
     rules: parseRules(envelope),
+    key,
     position: `${state}:${score}:${key}`,
   };
 }

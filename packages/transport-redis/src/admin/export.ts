@@ -1,6 +1,6 @@
 /** Exports the whole state of a namespace, page by page. Changes made meanwhile may be missing. */
 
-import { toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
+import { readAhead, toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
 import type { StateRecord } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { listEntries } from '../kv/entries.ts';
@@ -10,6 +10,7 @@ import type { Backfill } from '../topics/backfill.ts';
 import type { BindingCache } from '../topics/bindings.ts';
 import { readLog, readLogRange } from '../topics/event-log.ts';
 import { findMessages } from './browse.ts';
+import { ExportOrder } from './export-order.ts';
 import { listQueueNames, readQueueInfo } from './inspect.ts';
 
 const PAGE = 200;
@@ -21,7 +22,7 @@ export async function* exportState(
   backfill: Backfill,
   signal: AbortSignal,
 ): AsyncIterable<StateRecord> {
-  for await (const page of pages(client, bindings, backfill)) {
+  for await (const page of readAhead(pages(client, bindings, backfill))) {
     signal.throwIfAborted();
     yield* page;
   }
@@ -35,7 +36,7 @@ async function* pages(
   for await (const name of queueNames(client)) {
     const [info] = await readQueueInfo(client, [name], DEADLINE);
     if (info === undefined) continue;
-    yield [{ kind: 'queue', name, settings: info.settings }];
+    yield [{ kind: 'queue', name, settings: info.settings, totals: info.totals }];
     await backfill.run(name);
     yield* messages(client, name);
     yield* dedupeIds(client, name);
@@ -56,15 +57,13 @@ async function* queueNames(client: ReconnectingClient): AsyncIterable<string> {
 }
 
 async function* messages(client: ReconnectingClient, queue: string): AsyncIterable<StateRecord[]> {
+  const order = await ExportOrder.read(client, queue, DEADLINE);
   let after: string | undefined;
   do {
     const filter = { state: undefined, ids: undefined, limit: PAGE, after };
     const page = await findMessages(client, queue, filter, DEADLINE);
-    yield page.found.map(({ browsed, rules }) => ({
-      kind: 'message',
-      queue,
-      message: toExportedMessage(browsed, rules),
-    }));
+    const found = await order.arrange(page.found);
+    yield found.map(({ browsed, rules }) => ({ kind: 'message', queue, message: toExportedMessage(browsed, rules) }));
     after = page.next;
   } while (after !== undefined);
 }

@@ -77,7 +77,7 @@ export class Importer {
   async #importOne(record: StateRecord, bounds: ImportBounds): Promise<number> {
     switch (record.kind) {
       case 'queue':
-        return this.#run(CONFIGURE, [record.name, newQueueJson(record.settings)], bounds);
+        return this.#run(CONFIGURE, [record.name, newQueueJson(record.settings, record.totals)], bounds);
       case 'binding':
         return this.#run(BIND, [record.queue, record.pattern, NEW_QUEUE, ''], bounds);
       case 'event':
@@ -153,5 +153,5 @@ function toArguments(exported: ExportedMessage): Argument[] {
   const { key, envelope, body } = toStoredMessage(message);
   const { dead, ttlLeftMs } = exported;
   const deadReason = dead ? `${Math.floor(dead.at)} ${dead.reason}` : '';
-  return [key, envelope, body, formatAttempts(exported), deadReason, ttlLeftMs ?? ''];
+  return [key, envelope, body, formatAttempts(exported), deadReason, ttlLeftMs ?? '', message.sentAt];
 }

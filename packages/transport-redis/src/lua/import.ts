@@ -5,17 +5,37 @@ import { KV } from './kv.ts';
 import { QUEUE } from './queue-state.ts';
 import { Library, type Script } from './script.ts';
 
-/** ARGV: queue, settings of a new queue, then key, envelope, body, attempts, dead reason or '', ms of life left or ''. Returns how many are new. */
+/**
+ * ARGV: queue, settings of a new queue, then key, envelope, body, attempts, dead reason or '', ms of life left or '' and Unix ms
+ * of sending of each. Returns how many are new.
+ */
 export const IMPORT_MESSAGES: Script = QUEUE.denyOom(`
 local name = ARGV[1]
 local queue = ensure(name, ARGV[2])
 local count = 0
-for i = 3, #ARGV, 6 do
+local hasAliases = call('EXISTS', ns .. 'aliases:' .. name) == 1
+
+-- Whether the queue has this message, or within its window another one with its id. After its window an id has several.
+local function isKnown(key, sentAt)
+  local keys = hasAliases and aliasesOf(name, key) or {}
+  if call('HEXISTS', ns .. 'body:' .. name, key) == 1 then keys[#keys + 1] = key end
+  if #keys > 0 and tonumber(call('ZSCORE', ns .. 'dedupe:' .. name, key) or 0) > now then return true end
+  for _, known in ipairs(keys) do
+    local envelope = call('HGET', ns .. 'envelope:' .. name, known)
+    if not envelope or cjson.decode(string.match(envelope, '\\n(.*)$')).sentAt == sentAt then return true end
+  end
+  return false
+end
+
+for i = 3, #ARGV, 7 do
   local key, envelope, body, attempts, deadReason = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
-  if call('HEXISTS', ns .. 'body:' .. name, key) == 0 then
+  if not isKnown(key, tonumber(ARGV[i + 6])) then
     count = count + 1
     call('ZADD', ns .. 'dedupe:' .. name, 'NX', num(-now - KEEP), key)
     dueBy(queue, now + KEEP)
+    local own = unusedKey(queue, key)
+    hasAliases = hasAliases or own ~= key
+    key = own
     if attempts ~= '' then call('HSET', ns .. 'attempts:' .. name, key, attempts) end
     if deadReason == '' then
       insert(queue, { key }, { envelope }, { body })

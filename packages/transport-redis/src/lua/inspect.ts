@@ -92,6 +92,12 @@ end
 return rows
 `);
 
+/** ARGV: queue, entry to continue after, limit. Returns entries of messages with an ordering key: by key, then in their order. */
+export const ORDER_ENTRIES: Script = BASE.allowOom(`
+local from = ARGV[2] == '' and '-' or '(' .. ARGV[2]
+return call('ZRANGE', ns .. 'order-groups:' .. ARGV[1], from, '+', 'BYLEX', 'LIMIT', 0, ARGV[3])
+`);
+
 /** Returns topic and number of events of each topic with history. */
 export const TOPIC_COUNTS: Script = BASE.allowOom(`
 return call('HGETALL', ns .. 'topics')

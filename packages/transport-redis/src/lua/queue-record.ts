@@ -42,7 +42,8 @@ local function ensure(name, settings)
   local s = cjson.decode(settings)
   call('HSET', ns .. 'queue:' .. name, 'leaseMs', s.leaseMs, 'maxLength', s.maxLength, 'maxAttempts', s.maxAttempts,
     'dedupeMs', s.dedupeMs, 'expireIdleMs', s.expireIdleMs, 'frozen', s.frozen, 'paused', s.paused, 'deadTtlMs', s.deadTtlMs,
-    'sent', 0, 'done', 0, 'dead', 0, 'expired', 0, 'usedAt', now, 'sequence', 0, 'backfills', 0)
+    'sent', s.sent or 0, 'done', s.done or 0, 'dead', s.dead or 0, 'expired', s.expired or 0,
+    'usedAt', now, 'sequence', 0, 'backfills', 0)
   if call('ZADD', ns .. 'queues', 0, name) == 0 then countLost('settings of the queue ' .. name)
   else call('HINCRBY', ns .. 'counters', 'queues', 1) end
   queue = load(name)

@@ -1,12 +1,12 @@
 /** Queue settings as the server stores them: numbers, with -1 for Infinity. */
 
-import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
+import { QUEUE_DEFAULTS, type QueueInfo, type QueueSettings } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { CONFIGURE } from '../lua/queues.ts';
 
-/** All settings of a new queue as JSON, for scripts. */
-export function newQueueJson(settings: QueueSettings = {}): string {
-  return JSON.stringify(Object.fromEntries(toFields({ ...QUEUE_DEFAULTS, ...settings })));
+/** All settings of a new queue as JSON, for scripts. One that is imported has totals. */
+export function newQueueJson(settings: QueueSettings = {}, totals?: QueueInfo['totals']): string {
+  return JSON.stringify({ ...Object.fromEntries(toFields({ ...QUEUE_DEFAULTS, ...settings })), ...totals });
 }
 
 /** A queue with the default settings. */

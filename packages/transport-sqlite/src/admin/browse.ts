@@ -12,6 +12,7 @@ import {
   SELECT_BY_SEQ,
   SELECT_DEAD_BY_ID,
   STATE_TABLES,
+  type StateTable,
   toFoundMessage,
 } from './state-tables.ts';
 
@@ -34,11 +35,16 @@ export function browse(tx: Transaction, queue: QueueRow, filter: BrowseFilter): 
 }
 
 /** A page of messages with the fields that an export needs. */
-export function findMessages(tx: Transaction, queue: QueueRow, filter: BrowseFilter): FoundPage {
+export function findMessages(
+  tx: Transaction,
+  queue: QueueRow,
+  filter: BrowseFilter,
+  tables: readonly StateTable[] = STATE_TABLES,
+): FoundPage {
   if (filter.ids !== undefined) return findByIds(tx, queue, filter, filter.ids);
   const found: FoundMessage[] = [];
   const [from, start] = parsePagePosition(filter.after);
-  for (const [index, table] of STATE_TABLES.entries()) {
+  for (const [index, table] of tables.entries()) {
     if (index < from || (filter.state !== undefined && !table.states.includes(filter.state))) continue;
     let [a, b, c] = index === from ? start : START;
     for (let isMore = true; isMore; ) {

@@ -11,7 +11,8 @@ import { findQueue, type QueueRow } from '../queues/queue-row.ts';
 import { readPreparedMessage, toBytes } from '../queues/stored-message.ts';
 import { pendingEvents } from '../topics/backfill.ts';
 import { findMessages } from './browse.ts';
-import { listBindings } from './inspect.ts';
+import { listBindings, toInfo } from './inspect.ts';
+import { EXPORTED_TABLES } from './state-tables.ts';
 
 /** Rows of one read, of about {@link PAGE_BYTES}: a reader that is slow holds one page. */
 const PAGE = 200;
@@ -39,7 +40,8 @@ function* pages(tx: Transaction): Iterable<StateRecord[]> {
   for (const name of queueNames(tx)) {
     const queue = findQueue(tx.store, name);
     if (queue === undefined) continue;
-    yield [{ kind: 'queue', name, settings: { ...queue.settings } }];
+    const { settings, totals } = toInfo(tx, queue);
+    yield [{ kind: 'queue', name, settings, totals }];
     yield* messages(tx, queue);
     if (queue.backfills > 0) yield* backfills(tx, queue);
     yield* dedupe(tx, queue);
@@ -61,9 +63,16 @@ function* messages(tx: Transaction, queue: QueueRow): Iterable<StateRecord[]> {
   const size = pageSize(PAGE_BYTES);
   let after: string | undefined;
   do {
-    const page = findMessages(tx, queue, { state: undefined, ids: undefined, limit: size.count, after });
+    const page = findMessages(
+      tx,
+      queue,
+      { state: undefined, ids: undefined, limit: size.count, after },
+      EXPORTED_TABLES,
+    );
     size.record(page.found.length, bytesOf(page.found.map(({ browsed }) => browsed.message.body)));
-    yield page.found.map(({ browsed, ...rules }) => {
+    // What has expired is counted, and not yet deleted.
+    const alive = page.found.filter(({ browsed }) => browsed.ttlLeftMs !== 0);
+    yield alive.map(({ browsed, ...rules }) => {
       const message = toExportedMessage(browsed, rules);
       return { kind: 'message', queue: queue.name, message };
     });

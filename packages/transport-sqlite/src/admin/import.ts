@@ -5,7 +5,7 @@ import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import { Insertion } from '../connection/rows.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { findSeq, hasMessage, importId, indexIds, recordIds } from '../queues/dedupe.ts';
+import { findSeq, importId, indexIds, isWithinWindow, recordIds } from '../queues/dedupe.ts';
 import { insertIntoState } from '../queues/message-state.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 import { pushMessage, toExpiry, toStored } from '../queues/stored-message.ts';
@@ -56,28 +56,49 @@ export function importRecord(tx: Transaction, record: StateRecord, topics: Impor
   }
 }
 
-function importQueue(tx: Transaction, { name, settings }: RecordOf<'queue'>): boolean {
+function importQueue(tx: Transaction, { name, settings, totals }: RecordOf<'queue'>): boolean {
   if (tx.queue(name) !== undefined) return false;
   // JSON has no Infinity. An export writes null instead.
   const restored = { ...settings };
   restored.expireIdleMs ??= Number.POSITIVE_INFINITY;
   restored.deadTtlMs ??= Number.POSITIVE_INFINITY;
-  tx.ensureQueue(name, restored);
+  const queue = tx.ensureQueue(name, restored);
+  queue.totalSent = totals.sent;
+  queue.totalDone = totals.done;
+  queue.totalDead = totals.dead;
+  queue.totalExpired = totals.expired;
+  queue.isChanged = true;
   return true;
 }
 
 function importMessage(tx: Transaction, queue: QueueRow, exported: ExportedMessage): boolean {
-  const { id } = exported.message;
-  if (isKnown(tx, queue, id)) return false;
+  const newest = newestSentAt(tx, queue, exported.message.id);
+  if (isKnown(tx, queue, exported.message, newest)) return false;
   if (exported.dead !== undefined && exported.dead !== null) importDead(tx, queue, exported, exported.dead);
-  else importPending(tx, queue, exported);
+  else importPending(tx, queue, exported, newest);
   return true;
 }
 
-function isKnown(tx: Transaction, queue: QueueRow, id: string): boolean {
-  if (tx.exists('SELECT 1 FROM dead WHERE queue_id=? AND id=?', queue.id, id)) return true;
-  const seq = findSeq(tx, queue.id, id);
-  return seq !== undefined && hasMessage(tx, queue.id, id, seq);
+/** Whether the queue has this message, or within its window another one with its id. After its window an id has several. */
+function isKnown(
+  tx: Transaction,
+  queue: QueueRow,
+  { id, sentAt }: ExportedMessage['message'],
+  newest: number | undefined,
+): boolean {
+  if (newest === sentAt) return true;
+  const died = tx.sql<[number]>('SELECT sent_at FROM dead WHERE queue_id=? AND id=?').all(queue.id, id);
+  if (newest === undefined && died.length === 0) return false;
+  if (died.some(([at]) => at === sentAt) || isWithinWindow(tx, queue.id, id)) return true;
+  return tx.exists('SELECT 1 FROM message WHERE queue_id=? AND id=? AND sent_at=?', queue.id, id, sentAt);
+}
+
+/** When the message that is found by this id was sent. */
+function newestSentAt(tx: Transaction, queue: QueueRow, id: string): number | undefined {
+  const seq = findSeq(tx, queue.id, id) ?? 0;
+  return tx.value('SELECT sent_at FROM message WHERE seq=? AND queue_id=? AND id=?', seq, queue.id, id) as
+    | number
+    | undefined;
 }
 
 function importDead(
@@ -96,7 +117,7 @@ function importDead(
   queue.isChanged = true;
 }
 
-function importPending(tx: Transaction, queue: QueueRow, exported: ExportedMessage): void {
+function importPending(tx: Transaction, queue: QueueRow, exported: ExportedMessage, newest: number | undefined): void {
   const { now, time } = tx;
   const counters = tx.counters();
   counters.messageHead += 1;
@@ -109,7 +130,7 @@ function importPending(tx: Transaction, queue: QueueRow, exported: ExportedMessa
     values.push(seq, queue.id, at, exported.attempts, expires, toHistory(exported));
     pushMessage(values, message);
   });
-  indexIds(tx, { scope: queue.id, ids: [message.id], first: seq });
+  if (newest === undefined || newest < message.sentAt) indexIds(tx, { scope: queue.id, ids: [message.id], first: seq });
   insertIntoState(tx, queue, { seq, at, priority: message.priority, orderingKey: message.orderingKey });
 }
 

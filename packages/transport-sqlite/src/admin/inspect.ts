@@ -55,7 +55,7 @@ function queueNames(tx: Transaction, filter: QueueFilter): string[] {
 }
 
 /** The counts as of now. They include due work that the scheduler has not done yet. */
-function toInfo(tx: Transaction, queue: QueueRow): QueueInfo {
+export function toInfo(tx: Transaction, queue: QueueRow): QueueInfo {
   const count = (text: string): number => tx.value(text, queue.id, tx.now) as number;
   const expired = countExpired(tx, queue);
   const due = queue.delayed > 0 ? count('SELECT count(*) FROM delayed WHERE queue_id=? AND due<=?') : 0;

@@ -42,38 +42,55 @@ const NOT_LEASED = `attempts, expires, history, NULL, message.at, NULL, NULL, NU
 const LEASED = `attempts, expires, history, leased.until, message.at, leased.consumer, NULL, NULL, ${MESSAGE_COLUMNS}`;
 const DEAD = `seq, 0, 0, attempts, NULL, history, NULL, NULL, NULL, reason, died_at_wall, ${MESSAGE_COLUMNS}`;
 
+const LEASED_MESSAGES: StateTable = {
+  state: 'leased',
+  states: ['leased', 'ready'],
+  query: `SELECT message.seq, 0, 0, ${LEASED} FROM leased CROSS JOIN message ON message.seq BETWEEN leased.seq AND leased.last
+    WHERE leased.queue_id=@queue AND leased.last > @a AND message.seq > @a ORDER BY leased.seq LIMIT @limit`,
+};
+const READY_MESSAGES: StateTable = {
+  state: 'ready',
+  states: ['ready'],
+  query: `SELECT ready.rank, ready.at, message.seq, ${NOT_LEASED}
+    FROM ready CROSS JOIN message ON message.seq BETWEEN ready.seq AND ready.last
+    WHERE ready.queue_id=@queue AND (ready.rank, ready.at) >= (@a, @b) AND (ready.rank, ready.at, message.seq) > (@a, @b, @c)
+    ORDER BY ready.rank, ready.at, ready.seq LIMIT @limit`,
+};
+/** Those that wait for an earlier message of their ordering key. */
+const BLOCKED_MESSAGES: StateTable = {
+  state: 'ready',
+  states: ['ready', 'delayed'],
+  query: `SELECT blocked.seq, 0, 0, ${NOT_LEASED} FROM blocked JOIN message ON message.seq = blocked.seq
+    WHERE blocked.queue_id=@queue AND blocked.seq > @a ORDER BY blocked.seq LIMIT @limit`,
+};
+const DELAYED_MESSAGES: StateTable = {
+  state: 'delayed',
+  states: ['delayed', 'ready'],
+  query: `SELECT delayed.due, delayed.seq, 0, ${NOT_LEASED} FROM delayed JOIN message ON message.seq = delayed.seq
+    WHERE delayed.queue_id=@queue AND (delayed.due, delayed.seq) > (@a, @b) ORDER BY delayed.due, delayed.seq LIMIT @limit`,
+};
+const DEAD_LETTERS: StateTable = {
+  state: 'dead',
+  states: ['dead'],
+  query: `SELECT ${DEAD} FROM dead WHERE queue_id=@queue AND seq > @a ORDER BY seq LIMIT @limit`,
+};
+
+/** In the order in which messages are browsed. */
 export const STATE_TABLES: readonly StateTable[] = [
-  {
-    state: 'leased',
-    states: ['leased', 'ready'],
-    query: `SELECT message.seq, 0, 0, ${LEASED} FROM leased CROSS JOIN message ON message.seq BETWEEN leased.seq AND leased.last
-      WHERE leased.queue_id=@queue AND leased.last > @a AND message.seq > @a ORDER BY leased.seq LIMIT @limit`,
-  },
-  {
-    state: 'ready',
-    states: ['ready'],
-    query: `SELECT ready.rank, ready.at, message.seq, ${NOT_LEASED}
-      FROM ready CROSS JOIN message ON message.seq BETWEEN ready.seq AND ready.last
-      WHERE ready.queue_id=@queue AND (ready.rank, ready.at) >= (@a, @b) AND (ready.rank, ready.at, message.seq) > (@a, @b, @c)
-      ORDER BY ready.rank, ready.at, ready.seq LIMIT @limit`,
-  },
-  {
-    state: 'ready',
-    states: ['ready', 'delayed'],
-    query: `SELECT blocked.seq, 0, 0, ${NOT_LEASED} FROM blocked JOIN message ON message.seq = blocked.seq
-      WHERE blocked.queue_id=@queue AND blocked.seq > @a ORDER BY blocked.seq LIMIT @limit`,
-  },
-  {
-    state: 'delayed',
-    states: ['delayed', 'ready'],
-    query: `SELECT delayed.due, delayed.seq, 0, ${NOT_LEASED} FROM delayed JOIN message ON message.seq = delayed.seq
-      WHERE delayed.queue_id=@queue AND (delayed.due, delayed.seq) > (@a, @b) ORDER BY delayed.due, delayed.seq LIMIT @limit`,
-  },
-  {
-    state: 'dead',
-    states: ['dead'],
-    query: `SELECT ${DEAD} FROM dead WHERE queue_id=@queue AND seq > @a ORDER BY seq LIMIT @limit`,
-  },
+  LEASED_MESSAGES,
+  READY_MESSAGES,
+  BLOCKED_MESSAGES,
+  DELAYED_MESSAGES,
+  DEAD_LETTERS,
+];
+
+/** In the order of an export: the first message of each ordering key precedes those that wait for it. */
+export const EXPORTED_TABLES: readonly StateTable[] = [
+  LEASED_MESSAGES,
+  READY_MESSAGES,
+  DELAYED_MESSAGES,
+  BLOCKED_MESSAGES,
+  DEAD_LETTERS,
 ];
 
 /** Selects a pending message by its number and id. */

@@ -81,6 +81,11 @@ export function findSeq(tx: Transaction, scope: number, id: string): number | un
   return tx.value('SELECT seq FROM dedupe WHERE scope=? AND id=?', scope, id) as number | undefined;
 }
 
+/** Whether the dedupe window of this id is open. */
+export function isWithinWindow(tx: Transaction, scope: number, id: string): boolean {
+  return tx.exists('SELECT 1 FROM dedupe WHERE scope=? AND id=? AND until > ?', scope, id, tx.now);
+}
+
 /** Whether message `seq` exists in the queue and has this id. */
 export function hasMessage(tx: Transaction, queueId: number, id: string, seq: number): boolean {
   return tx.exists('SELECT 1 FROM message WHERE seq=? AND queue_id=? AND id=?', seq, queueId, id);

@@ -1,6 +1,5 @@
 /** Workers: take tasks of one queue and run a handler for each, several at a time. */
 
-import { isA } from '../../contract/thrown.ts';
 import { checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { type Consumer, startConsumer } from '../consuming/consumer.ts';
 import type { Context } from '../consuming/context.ts';
@@ -11,7 +10,6 @@ import type { QueueDefinition } from '../messages/definitions.ts';
 import type { Operations } from '../operations.ts';
 import { type CloseOptions, checkClose, type DrainOptions, drainWithin } from '../options.ts';
 import type { BusRuntime } from '../runtime.ts';
-import { Cancelled, CancelledTasks } from './cancelled-tasks.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
 import { DEFAULT_RESULT_TTL_MS } from './task-record.ts';
 import { TaskResultStore } from './task-results.ts';
@@ -50,13 +48,11 @@ export interface Worker extends AsyncDisposable {
 class WorkerImpl implements Worker {
   readonly queue: string;
   readonly #consumer: Consumer;
-  readonly #cancelled: CancelledTasks;
   #closed: Promise<void> | undefined;
 
-  constructor(queue: string, consumer: Consumer, cancelled: CancelledTasks) {
+  constructor(queue: string, consumer: Consumer) {
     this.queue = queue;
     this.#consumer = consumer;
-    this.#cancelled = cancelled;
   }
 
   get concurrency(): number {
@@ -89,7 +85,7 @@ class WorkerImpl implements Worker {
 
   close(options?: CloseOptions): Promise<void> {
     const drainMs = checkClose(options);
-    this.#closed ??= this.#consumer.close({ drainMs }).finally(() => this.#cancelled.close());
+    this.#closed ??= this.#consumer.close({ drainMs });
     return this.#closed;
   }
 
@@ -119,22 +115,13 @@ export async function startWorker(
     scope: name,
     schema: schemas.task,
     handler,
-    timeoutMs: options.timeoutMs,
     progress: outcomes.progress.bind(outcomes),
   };
-  const cancelled = new CancelledTasks(runtime, where);
-  await cancelled.open(name, options.open);
-  try {
-    const consumer = await startConsumer(runtime, name, consume, {
-      where,
-      handle: (delivery, lease) => cancelled.run(delivery, lease, () => handleDelivery(runtime, plan, delivery, lease)),
-      onDone: (delivery, value) =>
-        isA(value, Cancelled) ? outcomes.cancelled(delivery, value) : outcomes.done(delivery, value),
-      onFailed: (delivery, failure) => outcomes.failed(delivery, failure),
-    });
-    return new WorkerImpl(name, consumer, cancelled);
-  } catch (error) {
-    await cancelled.close();
-    throw error;
-  }
+  const consumer = await startConsumer(runtime, name, consume, {
+    where,
+    handle: (delivery, lease) => handleDelivery(runtime, plan, delivery, lease),
+    onDone: (delivery, value) => outcomes.done(delivery, value),
+    onFailed: (delivery, failure) => outcomes.failed(delivery, failure),
+  });
+  return new WorkerImpl(name, consumer);
 }

@@ -86,19 +86,10 @@ export function checkAgent(name: string): void {
   }
 }
 
-/** What an agent registered. */
-interface Identity {
-  readonly capabilities: readonly string[];
-  readonly note: string | undefined;
-}
-
 /** The registration of `agent`; undefined if only mail is held for it. */
-export async function findIdentity(agent: string, { kv }: Transport): Promise<Identity | undefined> {
+export async function findIdentity(agent: string, { kv }: Transport): Promise<{ capabilities?: unknown } | undefined> {
   const entry = await kv.get(`$agent/${agent}`);
-  if (entry === undefined) return undefined;
-  const { capabilities, note } = parseObject(entry.value) ?? {};
-  const texts = Array.isArray(capabilities) ? capabilities.filter((one) => typeof one === 'string') : [];
-  return { capabilities: texts, note: typeof note === 'string' ? note : undefined };
+  return entry === undefined ? undefined : (parseObject(entry.value) ?? {});
 }
 
 /** Parses bytes as a JSON object; undefined if they are not one. */
