@@ -10,6 +10,7 @@ export type { ReceivedMessage } from './bus/consuming/received.ts';
 export type { DeadLetter, DeadLetters } from './bus/dead-letters.ts';
 export type { HistoryOptions } from './bus/events/history.ts';
 export type { EventHandler, SubscribeOptions, Subscription } from './bus/events/subscriptions.ts';
+export type { BusHealth } from './bus/health.ts';
 export type { Lock, LockHolder } from './bus/locks/lock.ts';
 export type { LockOptions, SemaphoreOptions } from './bus/locks/lock-options.ts';
 export type { InboxMessage } from './bus/mail/inbox-message.ts';

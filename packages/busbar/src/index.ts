@@ -2,3 +2,4 @@
 
 export * from '@busbar/api';
 export { type ConnectOptions, type ConnectTransportOptions, connect, connectTransport } from './connect.ts';
+export { type ShutdownOptions, shutdownOn } from './shutdown-on.ts';

@@ -17,6 +17,7 @@ import {
   subscribe,
   unsubscribe,
 } from './events/subscriptions.ts';
+import { type BusHealth, checkHealth } from './health.ts';
 import type { Lock, LockHolder } from './locks/lock.ts';
 import type { LockOptions, SemaphoreOptions } from './locks/lock-options.ts';
 import { Locks, type LockWork } from './locks/locks.ts';
@@ -141,6 +142,11 @@ export interface Bus extends Sender, AsyncDisposable {
   /** The holder of a lock; undefined when the lock is free. */
   lockHolder(name: string, options?: CallOptions): Promise<LockHolder | undefined>;
 
+  /**
+   * Asks the store for one key, for up to `timeoutMs` (default 5,000). A store that does not answer is a result, not a
+   * rejection.
+   */
+  health(options?: CallOptions): Promise<BusHealth>;
   /** Measures queues, their rates, response times and the load of agents. */
   stats(options?: StatsOptions): Promise<BusStats>;
   /** Adds middleware inside the middleware that is present. It applies to operations that begin later. */
@@ -251,6 +257,10 @@ class BusImpl extends OriginSender implements Bus {
 
   async lockHolder(name: string, options?: CallOptions): Promise<LockHolder | undefined> {
     return this.#parts.locks.holder(name, options);
+  }
+
+  health(options?: CallOptions): Promise<BusHealth> {
+    return checkHealth(this.#parts.runtime, options);
   }
 
   async stats(options?: StatsOptions): Promise<BusStats> {
