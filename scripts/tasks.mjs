@@ -36,5 +36,6 @@ export const tasks = {
   chaos: (args) => [node('packages/conformance/test/chaos/main.ts', ...args)],
   moves: (args) => [node(moves, ...args)],
   cli: (args) => [node('packages/busbar/bin/busbar.js', ...args)],
+  'docs:cli': () => [node('packages/busbar/test/programs/cli-page.ts')],
   smoke: (args) => [node('scripts/smoke.mjs', ...args)],
 };

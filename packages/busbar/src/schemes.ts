@@ -5,12 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { BusbarError, didYouMean, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
 import type { HybridParts, MigrateParts } from '@busbar/compose';
 import type { UrlHarnessOptions } from '@busbar/conformance';
+import type { SurveyedNamespace } from '@busbar/transport-sqlite';
 import { checkControlCharacters, checkSetting, maskUrl, withParameter } from './bus-url.ts';
 import { parseComposedUrl } from './composed-url.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
 
 const SOCKETS = '@busbar/transport-socket';
+const SQLITE = '@busbar/transport-sqlite';
 
 /** Opens a transport at a URL. */
 export type Opener = (url: string) => Promise<Transport>;
@@ -47,7 +49,7 @@ const SCHEMES: readonly Scheme[] = [
   },
   {
     names: ['sqlite'],
-    package: '@busbar/transport-sqlite',
+    package: SQLITE,
     bare: "a file in the project's .busbar folder",
     apart: 'file',
     serverless: true,
@@ -229,6 +231,21 @@ export async function isMissing(url: string): Promise<boolean> {
   if (scheme?.isMissing === undefined) return false;
   const { isMissing } = scheme;
   return loadPackage(scheme.package, () => isMissing(url));
+}
+
+/** The messages in a SQLite store, without using it: by namespace; undefined if the file is none. */
+export function surveyFile(file: string): Promise<readonly SurveyedNamespace[] | undefined> {
+  return loadPackage(SQLITE, async () => (await import('@busbar/transport-sqlite')).surveySqlite(file));
+}
+
+/** The file of the SQLite store behind `url`: its own, or that which its hub on this machine lends. Undefined for others. */
+export async function storeFileOf(url: string): Promise<string | undefined> {
+  if (/^(?:unix|zmq|ws):/.test(url)) {
+    const { localHub } = await (await loadSockets()).parseHubUrl(url);
+    return localHub === undefined ? undefined : storeFileOf(localHub.store);
+  }
+  if (!url.startsWith('sqlite:')) return undefined;
+  return loadPackage(SQLITE, async () => (await import('@busbar/transport-sqlite')).parseSqliteUrl(url).file);
 }
 
 /** Options with which the conformance suite opens `url`, in this process and in others. */

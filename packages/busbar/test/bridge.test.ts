@@ -110,7 +110,7 @@ test('wrong input is refused with what to do', { timeout: LONG }, async () => {
     [[one], /TO is missing|TO/],
     [[one, 'sqlite:./two.db'], /nothing to forward\n.*--queues/],
     [[one, 'sqlite:one.db', '--queues', 'a'], /are the same store\n.*hub/],
-    [['unix', 'sqlite:./.busbar/bus.sock.db', '--queues', 'a'], /are the same store\n.*hub/],
+    [['unix', 'sqlite:./.busbar/bus.db', '--queues', 'a'], /are the same store\n.*hub/],
     [[one, 'nowhere', '--queues', 'a'], /unknown bus/],
     [[one, 'sqlite:./two.db', '--topics', 'a.>.b'], /pattern "a\.>\.b" has the illegal token/],
     [[one, 'sqlite:./two.db', '--queues', 'a', '--both'], /both is for topics/],

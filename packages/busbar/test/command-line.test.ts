@@ -1,9 +1,11 @@
 // Every verb: help, usage, errors, streams, exit codes of bad input.
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { VERBS } from '../src/cli/verbs.ts';
+import { VERB_GROUPS } from '../src/cli/verbs.ts';
+import { CLI_PAGE, cliPage } from './programs/cli-page.ts';
 import { type Ending, shell } from './shell.ts';
 
-const verbs = [...VERBS.keys()];
+const verbs = Object.values(VERB_GROUPS).flatMap((group) => Object.keys(group));
 const STACK = /\n\s+at /;
 
 /** One error, one hint, no stack, nothing on stdout. */
@@ -24,6 +26,7 @@ describe('help', () => {
     for (const verb of verbs) expect(asked.stdout).toContain(`\n  ${verb} `);
     expect(await sh.run('help')).toMatchObject({ code: 0, stdout: asked.stdout });
     expect(await sh.run()).toMatchObject({ code: 2, stdout: '', stderr: asked.stdout });
+    for (const line of asked.stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80);
   });
 
   test.concurrent.each(verbs)('%s --help begins with what it does, and examples', async (verb) => {
@@ -35,7 +38,7 @@ describe('help', () => {
     expect(lines[0]).toMatch(new RegExp(`^busbar ${verb}: .+`));
     expect(lines[2]).toMatch(/busbar /);
     expect(stdout).toContain(`Usage  busbar ${verb}`);
-    for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(120);
+    for (const line of lines) if (/ /.test(line.trim())) expect(line.length, line).toBeLessThanOrEqual(80);
   });
 
   test('has topics', async () => {
@@ -44,13 +47,23 @@ describe('help', () => {
     expect(await sh.out('help', 'buses')).toMatch(/sqlite +a file in the project/);
     expect(await sh.out('help', 'exit-codes')).toMatch(/69 +backend unavailable/);
     expect(await sh.out('help', 'environment')).toMatch(/MESSAGE_BUS/);
+    expect(await sh.out('help', 'help')).toMatch(/^busbar help: .*topics are buses, exit-codes, environment\./s);
     expectRefusal(await sh.run('help', 'sned'), 2, /unknown verb "sned"/);
+    expectRefusal(await sh.run('help', '__proto__'), 2, /unknown verb "__proto__"/);
+    expectRefusal(await sh.run('help', 'a', 'b'), 2, /unexpected argument "b"/);
   });
 
-  test('--version', async () => {
+  test('version, --version and -V', async () => {
     await using sh = shell();
-    expect(await sh.out('--version')).toMatch(/^\d+\.\d+\.\d+$/);
-    expect(await sh.json('--version')).toEqual([{ version: expect.any(String), node: process.versions.node }]);
+    for (const word of ['version', '--version', '-V']) {
+      expect(await sh.out(word)).toMatch(/^\d+\.\d+\.\d+$/);
+      expect(await sh.json(word)).toEqual([{ version: expect.any(String), node: process.versions.node }]);
+    }
+    expectRefusal(await sh.run('version', 'x'), 2, /unexpected argument "x"/);
+  });
+
+  test('docs/cli.md is what the verbs say: npm run docs:cli writes it', async () => {
+    expect(readFileSync(CLI_PAGE, 'utf8')).toBe(await cliPage());
   });
 });
 

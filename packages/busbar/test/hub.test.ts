@@ -43,7 +43,7 @@ test.concurrent('unix without a path uses the folder of the project', async () =
   await sh.use({ args: ['register', '@a'], env: { MESSAGE_BUS: 'unix' } });
   expect(statSync(sh.dir.join('.busbar')).mode & 0o777).toBe(0o700);
   expect(existsSync(sh.dir.join('.busbar/.gitignore'))).toBe(true);
-  expect(existsSync(sh.dir.join('.busbar/bus.sock.db'))).toBe(true);
+  expect(existsSync(sh.dir.join('.busbar/bus.db'))).toBe(true);
   expect((await sh.run('hub', 'stop', '--url', 'unix')).code).toBe(0);
   await waitFor(() => !existsSync(sh.dir.join('.busbar/bus.sock')), { what: 'the socket to go' });
 });

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { shell } from './shell.ts';
 
-const ABSENT = /there is no bus yet: \S+bus\.(db|sock)/i;
+const ABSENT = /no bus here yet: looked for \S+bus\.(db|sock) \((the default|from \S+)\)/i;
 
 describe.each([undefined, 'unix:./bus.sock'])('MESSAGE_BUS=%s', (MESSAGE_BUS) => {
   test.concurrent.each([

@@ -56,10 +56,10 @@ export interface Started {
   said(text: string): Promise<void>;
 }
 
-/** Creates a project. */
-export function shell(): Shell {
+/** Creates a project. `env` is for each of its commands. */
+export function shell(env: NonNullable<Use['env']> = {}): Shell {
   const dir = tempDir('busbar-cli');
-  const start = (use: Use): Started => launch({ cwd: dir.path, ...use });
+  const start = (use: Use): Started => launch({ cwd: dir.path, ...use, env: { ...env, ...use.env } });
   const use = (given: Use): Promise<Ending> => start(given).ended;
   const run = (...args: string[]): Promise<Ending> => use({ args });
   const out = async (...args: string[]): Promise<string> => {

@@ -18,6 +18,7 @@ export { cases as faults } from './cases/faults.ts';
 export { cases as fencing } from './cases/fencing.ts';
 export { cases as gate } from './cases/gate.ts';
 export { cases as groups } from './cases/groups.ts';
+export { cases as handlerFailures } from './cases/handler-failures.ts';
 export { cases as handlers } from './cases/handlers.ts';
 export { cases as headers } from './cases/headers.ts';
 export { cases as lateLeases } from './cases/late-leases.ts';

@@ -13,6 +13,35 @@ import {
   UserAuthenticationExpiredError,
 } from '@nats-io/transport-node';
 
+/** An error that JetStream answered with. */
+export class ServerRefusal extends BusbarError {
+  /** The code of JetStream. */
+  readonly refusal: number;
+  readonly #description: string;
+
+  constructor(refusal: number, description: string) {
+    const { code, message, hint } = toJetStreamError(refusal, description);
+    super(code, message, { hint });
+    this.refusal = refusal;
+    this.#description = description;
+  }
+
+  /** The same error with other options. */
+  with(options: BusbarErrorOptions): BusbarError {
+    return toJetStreamError(this.refusal, this.#description, options);
+  }
+}
+
+/** UNAVAILABLE: the store lost writes before it took this request, which concerns its earlier past. */
+export class PastLost extends BusbarError {
+  constructor() {
+    super('UNAVAILABLE', 'the store lost its latest writes meanwhile', { outcome: 'unknown', hint: 'Receive again.' });
+  }
+}
+
+/** The error of a request with `isOnce` after a reconnect. */
+export class Reconnected extends Error {}
+
 /** Codes of JetStream for storage that is used up: nothing was stored. */
 const FULL = new Set([10_023, 10_028, 10_047, 10_077, 10_110, 10_122]);
 const JETSTREAM_OFF = new Set([10_039, 10_076]);
@@ -39,6 +68,29 @@ export function toNatsError(value: unknown, options: BusbarErrorOptions = {}): B
     return unavailable(`the server cannot be reached${code === '' ? '' : ` (${code})`}`, options);
   }
   return new BusbarError('INTERNAL', value instanceof Error ? value.name : 'unknown', { cause: value, ...options });
+}
+
+/** `error` as one of Busbar; a refusal of JetStream by its code. */
+export function toDriverError(error: unknown, options: BusbarErrorOptions = {}): BusbarError {
+  return error instanceof ServerRefusal ? error.with(options) : toNatsError(error, options);
+}
+
+/** Handler of errors: a refusal has no effect, other errors are thrown. */
+export function ignoreRefusal(error: unknown): void {
+  if (!(error instanceof ServerRefusal)) throw error;
+}
+
+/** Handler of errors: a refusal with this code has no effect. */
+export function ignoreRefusalOf(code: number): (error: unknown) => undefined {
+  return (error) => {
+    if (!(error instanceof ServerRefusal) || error.refusal !== code) throw error;
+    return undefined;
+  };
+}
+
+/** Whether the server refused a write because another one was first. */
+export function isLostRace(error: unknown): boolean {
+  return error instanceof ServerRefusal && (error.refusal === 10_071 || error.refusal === 10_164);
 }
 
 /** Whether a closed store has refused a write. */

@@ -21,8 +21,7 @@ import { Names } from './connection/names.ts';
 import { Permissions } from './connection/permissions.ts';
 import { Puller } from './connection/puller.ts';
 import { ServerClock } from './connection/server-clock.ts';
-import { ServerRequests, toDriverError } from './connection/server-requests.ts';
-import { StoreGate } from './connection/store-gate.ts';
+import { ServerRequests } from './connection/server-requests.ts';
 import { type FoundReset, StoreHeaders } from './connection/store-header.ts';
 import {
   checkBounds,
@@ -32,7 +31,8 @@ import {
   type StreamsState,
   streamInfo,
 } from './connection/streams.ts';
-import { noJetStream } from './errors.ts';
+import { noJetStream, toDriverError } from './errors.ts';
+import { StoreGate } from './gate/store-gate.ts';
 import { Kv } from './kv/kv.ts';
 import { KvStore } from './kv/kv-store.ts';
 import { KvWatches } from './kv/watch.ts';

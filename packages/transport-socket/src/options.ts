@@ -20,7 +20,7 @@ export interface LinkOptions {
 
 /** Options of a hub that its first client starts. */
 export interface HubSpawnOptions {
-  /** The URL of its store. Default: the SQLite file `PATH.db`. */
+  /** The URL of its store. Default: the SQLite file `PATH.db`, without `.sock`, `.zmq` or `.ws` at the end of PATH. */
   readonly store?: string | undefined;
   /** How long it stays without a client. 100 to 2^31-1. Default 30,000. */
   readonly idleMs?: number | undefined;
@@ -103,7 +103,7 @@ export const OPTIONS: OptionTable<UrlOptions, UrlSettings> = defineOptions({
     store: option.text({
       meaning: 'with a path: the store of a hub that is started here, percent-encoded, such as `memory:`',
       default: undefined,
-      shown: '`sqlite:PATH.db`',
+      shown: '`sqlite:bus.db` for the path `bus.sock`',
       max: 4096,
     }),
     idleMs: option.duration({

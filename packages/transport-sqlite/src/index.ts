@@ -7,6 +7,7 @@ import { Store } from './connection/store.ts';
 import { type SqliteOptions, toSettings } from './options.ts';
 import { SqliteDriver } from './sqlite-driver.ts';
 
+export { type SurveyedNamespace, surveySqlite } from './admin/survey.ts';
 export { parseSqliteUrl, type SqliteOptions } from './options.ts';
 
 /** Opens the store in a SQLite file, creating it if needed. */

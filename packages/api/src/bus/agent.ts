@@ -7,7 +7,7 @@ import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS } from '../c
 import { withTimeout } from './bounded-wait.ts';
 import type { Consumer } from './consuming/consumer.ts';
 import type { Context, LogLevel } from './consuming/context.ts';
-import { type AnyHandler, HandlerRegistry } from './consuming/handlers.ts';
+import { type AnyHandler, type HandleOptions, HandlerRegistry } from './consuming/handlers.ts';
 import type { ReceivedMessage } from './consuming/received.ts';
 import { Timings } from './histogram.ts';
 import { consumeInbox } from './mail/inbox.ts';
@@ -64,13 +64,18 @@ export interface Agent extends Sender, AsyncDisposable {
   /**
    * Handles messages and requests of one type; `*` takes every type without a handler. When the handler resolves, the
    * message is done, and a requester gets the value as its response. When it throws, a message is retried by the retry
-   * policy and then becomes a dead letter (at once for a RejectError); a requester gets HANDLER_FAILED. The inbox is read
+   * policy or a RetryError, and then becomes a dead letter (at once for a RejectError); a requester gets HANDLER_FAILED. The inbox is read
    * from the end of this turn of the event loop on. Throws CONFLICT when the type has a handler.
    */
-  handle<T = unknown>(type: string, handler: (message: ReceivedMessage<T>, context: Context) => unknown): this;
+  handle<T = unknown>(
+    type: string,
+    handler: (message: ReceivedMessage<T>, context: Context) => unknown,
+    options?: HandleOptions,
+  ): this;
   handle<S extends StandardSchema>(
     type: MessageDefinition<S>,
     handler: (message: ReceivedMessage<SchemaOutput<S>>, context: Context) => unknown,
+    options?: HandleOptions,
   ): this;
   handle<S extends RequestSchemas>(
     type: RequestDefinition<S>,
@@ -78,6 +83,7 @@ export interface Agent extends Sender, AsyncDisposable {
       message: ReceivedMessage<OutputAt<S, 'request'>>,
       context: Context,
     ) => HandlerResponse<InputAt<S, 'response'>, InputAt<S, 'part'>>,
+    options?: HandleOptions,
   ): this;
 
   /** Sends a message to the inbox of every registered agent, or of every online agent with a capability, except its own. */
@@ -159,10 +165,10 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
     return this.#responder.running + (this.#consumer?.running ?? 0);
   }
 
-  handle(type: string | RequestDefinition | MessageDefinition, handler: AnyHandler): this {
+  handle(type: string | RequestDefinition | MessageDefinition, handler: AnyHandler, options?: HandleOptions): this {
     this.#assertOpen();
     this.#assertRegistered();
-    this.#plan.handlers.add(type, handler);
+    this.#plan.handlers.add(type, handler, options);
     this.#inbox ??= Promise.resolve().then(() => this.#consume());
     return this;
   }

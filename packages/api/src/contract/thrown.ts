@@ -15,6 +15,8 @@ export interface ThrownText {
 export const ERROR_BRAND: symbol = Symbol.for('busbar.error');
 /** Marks a RejectError. */
 export const REJECT_BRAND: symbol = Symbol.for('busbar.reject');
+/** Marks a RetryError. */
+export const RETRY_BRAND: symbol = Symbol.for('busbar.retry');
 /** The longest text of an error that is stored or sent. */
 export const MAX_ERROR_TEXT = 2000;
 
@@ -96,7 +98,7 @@ function messageOf(thrown: unknown): string {
   if (isA(thrown, Promise)) return 'a promise was thrown';
   const message = toText(read(thrown, 'message'));
   const parts = partsOf(read(thrown, 'errors'));
-  const isOwn = hasBrand(thrown, ERROR_BRAND) || hasBrand(thrown, REJECT_BRAND);
+  const isOwn = [ERROR_BRAND, REJECT_BRAND, RETRY_BRAND].some((brand) => hasBrand(thrown, brand));
   const cause = isOwn ? undefined : causeOf(read(thrown, 'cause'), message ?? '');
   const text = [message, parts, cause].filter((part) => part !== undefined && part !== '').join(': ');
   if (text !== '' || isA(thrown, Error)) return text;

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { backoffMs, checkRetry } from '../../src/bus/consuming/backoff.ts';
+import { backoffMs, completeRetry } from '../../src/bus/consuming/backoff.ts';
 import { Histogram } from '../../src/bus/histogram.ts';
 import { deriveId, fingerprint } from '../../src/bus/messages/deterministic-id.ts';
 import { PendingRequest } from '../../src/bus/rpc/pending-request.ts';
@@ -43,7 +43,7 @@ describe('derived ids', () => {
 
 describe('backoff', () => {
   it('grows to its maximum; at most half of it is random (A12)', () => {
-    const policy = checkRetry({ baseMs: 100, factor: 2, maxMs: 1000 });
+    const policy = completeRetry({ baseMs: 100, factor: 2, maxMs: 1000 });
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 50 }), fc.double({ min: 0, max: 1, noNaN: true }), (attempt, chance) => {
         const full = Math.min(1000, 100 * 2 ** (attempt - 1));
@@ -64,7 +64,7 @@ describe('backoff', () => {
         fc.double({ min: 1, max: 100, noNaN: true }),
         fc.constantFrom('full', 'none'),
         (baseMs, maxMs, factor, jitter) => {
-          const policy = checkRetry({ baseMs, maxMs, factor, jitter });
+          const policy = completeRetry({ baseMs, maxMs, factor, jitter });
           for (const attempt of [1, 2, 160, 400, 1000, 2000]) {
             const wait = backoffMs(policy, attempt);
             expect(wait).toBeGreaterThanOrEqual(0);
@@ -73,7 +73,7 @@ describe('backoff', () => {
         },
       ),
     );
-    expect(backoffMs(checkRetry({ baseMs: 0, factor: 100 }), 1000)).toBe(0);
+    expect(backoffMs(completeRetry({ baseMs: 0, factor: 100 }), 1000)).toBe(0);
   });
 });
 

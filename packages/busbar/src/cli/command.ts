@@ -10,6 +10,10 @@ import type { Session } from './session.ts';
 export interface Command<T extends FlagTable = FlagTable> {
   /** In order, for example `TO`, `BODY?`, `RECEIPT...`. */
   readonly args: readonly ArgumentName[];
+  /** What its argument ACTION may be. */
+  readonly actions?: readonly string[];
+  /** Set if it runs a command: the name in the help for the words after `--`, with `?` at its end if they may be left out. */
+  readonly runs?: 'CMD' | 'CMD?' | 'WORD?';
   readonly flags: T;
   /** What to write instead of flags that belong elsewhere. */
   readonly refused?: Readonly<Record<`--${string}`, string>>;
@@ -21,10 +25,31 @@ export interface Command<T extends FlagTable = FlagTable> {
   run(invocation: Invocation<T>): Promise<number>;
 }
 
+/** A verb before it is loaded. */
+export interface Verb {
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+/** The verbs by heading and name, in the order of the help. */
+export type VerbGroups = Readonly<Record<string, Readonly<Record<string, Verb>>>>;
+
+/** The verb with this name. Throws INVALID_ARGUMENT with a suggestion for an unknown one. */
+export function findVerb(name: string, groups: VerbGroups): Verb {
+  const all = Object.values(groups);
+  const verb = all.find((group) => Object.hasOwn(group, name))?.[name];
+  if (verb !== undefined) return verb;
+  throw invalid(`unknown verb ${quote(name)}`, `${didYouMean(name, all.flatMap(Object.keys))}busbar help lists them.`);
+}
+
 /** One use of a verb. */
 export interface Invocation<T extends FlagTable> {
   readonly args: readonly string[];
-  readonly flags: FlagValues<T> & GlobalFlags;
+  readonly flags: FlagValues<T> & Omit<GlobalFlags, keyof T>;
+  /** The words after `--`, of a verb that runs a command. */
+  readonly command: readonly string[];
+  /** All verbs. */
+  readonly verbs: VerbGroups;
   readonly session: Session;
 }
 

@@ -1,4 +1,4 @@
-/** Signals such as Ctrl-C: the first asks the command to end, the second ends the process. */
+/** Signals such as Ctrl-C: the first asks the command to end, the second ends the process, or running work. */
 
 import { exitCodeOfSignal } from './output/exit-codes.ts';
 
@@ -10,10 +10,12 @@ const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** Handles signals until it is disposed of. */
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
+  readonly #forced = Promise.withResolvers<void>();
   readonly #listener = (signal: NodeJS.Signals): void => this.#interrupt(signal);
   readonly #parent = process.ppid;
   #looking: NodeJS.Timeout | undefined;
   #exitCode: number | undefined;
+  #drains = false;
 
   constructor() {
     for (const name of SIGNALS) process.on(name, this.#listener);
@@ -27,6 +29,12 @@ export class Interruption implements Disposable {
   /** The exit code after a signal. */
   get exitCode(): number | undefined {
     return this.#exitCode;
+  }
+
+  /** The first signal lets running work end. Resolves with the second one; the third ends the process. */
+  drainFirst(): Promise<void> {
+    this.#drains = true;
+    return this.#forced.promise;
   }
 
   /** Ends the command when its parent process has ended: then no process reads what it waits for. */
@@ -44,7 +52,12 @@ export class Interruption implements Disposable {
   }
 
   #interrupt(signal: NodeJS.Signals): void {
-    if (this.#exitCode !== undefined) process.exit(this.#exitCode);
+    if (this.#exitCode !== undefined && !this.#drains) process.exit(this.#exitCode);
+    if (this.#exitCode !== undefined) {
+      this.#drains = false;
+      this.#forced.resolve();
+      return;
+    }
     this.#exitCode = exitCodeOfSignal(signal);
     this.#controller.abort();
   }

@@ -1,9 +1,9 @@
 /** The command line: selects the verb, runs it, and returns the exit code. */
 
-import { didYouMean, invalid, isBusbarError, quote } from '@busbar/api/transport';
+import { invalid, isBusbarError, quote } from '@busbar/api/transport';
 import { maskUrl } from '../bus-url.ts';
 import { type Environment, environment } from '../config/locate-bus.ts';
-import type { Command } from './command.ts';
+import { type Command, findVerb } from './command.ts';
 import type { FlagTable } from './input/flag-values.ts';
 import { GLOBAL_FLAGS } from './input/global-flags.ts';
 import { parseFlags } from './input/parse-flags.ts';
@@ -11,7 +11,7 @@ import { Interruption } from './interruption.ts';
 import { DONE, USAGE } from './output/exit-codes.ts';
 import { Output, ReaderGone } from './output/output.ts';
 import { Session } from './session.ts';
-import { VERBS } from './verbs.ts';
+import { VERB_GROUPS } from './verbs.ts';
 
 /** Runs one command and resolves to the exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -21,12 +21,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   const out = earlyOutput(argv, env);
   using interruption = new Interruption();
   try {
-    if (verb === undefined || verb === 'help') return await general(argv, rest, out);
-    const known = VERBS.get(verb);
-    if (known === undefined) throw unknownVerb(verb);
+    const use = { env, out, interruption };
+    if (verb === undefined) return await general(rest, use);
+    const known = findVerb(verb, VERB_GROUPS);
     const command = await known.load();
     if (asksForHelp(rest)) return await showVerb(verb, known.summary, command, out);
-    return await run(command, rest, { env, out, interruption });
+    return await run(command, rest, use);
   } catch (error) {
     if (error instanceof ReaderGone) return DONE;
     if (interruption.exitCode !== undefined && isBusbarError(error) && error.code === 'ABORTED')
@@ -53,10 +53,13 @@ async function run(
   rest: readonly string[],
   { env, out, interruption }: CommandEnvironment,
 ): Promise<number> {
-  const { flags, args } = parseFlags(rest, { ...command.flags, ...GLOBAL_FLAGS }, command.args, command.refused);
-  await using session = new Session({ flags, out, env, interruption });
+  const { words, line } = splitCommand(rest, command);
+  const { flags, args } = parseFlags(words, { ...GLOBAL_FLAGS, ...command.flags }, command.args, command.refused);
+  // A verb may have a --timeout of its own.
+  const global = 'timeout' in command.flags ? { ...flags, timeout: undefined } : flags;
+  await using session = new Session({ flags: global, out, env, interruption });
   try {
-    const code = await command.run({ args, flags, session });
+    const code = await command.run({ args, flags, session, command: line, verbs: VERB_GROUPS });
     session.noteMissing();
     return interruption.exitCode ?? code;
   } catch (error) {
@@ -64,29 +67,30 @@ async function run(
   }
 }
 
-/** Without a verb: help and version. */
-async function general(argv: readonly string[], rest: readonly string[], out: Output): Promise<number> {
-  const { overview, TOPICS, verbHelp, version } = await import('./help.ts');
-  if (rest.includes('--version')) {
-    const number = version();
-    await (out.json ? out.jsonLines([{ version: number, node: process.versions.node }]) : out.lines([number]));
-    return DONE;
+/** Splits off the words after `--` of a verb that runs a command. */
+function splitCommand(rest: readonly string[], { runs, args }: Command): { words: readonly string[]; line: string[] } {
+  if (runs === undefined) return { words: rest, line: [] };
+  const end = rest.indexOf('--');
+  if (end !== -1) return { words: rest.slice(0, end), line: rest.slice(end + 1) };
+  const extra = rest.filter((word) => !word.startsWith('-'))[args.length];
+  if (runs === 'CMD' && extra !== undefined && rest.every((word) => !word.startsWith('-')))
+    throw invalid(`unexpected argument ${quote(extra)}`, `Write -- before the command: -- ${extra}.`);
+  return { words: rest, line: [] };
+}
+
+/** Without a verb: the version, or the help. */
+async function general(rest: readonly string[], use: CommandEnvironment): Promise<number> {
+  const isVersion = (word: string): boolean => word === '--version' || word === '-V';
+  if (rest.some(isVersion)) {
+    const words = rest.filter((word) => !isVersion(word));
+    return run(await findVerb('version', VERB_GROUPS).load(), words, use);
   }
-  const { args, flags } = parseFlags(rest, GLOBAL_FLAGS, ['TOPIC?']);
-  const [topic] = args;
-  if (topic === undefined) {
-    if (!flags.help && !argv.includes('help')) {
-      out.errorLines(overview(out));
-      return USAGE;
-    }
-    await out.lines(overview(out));
-    return DONE;
-  }
-  const text = TOPICS[topic];
-  const known = VERBS.get(topic);
-  if (text === undefined && known === undefined) throw unknownVerb(topic);
-  await out.lines(text?.() ?? (known ? verbHelp(topic, known.summary, await known.load(), out) : []));
-  return DONE;
+  const { flags } = parseFlags(rest, GLOBAL_FLAGS, []);
+  const { overview } = await import('./help.ts');
+  const lines = overview(VERB_GROUPS, use.out);
+  if (flags.help) await use.out.lines(lines);
+  else use.out.errorLines(lines);
+  return flags.help ? DONE : USAGE;
 }
 
 async function showVerb(verb: string, summary: string, command: Command, out: Output): Promise<number> {
@@ -123,11 +127,4 @@ function asksForHelp(rest: readonly string[]): boolean {
   const end = rest.indexOf('--');
   const flags = end === -1 ? rest : rest.slice(0, end);
   return flags.includes('--help') || flags.includes('-h');
-}
-
-function unknownVerb(verb: string): Error {
-  return invalid(
-    `unknown verb ${quote(verb)}`,
-    `${didYouMean(verb, [...VERBS.keys(), 'help'])}busbar help lists them.`,
-  );
 }

@@ -37,7 +37,7 @@ export class Session implements AsyncDisposable {
   #bus: Promise<Bus> | undefined;
   readonly #interruption: Interruption;
   #creates = false;
-  #missing: string | undefined;
+  #missing: LocatedBus | undefined;
   #keepsLeases = false;
 
   constructor({ flags, out, env, interruption }: SessionOptions) {
@@ -106,10 +106,24 @@ export class Session implements AsyncDisposable {
     this.#creates = true;
   }
 
+  /** Opens the bus at this place. Says so if that makes it. */
+  async open(located: LocatedBus): Promise<Transport> {
+    const isNew = await isMissing(located.url);
+    createProjectFolder(located);
+    const opening = openUrl(located.url, this.#flags['wait-for-server']);
+    const transport = await openWithin(opening, this.call);
+    if (isNew) this.noteNew(located.url);
+    return transport;
+  }
+
+  /** Says that this command has made a bus. */
+  noteNew(url: string): void {
+    this.out.note(`busbar: made a new bus at ${maskUrl(url)}`);
+  }
+
   /** Says that the bus does not exist, after a command that found it empty. */
   noteMissing(): void {
-    if (this.#missing !== undefined)
-      this.out.note(`busbar: there is no bus yet: ${this.#whatCreatesIt(this.#missing)}`);
+    if (this.#missing !== undefined) this.out.note(`busbar: ${noBusAt(this.#missing)}; ${CREATORS}`);
   }
 
   /** `error`, with the hint that the bus does not exist where that is the reason. */
@@ -117,19 +131,16 @@ export class Session implements AsyncDisposable {
     if (this.#missing === undefined || !isBusbarError(error)) return error;
     const { code, message, outcome } = error;
     if (code !== 'NOT_FOUND' && code !== 'NO_RESPONDER') return error;
-    const hint = `There is no bus yet: ${this.#whatCreatesIt(this.#missing)}.`;
+    const hint = `There is ${noBusAt(this.#missing)}; ${CREATORS}. busbar where lists buses nearby.`;
     return new BusbarError(code, message, { hint, outcome, cause: error });
-  }
-
-  #whatCreatesIt(url: string): string {
-    return `${maskUrl(url)}; register, publish or task add creates it`;
   }
 
   /** Waits until the bus exists. Returns whether it was missing. */
   async untilBusExists(): Promise<boolean> {
-    const { url } = this.locate();
+    const located = this.locate();
+    const { url } = located;
     if (!(await isMissing(url))) return false;
-    this.out.note(`busbar: there is no bus yet: ${maskUrl(url)}; waiting for it`);
+    this.out.note(`busbar: ${noBusAt(located)}; waiting for it`);
     do await sleep(LOOK_MS, undefined, { signal: this.signal }).catch(() => undefined);
     while (!this.signal.aborted && (await isMissing(url)));
     return true;
@@ -138,6 +149,11 @@ export class Session implements AsyncDisposable {
   /** A command that waits ends when its parent process has ended. */
   endWithParent(): void {
     this.#interruption.endWithParent();
+  }
+
+  /** The first signal lets running work end. Resolves with the second one. */
+  drainOnSignal(): Promise<void> {
+    return this.#interruption.drainFirst();
   }
 
   /** Keeps the leases of this session when it ends; another process settles them. */
@@ -155,12 +171,10 @@ export class Session implements AsyncDisposable {
   async #open(): Promise<Transport> {
     const located = this.locate();
     if (!this.#creates && (await isMissing(located.url))) {
-      this.#missing = located.url;
+      this.#missing = located;
       return openEmpty(located.url);
     }
-    createProjectFolder(located);
-    const opening = openUrl(located.url, this.#flags['wait-for-server']);
-    const transport = await openWithin(opening, this.call);
+    const transport = await this.open(located);
     const { reach, durability } = transport.capabilities;
     if (reach === 'process' && durability === 'none') {
       this.out.note(`busbar: ${transport.name} lives in one process: its data is lost when this command ends`);
@@ -177,6 +191,13 @@ export class Session implements AsyncDisposable {
     };
     return openBus(transport, { codec: exactCodec, ownsTransport: false, onError });
   }
+}
+
+const CREATORS = 'register, publish or task add makes one';
+
+/** Where a bus was looked for, and why there. */
+function noBusAt({ url, origin }: LocatedBus): string {
+  return `no bus here yet: looked for ${maskUrl(url)} (${origin === 'default' ? 'the default' : `from ${origin}`})`;
 }
 
 /** The user's name, as a valid token of an agent name. */

@@ -1,15 +1,9 @@
 /** The verbs: a summary of each, and the module that is loaded when it runs. */
 
-import type { Command } from './command.ts';
-
-/** A verb before it is loaded. */
-export interface Verb {
-  readonly summary: string;
-  readonly load: () => Promise<Command>;
-}
+import type { Command, Verb, VerbGroups } from './command.ts';
 
 /** By heading, in the order of the help. */
-export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>>> = {
+export const VERB_GROUPS: VerbGroups = {
   'Messages to agents': {
     register: verb('create the mailbox of an agent', async () => (await import('./commands/register.ts')).register),
     send: verb('send a message to an agent', async () => (await import('./commands/send.ts')).send),
@@ -29,6 +23,7 @@ export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>
   'Events and tasks': {
     publish: verb('publish an event', async () => (await import('./commands/publish.ts')).publish),
     tail: verb('print events, live or from any time', async () => (await import('./commands/tail.ts')).tail),
+    work: verb('run a command for each message', async () => (await import('./commands/work.ts')).work),
     task: verb('add, watch, cancel and list tasks', async () => (await import('./commands/task.ts')).task),
     dead: verb('list, redrive or purge dead letters', async () => (await import('./commands/dead.ts')).dead),
   },
@@ -56,6 +51,10 @@ export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>
     migrate: verb('move the bus to another backend', async () => (await import('./commands/migrate.ts')).migrate),
     bridge: verb('forward queues and topics to another bus', async () => (await import('./commands/bridge.ts')).bridge),
     hub: verb('serve a store over sockets; show or stop a hub', async () => (await import('./commands/hub.ts')).hub),
+    where: verb(
+      'which bus this is and why, and others nearby',
+      async () => (await import('./commands/where.ts')).where,
+    ),
     doctor: verb(
       'check everything between the shell and its bus',
       async () => (await import('./commands/doctor.ts')).doctor,
@@ -65,12 +64,15 @@ export const VERB_GROUPS: Readonly<Record<string, Readonly<Record<string, Verb>>
       async () => (await import('./commands/conformance.ts')).conformance,
     ),
   },
+  Help: {
+    help: verb('print help, also about a verb or a topic', async () => (await import('./commands/help.ts')).help),
+    completion: verb(
+      'print the completion for bash, zsh or fish',
+      async () => (await import('./commands/completion.ts')).completion,
+    ),
+    version: verb('print the version', async () => (await import('./commands/version.ts')).version),
+  },
 };
-
-/** Every verb by name. */
-export const VERBS: ReadonlyMap<string, Verb> = new Map(
-  Object.values(VERB_GROUPS).flatMap((group) => Object.entries(group)),
-);
 
 function verb(summary: string, load: () => Promise<Command>): Verb {
   return { summary, load };

@@ -1,14 +1,17 @@
 /** `busbar.config.json`: names of buses, and the default one. */
 
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { didYouMean, invalid, quote } from '@busbar/api/transport';
 import { checkNamespace } from '../bus-url.ts';
 import { isSchemeName } from '../schemes.ts';
-import { readOwnedFile, upwards } from './project-folder.ts';
+import { findRepository, searchedFolders, sharedFolder } from './git-repository.ts';
+import { readOwnedFile } from './owned-files.ts';
 
 /** A parsed config file. */
 export interface ConfigFile {
   readonly path: string;
+  /** Where relative paths start: its folder; in a linked worktree of git the same folder of the main one. */
+  readonly base: string;
   /** The default bus: a name in `buses`, a short name or a URL. */
   readonly bus: string | undefined;
   readonly buses: ReadonlyMap<string, ConfiguredBus>;
@@ -29,16 +32,17 @@ const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
 /** Reads the nearest config file at or above `cwd`, if any. Throws INVALID_ARGUMENT for a bad one. */
 export function readConfigFile(cwd: string): ConfigFile | undefined {
-  for (const folder of upwards(cwd)) {
+  const repository = findRepository(cwd);
+  for (const folder of searchedFolders(cwd, repository)) {
     const path = join(folder, FILE);
     const text = readOwnedFile(path, OWNER_HINT);
-    if (text !== undefined) return parseConfig(text, path);
+    if (text !== undefined) return parseConfig(text, path, sharedFolder(folder, repository));
   }
   return undefined;
 }
 
 /** Checks the text of a config file. */
-export function parseConfig(text: string, path: string): ConfigFile {
+export function parseConfig(text: string, path: string, base: string = dirname(path)): ConfigFile {
   const root = asObject(parseJson(text.replace(/^\uFEFF/, ''), path), path, KEYS);
   const buses = new Map<string, ConfiguredBus>();
   const listed = root['buses'] === undefined ? {} : asObject(root['buses'], `${path}: buses`);
@@ -48,7 +52,7 @@ export function parseConfig(text: string, path: string): ConfigFile {
       throw invalid(`${path}: a bus cannot have the name ${quote(name)}`, 'This is a short name already.');
     buses.set(name, readBus(value, `${path}: buses.${name}`));
   }
-  return { path, bus: root['bus'] === undefined ? undefined : asText(root['bus'], `${path}: bus`), buses };
+  return { path, base, bus: root['bus'] === undefined ? undefined : asText(root['bus'], `${path}: bus`), buses };
 }
 
 function readBus(value: unknown, what: string): ConfiguredBus {

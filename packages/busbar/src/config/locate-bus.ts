@@ -1,6 +1,6 @@
 /** Finds the bus to open. The only reader of `process.env`. */
 
-import { homedir } from 'node:os';
+import { userInfo } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { checkFilePath } from '@busbar/api/driver';
 import { invalid, quote } from '@busbar/api/transport';
@@ -41,6 +41,19 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   BUSBAR_AGENT: 'the agent to act for, like --as',
   BUSBAR_TIMEOUT: 'timeout of each call, like --timeout',
   BUSBAR_DEBUG: '1 shows the stack of an error',
+};
+
+/** Variables that `busbar work` sets for its command, with their meanings. Busbar does not read them. */
+export const MESSAGE_VARIABLES: Readonly<Record<string, string>> = {
+  BUSBAR_ID: 'the id of the message',
+  BUSBAR_TYPE: 'its type',
+  BUSBAR_FROM: 'the agent that sent it',
+  BUSBAR_TO: 'the agent it was sent to',
+  BUSBAR_TOPIC: 'the topic of an event',
+  BUSBAR_ATTEMPT: '1 for the first delivery',
+  BUSBAR_PRIORITY: 'its priority, 0 to 9',
+  BUSBAR_CORRELATION: 'the id that related messages share',
+  BUSBAR_PROGRESS_FD: 'the descriptor for lines of progress',
 };
 
 /** The environment of this process. */
@@ -94,8 +107,7 @@ function locate(value: string, what: string, place: Place): LocatedBus {
 
 function locateInFile(value: string, file: ConfigFile, env: Environment): LocatedBus {
   const what = `${file.path}: bus`;
-  const folder = dirname(file.path);
-  const place = { base: folder, cwd: folder, env, within: [] };
+  const place = { base: file.base, cwd: dirname(file.path), env, within: [] };
   const named = parseBusName(fillVariables(value, what, env), what);
   if (named.kind !== 'word') return { ...resolveUrl(named, what, place), origin: file.path };
   const bus = file.buses.get(named.word);
@@ -109,7 +121,7 @@ function resolveConfigured(bus: ConfiguredBus, name: string, file: ConfigFile, p
   if (place.within.includes(name)) throw invalid(`${what} contains itself: ${within.join(' > ')}`, 'Name another bus.');
   const named = parseBusName(fillVariables(bus.url, what, place.env), what);
   if (named.kind === 'word') throw unknownBus(named.word, what, []);
-  const located = resolveUrl(named, what, { ...place, base: dirname(file.path), within });
+  const located = resolveUrl(named, what, { ...place, base: file.base, within });
   if (bus.ns === undefined) return located;
   if (/[?&]ns=/.test(located.url)) throw invalid(`${what} has ns twice`, 'Give ns in the URL or as a key, not both.');
   return { ...located, url: inNamespace(located.url, bus.ns) };
@@ -154,7 +166,7 @@ const FILE_SCHEMES: Readonly<Record<string, FileScheme>> = {
 /** Longer names of the same schemes. */
 const ALIASES: Readonly<Record<string, string>> = { 'zeromq:': 'zmq:', 'websocket:': 'ws:' };
 
-function resolveFileUrl(where: FileScheme, url: string, what: string, { base, cwd }: Place): FoundBus {
+function resolveFileUrl(where: FileScheme, url: string, what: string, { base, cwd, env }: Place): FoundBus {
   const [, scheme = '', rest = '', query = ''] = /^([^:]*:)([^?#]*)(.*)$/s.exec(url) ?? [];
   const whole = (ALIASES[scheme] ?? scheme) + rest;
   if (rest === '' || whole === where.prefix) {
@@ -168,7 +180,7 @@ function resolveFileUrl(where: FileScheme, url: string, what: string, { base, cw
   // A shell expands ~ only at the start of a word.
   const isAtHome = file.startsWith('~/');
   checkFilePath(isAtHome ? `.${file.slice(1)}` : file, `the path in ${what}`);
-  const placed = isAtHome ? join(homedir(), file.slice(2)) : join(base, file);
+  const placed = isAtHome ? join(homeFolder(env, what), file.slice(2)) : join(base, file);
   return { url: fileUrl(where, placed) + query };
 }
 
@@ -177,7 +189,22 @@ function defaultFile(where: FileScheme, cwd: string): { url: string; folder: Pro
   return { url: fileUrl(where, join(folder.path, where.file)), folder };
 }
 
-function workingFolder(): string {
+/** `HOME`, as a shell takes it; without it the home folder of the user, as cron jobs need it. */
+export function homeFolder({ HOME }: Environment, what: string): string {
+  if (HOME !== undefined && HOME !== '') {
+    if (isAbsolute(HOME)) return HOME;
+    throw invalid(`HOME is not an absolute path, and ${what} starts with ~/`, 'Correct HOME, or write the whole path.');
+  }
+  try {
+    return userInfo().homedir;
+  } catch {
+    // In some containers the user id has no entry.
+    throw invalid(`HOME is not set, and ${what} starts with ~/`, 'Set HOME, or write the whole path.');
+  }
+}
+
+/** The working directory. */
+export function workingFolder(): string {
   try {
     return process.cwd();
   } catch {

@@ -33,10 +33,10 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
     rules: ['RQ1'],
     smoke: true,
     async run(test, transport) {
-      await transport.queues.configure('work', { leaseMs: 200 });
+      await transport.queues.configure('work', { leaseMs: 500 });
       await test.send(transport, 'work', test.messages(5));
       await test.ack(transport, await test.receive(transport, 'work', 5));
-      await test.nothing(await test.open(), 'work', test.beyond(400));
+      await test.nothing(await test.open(), 'work', test.beyond(1_000));
       const { totals } = await queueInfo(transport, 'work');
       test.check.equal(totals, { sent: 5, done: 5, dead: 0, expired: 0 }, 'totals');
       await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });

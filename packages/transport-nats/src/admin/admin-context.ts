@@ -1,11 +1,11 @@
 /** The parts that the operator's commands read and change: those of queues and topics, and more. */
 
 import { checkGate, isClosed } from '@busbar/api/driver';
-import type { GateView } from '../connection/gate-view.ts';
 import type { Permissions } from '../connection/permissions.ts';
 import { ServerRequests } from '../connection/server-requests.ts';
-import type { StoreGate } from '../connection/store-gate.ts';
 import type { StoreHeaders } from '../connection/store-header.ts';
+import type { GateView } from '../gate/gate-view.ts';
+import type { StoreGate } from '../gate/store-gate.ts';
 import { KvStore } from '../kv/kv-store.ts';
 import { Consumers } from '../queues/consumers.ts';
 import type { KnownIds } from '../queues/dedupe.ts';

@@ -1,7 +1,7 @@
 /** The operator's view of a namespace. */
 
 import type { AdminDriver, CallContext } from '@busbar/api/driver';
-import type { StoreGate } from '../connection/store-gate.ts';
+import type { StoreGate } from '../gate/store-gate.ts';
 import type { AdminContext, ImportContexts } from './admin-context.ts';
 import { exportState } from './export.ts';
 import { openGate } from './gate.ts';

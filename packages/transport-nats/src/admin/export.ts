@@ -34,7 +34,7 @@ export async function* exportState(context: AdminContext, inspection: Inspection
 }
 
 async function* exportKv(kv: KvStore): AsyncIterable<StateRecord> {
-  const last = await kv.requests.lastSequence(kv.names.kv);
+  const last = await kv.requests.reader.lastSequence(kv.names.kv);
   const all = await kv.list('');
   const highest = Math.max(last + (await kv.offset()), ...all.map(({ revision }) => revision));
   yield { kind: 'revision', highest };
@@ -46,7 +46,7 @@ async function* exportKv(kv: KvStore): AsyncIterable<StateRecord> {
 }
 
 async function* exportEvents({ requests, names, clock }: QueueContext): AsyncIterable<StateRecord> {
-  for await (const page of requests.scan(names.topics, names.topic('>'))) {
+  for await (const page of requests.reader.scan(names.topics, names.topic('>'))) {
     for (const each of page) {
       const { message, envelope, subject } = readDirect(each);
       const topic = subject.slice(names.topic('').length);

@@ -1,7 +1,7 @@
 /** Reads and changes the gate. Ends all leases when the store closes. */
 
 import { type AdminDriver, toGate } from '@busbar/api/driver';
-import type { StoreGate } from '../connection/store-gate.ts';
+import type { StoreGate } from '../gate/store-gate.ts';
 import type { LedgerOutcome } from '../queues/ledger.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import type { AdminContext, ImportContexts } from './admin-context.ts';

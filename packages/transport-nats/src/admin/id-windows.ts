@@ -25,7 +25,7 @@ export async function readWindows(
   queue: KnownQueue,
   left: Map<string, number>,
 ): Promise<Map<string, number>> {
-  for await (const page of requests.scan(names.queues, names.ids(queue.name))) {
+  for await (const page of requests.reader.scan(names.queues, names.ids(queue.name))) {
     for (const each of page) {
       const { id, until } = each.json<{ id: string; until: number }>();
       const leftMs = until - clock.store.now;

@@ -2,7 +2,7 @@
 
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
-import { toDriverError } from '../connection/server-requests.ts';
+import { toDriverError } from '../errors.ts';
 import type { StoredValue } from '../kv/kv-store.ts';
 import { ttlHeader } from '../queues/dead-letters.ts';
 import { knownIds, noteIds } from '../queues/dedupe.ts';

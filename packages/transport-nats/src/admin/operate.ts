@@ -2,8 +2,8 @@
 
 import type { PendingResult } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
-import { ignoreRefusal } from '../connection/server-requests.ts';
 import { streamInfo } from '../connection/streams.ts';
+import { ignoreRefusal } from '../errors.ts';
 import { place } from '../queues/delayed.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { ackSubject, nakBody } from '../queues/receipt.ts';
@@ -76,7 +76,7 @@ export class Operations {
     this.#context.imported?.clear();
     const bounds = await this.#bounds();
     // A late call deletes no events of a later time.
-    const topics = (await requests.lastSequence(names.topics)) + 1;
+    const topics = (await requests.reader.lastSequence(names.topics)) + 1;
     const gone = await this.#end(await records.list(), bounds);
     await this.#context.notices.settled();
     await Promise.all(gone.map((queue) => this.#removeConsumers(queue)));

@@ -147,12 +147,12 @@ export class QueueViews {
   /** The counts since the queue was created. Messages are counted by the server. */
   async totals({ name, record }: KnownQueue): Promise<QueueInfo['totals']> {
     const { requests, ledgers, names } = this.#shared;
-    await requests.catchUp(names.queues);
+    await requests.reader.catchUp(names.queues);
     const { totals, floors } = await ledgers.read(name, record.inc);
     const lanes: readonly Lane[] = ['normal', ...record.lanes];
     const counts = lanes.map(async (lane) => {
       const above = { seq: (floors[lane] ?? 0) + 1, next_by_subj: names.lane(name, lane), batch: 1 };
-      const { messages, pending } = await requests.get(names.queues, above);
+      const { messages, pending } = await requests.reader.get(names.queues, above);
       return messages.length + pending;
     });
     const stored = (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
@@ -226,7 +226,7 @@ export class QueueViews {
         return [{ stored: kept, lane: laneOf(subject, names) }];
       });
     try {
-      for await (const page of requests.scan(names.queues, filter, from)) yield readPage(page, readDirect);
+      for await (const page of requests.reader.scan(names.queues, filter, from)) yield readPage(page, readDirect);
     } catch (error) {
       // A user who may read only some queues is denied the first page.
       if (!isDenied(error)) throw error;

@@ -8,10 +8,13 @@ import {
   StoreWatch,
 } from '@busbar/api/driver';
 import { newId, type StoreReset } from '@busbar/api/transport';
+import { toDriverError } from '../errors.ts';
+import { raiseRevisions } from '../kv/revisions.ts';
+import { sequenceOf } from './message-headers.ts';
 import type { Names } from './names.ts';
-import { raiseRevisions } from './revisions.ts';
+import { pause } from './pause.ts';
 import type { ServerClock } from './server-clock.ts';
-import { pause, type ServerRequests, sequenceOf, toDriverError } from './server-requests.ts';
+import type { ServerRequests } from './server-requests.ts';
 import { checkBounds, type StreamsState, streamInfo } from './streams.ts';
 
 /** The fields of the header. */
@@ -258,7 +261,7 @@ export class StoreHeaders {
 
   async #read(): Promise<{ readonly header: StoreHeader; readonly seq: number } | undefined> {
     const { requests, names } = this.#parts;
-    const message = await requests.last(names.ledger, names.header, checkBounds());
+    const message = await requests.reader.last(names.ledger, names.header, checkBounds());
     if (message === undefined) return undefined;
     const header = message.json<StoreHeader>();
     checkStoreFormat(header.format, FORMAT, 'the namespace');

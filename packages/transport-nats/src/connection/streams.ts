@@ -1,10 +1,12 @@
 /** The streams of a namespace on the server. */
 
 import { BusbarError } from '@busbar/api/transport';
+import { ignoreRefusalOf, toDriverError } from '../errors.ts';
 import type { Settings } from '../options.ts';
 import type { Names } from './names.ts';
+import type { Bounds } from './request-inbox.ts';
 import type { ServerClock } from './server-clock.ts';
-import { type Bounds, ServerRefusal, type ServerRequests, toDriverError } from './server-requests.ts';
+import type { ServerRequests } from './server-requests.ts';
 import { streamSubjects } from './stream-subjects.ts';
 
 /** How long the server remembers the id of a message. */
@@ -125,13 +127,8 @@ export async function streamInfo(
   return info;
 }
 
-async function findStream(requests: ServerRequests, clock: ServerClock, name: string): Promise<StreamInfo | undefined> {
-  try {
-    return await streamInfo(requests, clock, name, undefined, checkBounds());
-  } catch (error) {
-    if (!(error instanceof ServerRefusal) || error.refusal !== NOT_FOUND) throw error;
-    return undefined;
-  }
+function findStream(requests: ServerRequests, clock: ServerClock, name: string): Promise<StreamInfo | undefined> {
+  return streamInfo(requests, clock, name, undefined, checkBounds()).catch(ignoreRefusalOf(NOT_FOUND));
 }
 
 async function createStream(
@@ -139,12 +136,8 @@ async function createStream(
   clock: ServerClock,
   config: Record<string, unknown> & { readonly name: string },
 ): Promise<StreamInfo> {
-  try {
-    await requests.api<StreamInfo>(`STREAM.CREATE.${config.name}`, config, checkBounds());
-  } catch (error) {
-    // Another client made it meanwhile.
-    if (!(error instanceof ServerRefusal) || error.refusal !== NAME_IN_USE) throw error;
-  }
+  // Another client may make it meanwhile.
+  await requests.api(`STREAM.CREATE.${config.name}`, config, checkBounds()).catch(ignoreRefusalOf(NAME_IN_USE));
   return streamInfo(requests, clock, config.name, undefined, checkBounds());
 }
 

@@ -2,20 +2,16 @@
 
 import { compareUtf8, type KvEntry, type KvPut } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
-import type { GateView } from '../connection/gate-view.ts';
+import { type HeaderList, sequenceOf } from '../connection/message-headers.ts';
 import type { Names } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
-import { raiseRevisions, readRevisions } from '../connection/revisions.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import {
-  type HeaderList,
-  type PubAck,
-  Reconnected,
-  type ServerRequests,
-  sequenceOf,
-} from '../connection/server-requests.ts';
+import type { PubAck, ServerRequests } from '../connection/server-requests.ts';
+import { Reconnected } from '../errors.ts';
+import type { GateView } from '../gate/gate-view.ts';
 import { readDelivery } from '../queues/stored-message.ts';
 import { fromPath, toFilter, toPath } from './key.ts';
+import { raiseRevisions, readRevisions } from './revisions.ts';
 
 /** The header of a value. */
 export interface ValueHead {
@@ -94,7 +90,7 @@ export class KvStore {
     const all: StoredValue[] = [];
     // A page has whole pairs: its size is even.
     const subjects = keys.flatMap((key) => [this.subject('v', key), this.subject('t', key)]);
-    for await (const page of this.requests.lastOf(this.names.kv, subjects)) all.push(...this.#join(page));
+    for await (const page of this.requests.reader.lastOf(this.names.kv, subjects)) all.push(...this.#join(page));
     return this.#verified(all);
   }
 
@@ -102,7 +98,7 @@ export class KvStore {
   async list(prefix: string): Promise<StoredValue[]> {
     const messages: Msg[] = [];
     const filter = this.names.kvSubject('*', toFilter(prefix));
-    for await (const page of this.requests.scan(this.names.kv, filter)) messages.push(...page);
+    for await (const page of this.requests.reader.scan(this.names.kv, filter)) messages.push(...page);
     const found = this.#join(messages).filter(({ key }) => key.startsWith(prefix));
     return this.#verified(found.sort((one, other) => compareUtf8(one.key, other.key)));
   }
@@ -225,7 +221,7 @@ export class KvStore {
       if (!(error instanceof Reconnected)) throw error;
     }
     // It may have been this very write whose answer was lost.
-    const now = await this.requests.last(this.names.kv, subject);
+    const now = await this.requests.reader.last(this.names.kv, subject);
     const isOwn = now?.headers?.get('Busbar-Write') === mark;
     return isOwn ? { stream: this.names.kv, seq: sequenceOf(now) } : undefined;
   }

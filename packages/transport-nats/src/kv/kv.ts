@@ -10,7 +10,7 @@ import {
   type PutResult,
   type TouchResult,
 } from '@busbar/api/transport';
-import type { StoreGate } from '../connection/store-gate.ts';
+import type { StoreGate } from '../gate/store-gate.ts';
 import type { KvStore, StoredValue } from './kv-store.ts';
 import type { KvWatches } from './watch.ts';
 

@@ -3,8 +3,8 @@
 import { type Cursor, Deadline, DeadlineQueue, WatchCursor } from '@busbar/api/driver';
 import type { KvChange } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
+import { pause } from '../connection/pause.ts';
 import type { WaitingPull } from '../connection/puller.ts';
-import { pause } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
 import { readDelivery } from '../queues/stored-message.ts';
 import { toFilter } from './key.ts';
@@ -66,7 +66,7 @@ class KvWatch {
 
   async open(): Promise<void> {
     const { requests, names } = this.#store;
-    this.#next = (await requests.lastSequence(names.kv)) + 1;
+    this.#next = (await requests.reader.lastSequence(names.kv)) + 1;
     const found = await this.#store.list(this.#prefix);
     const alive = found.filter((one) => this.#store.isAlive(one));
     for (const one of alive) this.#keep(one);
@@ -79,7 +79,7 @@ class KvWatch {
   async catchUp(): Promise<void> {
     if (!this.#isOpen || this.#isClosed) return;
     const { requests, names } = this.#store;
-    const next = (await requests.lastSequence(names.kv)) + 1;
+    const next = (await requests.reader.lastSequence(names.kv)) + 1;
     const found = await this.#store.list(this.#prefix);
     const alive = new Map(found.filter((one) => this.#store.isAlive(one)).map((one) => [one.key, one]));
     for (const [key, { revision, ...known }] of [...this.#known]) {

@@ -1,8 +1,9 @@
 /** Compacts the ledger of a queue, and deletes messages that are settled and older than the memory of ids. */
 
+import { sequenceOf } from '../connection/message-headers.ts';
 import type { Lane } from '../connection/names.ts';
-import { ignoreRefusal, sequenceOf } from '../connection/server-requests.ts';
 import { DEDUPE_MS } from '../connection/streams.ts';
+import { ignoreRefusal } from '../errors.ts';
 import { type Ledger, type LedgerState, rangesOf } from '../queues/ledger.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
@@ -50,7 +51,7 @@ export class Compactor {
   async #isRecent(queue: KnownQueue): Promise<boolean> {
     const { requests, names, clock } = this.#shared;
     const request = { seq: 1, next_by_subj: names.records(queue.name), batch: 1 };
-    const [first] = (await requests.get(names.ledger, request)).messages;
+    const [first] = (await requests.reader.get(names.ledger, request)).messages;
     if (first === undefined) return true;
     const isSnapshot = first.string().startsWith('{"k":"c"');
     return isSnapshot && clock.now - Date.parse(first.headers?.get('Nats-Time-Stamp') ?? '') < RECENT_MS;
@@ -61,7 +62,7 @@ export class Compactor {
     const { requests, names, clock } = this.#shared;
     const start = new Date(clock.now - DEDUPE_MS - MARGIN_MS).toISOString();
     const request = { start_time: start, next_by_subj: names.lane(queue.name, '*'), batch: 1 };
-    const [first] = (await requests.get(names.queues, request)).messages;
+    const [first] = (await requests.reader.get(names.queues, request)).messages;
     return first === undefined ? Number.MAX_SAFE_INTEGER : sequenceOf(first);
   }
 

@@ -1,6 +1,6 @@
 /** Deletes the consumers of mailboxes that are no longer busy. */
 
-import { pause } from '../connection/server-requests.ts';
+import { pause } from '../connection/pause.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import { FRESH_MS, isMailbox, type KnownQueue, type QueueRecord } from '../queues/queue-record.ts';
 

@@ -2,8 +2,7 @@
 
 import type { Operations } from '../admin/operate.ts';
 import type { QueueViews } from '../admin/queue-view.ts';
-import { toDriverError } from '../connection/server-requests.ts';
-import { isClosedError } from '../errors.ts';
+import { isClosedError, toDriverError } from '../errors.ts';
 import type { Settings } from '../options.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import { Compactor } from './compactor.ts';

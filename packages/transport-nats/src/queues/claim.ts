@@ -6,7 +6,7 @@ import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import { PastLost, toDriverError } from '../connection/server-requests.ts';
+import { PastLost, toDriverError } from '../errors.ts';
 import type { Consumer } from './consumers.ts';
 import { attemptsOf, dueAtOf, endedHistory, storeDeadLetter } from './dead-letters.ts';
 import type { HeldDelivery } from './held-deliveries.ts';
@@ -112,7 +112,7 @@ export class Claimer {
   async #wasBehind(queue: KnownQueue): Promise<boolean> {
     const { requests, names, consumers } = this.#shared;
     const catchUp = (lane: Lane): Promise<boolean> =>
-      requests.catchUpConsumer(names.queues, consumers.nameOf(queue, lane), names.lane(queue.name, lane));
+      requests.reader.catchUpConsumer(names.queues, consumers.nameOf(queue, lane), names.lane(queue.name, lane));
     return (await Promise.all(groupsOf(queue).flat().map(catchUp))).includes(true);
   }
 
@@ -202,7 +202,7 @@ export class Claimer {
     if (this.#uncertainUpTo !== Number.POSITIVE_INFINITY) return this.#uncertainUpTo;
     const { requests, names } = this.#shared;
     const lostAt = this.#lostAt;
-    const last = await requests.lastSequence(names.queues);
+    const last = await requests.reader.lastSequence(names.queues);
     if (lostAt === this.#lostAt) this.#uncertainUpTo = last;
     return this.#uncertainUpTo;
   }

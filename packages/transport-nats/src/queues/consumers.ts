@@ -2,9 +2,11 @@
 
 import { isBusbarError } from '@busbar/api/transport';
 import { digest, type Lane, type Names } from '../connection/names.ts';
+import { pause } from '../connection/pause.ts';
 import { Permissions } from '../connection/permissions.ts';
-import { ignoreRefusal, pause, ServerRefusal, type ServerRequests } from '../connection/server-requests.ts';
+import type { ServerRequests } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
+import { ignoreRefusal, ServerRefusal } from '../errors.ts';
 import type { LedgerRecord } from './ledger.ts';
 import { isMailbox, type KnownQueue, type QueueRecord, type QueueRecords } from './queue-record.ts';
 import { ackSubject } from './receipt.ts';
@@ -192,7 +194,7 @@ export class Consumers {
   /** A consumer with one replica goes with its server. The queue gets new ones elsewhere, which ask the ledger. */
   async replace(queue: KnownQueue): Promise<void> {
     const { generation } = queue.record;
-    const last = await this.#requests.lastSequence(this.#names.queues);
+    const last = await this.#requests.reader.lastSequence(this.#names.queues);
     await this.#records.change(queue.name, (record) =>
       record?.generation === generation ? { ...record, generation: generation + 1, uncertainUpTo: last } : undefined,
     );
@@ -244,10 +246,10 @@ export class Consumers {
    */
   async #markUncertain({ name, record: { inc, generation } }: KnownQueue, lane: Lane): Promise<number | undefined> {
     const request = { seq: 1, next_by_subj: this.#names.records(name), batch: 1 };
-    await this.#requests.catchUp(this.#names.ledger);
-    const [first] = (await this.#requests.get(this.#names.ledger, request)).messages;
+    await this.#requests.reader.catchUp(this.#names.ledger);
+    const [first] = (await this.#requests.reader.get(this.#names.ledger, request)).messages;
     if (first === undefined) return 0;
-    const last = await this.#requests.lastSequence(this.#names.queues);
+    const last = await this.#requests.reader.lastSequence(this.#names.queues);
     const isSame = (record: QueueRecord | undefined): record is QueueRecord =>
       record?.inc === inc && record.generation === generation && !record.direct;
     const changed = await this.#records.change(name, (record) =>

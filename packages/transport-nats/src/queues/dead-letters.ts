@@ -94,10 +94,10 @@ async function getAt(
   names: Names,
   seq: number,
 ): Promise<ReturnType<typeof readDirect> | undefined> {
-  let found = await requests.one(names.queues, { seq });
+  let found = await requests.reader.one(names.queues, { seq });
   if (found === undefined && requests.connection.isClustered) {
-    await requests.catchUp(names.queues);
-    found = await requests.one(names.queues, { seq });
+    await requests.reader.catchUp(names.queues);
+    found = await requests.reader.one(names.queues, { seq });
   }
   return found && readDirect(found);
 }

@@ -1,14 +1,9 @@
 /** Ids that the server's own memory of two minutes does not cover: a record for each, beside the message. */
 
 import type { CallContext } from '@busbar/api/driver';
-import {
-  encodeHeaders,
-  type HeaderList,
-  isLostRace,
-  ServerRefusal,
-  sequenceOf,
-} from '../connection/server-requests.ts';
+import { encodeHeaders, type HeaderList, sequenceOf } from '../connection/message-headers.ts';
 import { DEDUPE_MS } from '../connection/streams.ts';
+import { isLostRace, ServerRefusal } from '../errors.ts';
 import { ttlHeader } from './dead-letters.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
@@ -48,7 +43,7 @@ export async function knownIds(
   const taken = new Set<string>();
   const last = new Map<string, number>();
   const subjects = ids.map((id) => names.id(queue.name, queue.record.inc, id));
-  for await (const page of requests.lastOf(names.queues, subjects, context)) {
+  for await (const page of requests.reader.lastOf(names.queues, subjects, context)) {
     for (const message of page) {
       const { id, until } = message.json<IdRecord>();
       last.set(id, sequenceOf(message));

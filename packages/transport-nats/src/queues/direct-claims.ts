@@ -165,14 +165,14 @@ export class DirectClaims {
   async #isEmpty({ name }: KnownQueue, { from }: State): Promise<boolean> {
     const { requests, names } = this.#shared;
     const request = { seq: from, next_by_subj: names.lane(name, '*'), batch: 1 };
-    return (await requests.get(names.queues, request)).messages.length === 0;
+    return (await requests.reader.get(names.queues, request)).messages.length === 0;
   }
 
   /** Reads what is stored, and then the ledger: what was settled meanwhile is settled there. */
   async #find(queue: KnownQueue, state: State, heard: Set<string>): Promise<Found> {
     const { requests, names, ledgers } = this.#shared;
     const stored: { message: Msg; one: ReturnType<typeof readDirect> }[] = [];
-    for await (const page of requests.scan(names.queues, names.lane(queue.name, '*'), state.from)) {
+    for await (const page of requests.reader.scan(names.queues, names.lane(queue.name, '*'), state.from)) {
       for (const message of page) {
         stored.push({ message, one: readDirect(message) });
         const id = message.headers?.get(MESSAGE_ID);
@@ -213,7 +213,7 @@ export class DirectClaims {
   /** From now on the mailbox has consumers. Messages that others claim without them are asked about in the ledger. */
   async #activate({ name, record: { inc } }: KnownQueue): Promise<void> {
     const { requests, names, records, clock } = this.#shared;
-    const last = await requests.lastSequence(names.queues);
+    const last = await requests.reader.lastSequence(names.queues);
     await records.change(name, (record) => {
       if (!record?.direct || record.inc !== inc) return undefined;
       return { ...record, direct: false, uncertainUpTo: last, askUntil: clock.late + ASK_MS };

@@ -1,8 +1,10 @@
 /** Repairs ledgers that know of messages which the stream of queues has lost: a machine lost power before the server had synced. */
 
 import type { Msg } from '@nats-io/transport-node';
+import { sequenceOf } from '../connection/message-headers.ts';
 import type { Names } from '../connection/names.ts';
-import { type Bounds, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
+import type { Bounds } from '../connection/request-inbox.ts';
+import type { ServerRequests } from '../connection/server-requests.ts';
 import { Ledger, type LedgerRecord, type LedgerState, rangesOf } from './ledger.ts';
 
 const PAGE = 1_000;
@@ -32,18 +34,18 @@ export async function repairLedgers(requests: ServerRequests, names: Names): Pro
     }
   }
   // Read after the records: those of messages that exist are never beyond it.
-  const last = await requests.lastSequence(names.queues, bounds);
+  const last = await requests.reader.lastSequence(names.queues, bounds);
   for (const [queue, end] of ends) if (end > last) await repairLedger(parts, queue);
 }
 
 /** The records of all queues since the last message was stored: earlier ones name no later message. */
 async function* recentRecords({ requests, names, bounds }: Parts): AsyncGenerator<readonly Msg[]> {
-  const lastAt = await requests.lastStoredAt(names.queues, bounds);
+  const lastAt = await requests.reader.lastStoredAt(names.queues, bounds);
   const since = new Date(Math.max(0, lastAt - MARGIN_MS)).toISOString();
   let from: { readonly start_time: string } | { readonly seq: number } = { start_time: since };
   for (;;) {
     const request = { ...from, next_by_subj: names.records('>'), batch: PAGE };
-    const { messages, pending } = await requests.get(names.ledger, request, bounds);
+    const { messages, pending } = await requests.reader.get(names.ledger, request, bounds);
     yield messages;
     if (pending === 0 || messages.length === 0) return;
     from = { seq: sequenceOf(messages.at(-1)) + 1 };
@@ -53,12 +55,12 @@ async function* recentRecords({ requests, names, bounds }: Parts): AsyncGenerato
 /** Replaces the state of one ledger. Another client that repairs it at the same time is first, or reads this repair. */
 async function repairLedger({ requests, names, bounds }: Parts, queue: string): Promise<void> {
   for (;;) {
-    const newest = await requests.last(names.ledger, names.records(queue), bounds);
+    const newest = await requests.reader.last(names.ledger, names.records(queue), bounds);
     if (newest === undefined) return;
     const { inc } = newest.json<LedgerRecord>();
     const ledger = new Ledger(requests, names, queue, inc);
     await ledger.sync(bounds);
-    const state = stateUpTo(ledger, await requests.lastSequence(names.queues, bounds));
+    const state = stateUpTo(ledger, await requests.reader.lastSequence(names.queues, bounds));
     const record = { k: 'c', inc, state } satisfies LedgerRecord;
     const headers = { 'Nats-Expected-Last-Subject-Sequence': ledger.last };
     const ack = await requests.publishGuarded(names.records(queue), JSON.stringify(record), headers, bounds);

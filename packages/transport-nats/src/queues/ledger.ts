@@ -1,8 +1,11 @@
 /** The ledger of a queue: records of receives and settlements, beside the messages. */
 
 import type { AttemptRecord, StoreReset } from '@busbar/api/transport';
+import { sequenceOf } from '../connection/message-headers.ts';
 import type { Lane, Names } from '../connection/names.ts';
-import { type Bounds, PastLost, type PubAck, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
+import type { Bounds } from '../connection/request-inbox.ts';
+import type { PubAck, ServerRequests } from '../connection/server-requests.ts';
+import { PastLost } from '../errors.ts';
 import { nonce } from './queue-record.ts';
 
 /** Changes of messages in one turn of one process. */
@@ -122,7 +125,7 @@ export class Ledger {
   }
 
   async #sync(bounds: Bounds | undefined): Promise<void> {
-    for await (const page of this.#requests.scanReplica(this.#stream, this.#subject, this.last + 1, bounds)) {
+    for await (const page of this.#requests.reader.scanReplica(this.#stream, this.#subject, this.last + 1, bounds)) {
       for (const message of page) {
         const seq = sequenceOf(message);
         const at = Date.parse(message.headers?.get('Nats-Time-Stamp') ?? '');
@@ -266,12 +269,12 @@ export class Ledgers {
       if (this.#ledgers.size >= MAX_LEDGERS) this.#ledgers.clear();
       this.#ledgers.set(queue, ledger);
     }
-    if (upTo === undefined) await this.#requests.catchUp(this.#names.ledger);
+    if (upTo === undefined) await this.#requests.reader.catchUp(this.#names.ledger);
     if (ledger.last < (upTo ?? Number.POSITIVE_INFINITY)) await ledger.sync();
     // Each reply may come from another replica, and one of them may be behind.
     const until = performance.now() + CATCH_UP_MS;
     while (ledger.last < (upTo ?? 0)) {
-      await this.#requests.pauseForReplica(until);
+      await this.#requests.reader.pauseForReplica(until);
       await ledger.sync();
     }
     return ledger;

@@ -3,7 +3,8 @@
 import { Condition } from '@busbar/api/driver';
 import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { Names } from '../connection/names.ts';
-import { pause, type ServerRequests } from '../connection/server-requests.ts';
+import { pause } from '../connection/pause.ts';
+import type { ServerRequests } from '../connection/server-requests.ts';
 import { FRESH_MS, type QueueRecords } from './queue-record.ts';
 import { MESSAGE_ID } from './stored-message.ts';
 

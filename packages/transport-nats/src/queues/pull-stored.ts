@@ -27,6 +27,6 @@ export async function* pullStored(
   for (let isEnd = false; !isEnd; ) {
     const { messages } = await puller.pull(name, PAGE, true);
     if (messages.length > 0) yield messages;
-    isEnd = messages.length < PAGE && !(await requests.catchUpConsumer(stream, name, subject));
+    isEnd = messages.length < PAGE && !(await requests.reader.catchUpConsumer(stream, name, subject));
   }
 }

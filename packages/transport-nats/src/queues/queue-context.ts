@@ -1,10 +1,10 @@
 /** Shared parts of queues and topics. */
 
-import type { GateView } from '../connection/gate-view.ts';
 import type { Names } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
 import type { ServerRequests } from '../connection/server-requests.ts';
+import type { GateView } from '../gate/gate-view.ts';
 import type { KvStore } from '../kv/kv-store.ts';
 import type { Consumers } from './consumers.ts';
 import type { HeldDeliveries } from './held-deliveries.ts';

@@ -1,9 +1,13 @@
 /** The settings record of a queue: one message in the ledger, changed by compare and set. */
 
 import { QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
+import type { Msg } from '@nats-io/transport-node';
+import { sequenceOf } from '../connection/message-headers.ts';
 import { escapeToken, type Lane, type Names } from '../connection/names.ts';
+import { pause } from '../connection/pause.ts';
+import type { Bounds } from '../connection/request-inbox.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import { type Bounds, pause, type ServerRequests, sequenceOf } from '../connection/server-requests.ts';
+import type { ServerRequests } from '../connection/server-requests.ts';
 
 /** A pattern that feeds a queue. */
 export interface QueueBinding {
@@ -201,8 +205,8 @@ export class QueueRecords {
     const all: KnownQueue[] = [];
     const pages =
       queues === undefined
-        ? this.#requests.scan(ledger, this.#names.settings('>'))
-        : this.#requests.lastOf(
+        ? this.#requests.reader.scan(ledger, this.#names.settings('>'))
+        : this.#requests.reader.lastOf(
             ledger,
             queues.map((queue) => this.#names.settings(queue)),
           );
@@ -232,7 +236,7 @@ export class QueueRecords {
 
   async #read(queue: string, context?: Bounds): Promise<{ known: KnownQueue | undefined; seq: number }> {
     const forgotten = this.#forgotten;
-    const message = await this.#requests.last(this.#names.ledger, this.#names.settings(queue), context);
+    const message = await this.#requests.reader.last(this.#names.ledger, this.#names.settings(queue), context);
     if (message === undefined) {
       this.#known.delete(queue);
       return { known: undefined, seq: 0 };
@@ -242,7 +246,7 @@ export class QueueRecords {
     return { known, seq: known.seq };
   }
 
-  #parse(message: NonNullable<Awaited<ReturnType<ServerRequests['last']>>>): KnownQueue {
+  #parse(message: Msg): KnownQueue {
     const parsed = JSON.parse(message.string()) as QueueRecord;
     const record = { ...parsed, settings: fromJsonSettings(parsed.settings) };
     const subject = message.headers?.get('Nats-Subject') ?? '';

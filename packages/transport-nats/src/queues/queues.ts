@@ -10,10 +10,10 @@ import {
 } from '@busbar/api/driver';
 import type { Delivery, KvPut, QueueSettings, SendResult, Settlement, SettleResult } from '@busbar/api/transport';
 import { type Lane, LEVELS } from '../connection/names.ts';
+import { pause } from '../connection/pause.ts';
 import type { AfterWait, Puller, WaitingPull } from '../connection/puller.ts';
-import { pause, toDriverError } from '../connection/server-requests.ts';
-import type { StoreGate } from '../connection/store-gate.ts';
-import { throwIfRefused } from '../errors.ts';
+import { throwIfRefused, toDriverError } from '../errors.ts';
+import type { StoreGate } from '../gate/store-gate.ts';
 import { type Bindings, track } from '../topics/bindings.ts';
 import { Claimer, groupsOf, type PulledMessage } from './claim.ts';
 import { BATCH, type Delayed } from './delayed.ts';

@@ -5,8 +5,8 @@ import { type CallContext, type PreparedMessage, queueFrozen, queueFull, unknown
 import type { SendResult } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import { toDriverError } from '../connection/server-requests.ts';
 import { DEDUPE_MS, streamInfo } from '../connection/streams.ts';
+import { toDriverError } from '../errors.ts';
 import { hasIdRecords, type KnownIds, knownIds, messageId, sendWithId } from './dedupe.ts';
 import { levelOf } from './delayed.ts';
 import type { QueueContext } from './queue-context.ts';
@@ -124,9 +124,9 @@ export class Sender {
         );
         return { id, status: isNew ? 'stored' : 'duplicate' };
       }
-      const { duplicate, repeated } = await requests.publish(subject, encoded.data, encoded.headers, context);
+      const { duplicate, isRepeated } = await requests.publish(subject, encoded.data, encoded.headers, context);
       // The first sending of this very call may have been stored, its answer lost.
-      return { id, status: duplicate && !repeated ? 'duplicate' : 'stored' };
+      return { id, status: duplicate && !isRepeated ? 'duplicate' : 'stored' };
     } catch (error) {
       const failure = toDriverError(error);
       return { id, status: failure.outcome, error: failure };

@@ -3,7 +3,7 @@
 import { type CallContext, TickBatcher } from '@busbar/api/driver';
 import type { BusbarError, KvPut, Settlement, SettleResult } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
-import { toDriverError } from '../connection/server-requests.ts';
+import { toDriverError } from '../errors.ts';
 import { historyOf, readAt, storeDeadLetter } from './dead-letters.ts';
 import type { HeldDelivery } from './held-deliveries.ts';
 import { type Ledger, type LedgerOutcome, push } from './ledger.ts';

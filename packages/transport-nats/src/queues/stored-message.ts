@@ -3,7 +3,7 @@
 import { decodeFields, encodeFields } from '@busbar/api/driver';
 import type { AttemptRecord, Message } from '@busbar/api/transport';
 import type { Msg, MsgHdrs } from '@nats-io/transport-node';
-import { type HeaderList, sequenceOf } from '../connection/server-requests.ts';
+import { type HeaderList, sequenceOf } from '../connection/message-headers.ts';
 
 /** The attempts of a message in earlier places: in another lane, or in another store. */
 export interface Past {

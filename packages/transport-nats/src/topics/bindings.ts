@@ -4,10 +4,10 @@ import type { CallContext } from '@busbar/api/driver';
 import { matchTopic } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import { digest, type Lane } from '../connection/names.ts';
+import { pause } from '../connection/pause.ts';
 import { Puller, type WaitingPull } from '../connection/puller.ts';
-import { ignoreRefusal, pause, ServerRefusal } from '../connection/server-requests.ts';
 import { NS, streamInfo } from '../connection/streams.ts';
-import { isClosedError } from '../errors.ts';
+import { ignoreRefusal, isClosedError, ServerRefusal } from '../errors.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue, QueueBinding, QueueRecord } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
@@ -105,7 +105,7 @@ export class Bindings {
   /** Copies the events that a client has pulled and does not return. The server knows the ids of those that it had copied. */
   async #copyHeld(queue: KnownQueue, binding: QueueBinding, { ack_floor, delivered }: ConsumerInfo): Promise<void> {
     const { requests, names } = this.#shared;
-    const pages = requests.scan(names.topics, names.topic(binding.pattern), ack_floor.stream_seq + 1);
+    const pages = requests.reader.scan(names.topics, names.topic(binding.pattern), ack_floor.stream_seq + 1);
     for await (const page of pages) {
       const events = page.map(readDirect).filter(({ seq }) => seq <= delivered.stream_seq);
       const copies = events.map(({ subject, ...stored }) => ({ topic: subject.slice(names.topic('').length), stored }));
@@ -146,7 +146,7 @@ export class Bindings {
   /** Whether there may be more events for a binding, of which its consumer did not know. */
   #wasBehind({ consumer, pattern }: QueueBinding): Promise<boolean> {
     const { requests, names } = this.#shared;
-    return requests.catchUpConsumer(names.topics, consumer, names.topic(pattern));
+    return requests.reader.catchUpConsumer(names.topics, consumer, names.topic(pattern));
   }
 
   /** Makes the consumer of a binding again where it was lost; false where the binding has ended. */

@@ -2,8 +2,8 @@
 
 import { type CallContext, type EventCursor as Cursor, positionExpired } from '@busbar/api/driver';
 import type { From } from '@busbar/api/transport';
+import { sequenceOf } from '../connection/message-headers.ts';
 import { Puller } from '../connection/puller.ts';
-import { sequenceOf } from '../connection/server-requests.ts';
 import type { FoundReset } from '../connection/store-header.ts';
 import { streamInfo } from '../connection/streams.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
@@ -57,8 +57,8 @@ export class Cursors {
     const { requests, names } = this.#shared;
     const start = new Date(Math.min(Math.max(time, 0), LATEST)).toISOString();
     const request = { start_time: start, next_by_subj: names.topic('>'), batch: 1 };
-    await requests.catchUp(names.topics);
-    const { messages } = await requests.get(names.topics, request);
+    await requests.reader.catchUp(names.topics);
+    const { messages } = await requests.reader.get(names.topics, request);
     return messages[0] === undefined ? last + 1 : sequenceOf(messages[0]);
   }
 }

@@ -5,9 +5,9 @@ import { matchTopic, type TopicEvent } from '@busbar/api/transport';
 import type { Msg, Subscription } from '@nats-io/transport-node';
 import type { Names } from '../connection/names.ts';
 import type { Puller, WaitingPull } from '../connection/puller.ts';
-import { ignoreRefusal, type ServerRequests } from '../connection/server-requests.ts';
+import type { ServerRequests } from '../connection/server-requests.ts';
 import { NS } from '../connection/streams.ts';
-import { toNatsError } from '../errors.ts';
+import { ignoreRefusal, toNatsError } from '../errors.ts';
 import { readDelivery, readStored } from '../queues/stored-message.ts';
 import { toPosition } from './position.ts';
 
@@ -183,7 +183,7 @@ export class EventCursor implements Cursor {
 
   #wasBehind(consumer: string): Promise<boolean> {
     const { requests, names } = this.#shared;
-    return requests.catchUpConsumer(names.topics, consumer, names.topic(this.#pattern));
+    return requests.reader.catchUpConsumer(names.topics, consumer, names.topic(this.#pattern));
   }
 
   #infoOf(consumer: string): Promise<ConsumerInfo> {

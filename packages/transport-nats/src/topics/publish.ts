@@ -2,10 +2,10 @@
 
 import type { CallContext, PreparedMessage } from '@busbar/api/driver';
 import type { PublishResult } from '@busbar/api/transport';
-import { encodeHeaders, toDriverError } from '../connection/server-requests.ts';
+import { encodeHeaders } from '../connection/message-headers.ts';
 import type { StoreHeaders } from '../connection/store-header.ts';
 import type { StreamFacts } from '../connection/streams.ts';
-import { isClosedError, throwIfRefused } from '../errors.ts';
+import { isClosedError, throwIfRefused, toDriverError } from '../errors.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { envelopeOf } from '../queues/send.ts';
@@ -60,9 +60,9 @@ export class Publisher {
     const { inc: __, ...envelope } = envelopeOf(message, '', clock);
     const { data, headers } = encode({ ...event, topic: undefined }, envelope, eventId(incarnation, topic, id));
     try {
-      const { seq, duplicate, repeated } = await requests.publish(names.topic(topic), data, headers, context);
+      const { seq, duplicate, isRepeated } = await requests.publish(names.topic(topic), data, headers, context);
       this.#last = Math.max(this.#last, seq);
-      const status = duplicate && !repeated ? 'duplicate' : 'stored';
+      const status = duplicate && !isRepeated ? 'duplicate' : 'stored';
       return { id, status, position: toPosition(this.#headers.storeId, seq) };
     } catch (error) {
       const failure = toDriverError(error);

@@ -37,7 +37,8 @@ export function pathConfig(
 ): ConnectConfig {
   const settings = OPTIONS.complete(options);
   const encoded = path.replaceAll(/[%?#]/g, encodeURIComponent);
-  const store = settings.store ?? `sqlite:${encoded}.db`;
+  // `bus.sock`, `bus.zmq` and `bus.ws` lend `bus.db`, which is also the file of a program without a hub.
+  const store = settings.store ?? `sqlite:${encoded.replace(/\.(?:sock|zmq|ws)$/, '')}.db`;
   const localHub = { path, listen: `${prefix}${encoded}`, store, idleMs: settings.idleMs, isListening };
   return { link, settings, localHub };
 }

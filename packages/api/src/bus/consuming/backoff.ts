@@ -1,6 +1,8 @@
-/** Exponential backoff with jitter. */
+/** When a failed message is retried: exponential backoff with jitter, or a function of the user. */
 
-import { checkDuration, checkOneOf, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
+import { invalid } from '../../contract/errors.ts';
+import { silence } from '../../contract/thrown.ts';
+import { checkDuration, checkOneOf, checkOptions, describe, MAX_DURATION_MS } from '../../contract/validation.ts';
 
 /** When a failed message is retried. The n-th retry waits `baseMs * factor ** (n - 1)`, at most `maxMs`. */
 export interface RetryPolicy {
@@ -14,6 +16,12 @@ export interface RetryPolicy {
   readonly jitter?: 'full' | 'none' | undefined;
 }
 
+/**
+ * Decides about a failed attempt, from 1: how long to wait in milliseconds, 0 to ten years, or `reject` for a dead letter at
+ * once. A function that throws counts as the default policy.
+ */
+export type RetryFunction = (attempt: number, error: unknown) => number | 'reject';
+
 /** Options with every field. */
 export type Complete<Options> = { readonly [K in keyof Options]-?: NonNullable<Options[K]> };
 /** A retry policy with every field. */
@@ -22,8 +30,16 @@ export type CompleteRetry = Complete<RetryPolicy>;
 /** The default policy. */
 export const DEFAULT_RETRY: CompleteRetry = { baseMs: 1000, factor: 2, maxMs: 60_000, jitter: 'full' };
 
+/** A checked policy, or the function of the user. */
+export type RetryRule = CompleteRetry | RetryFunction;
+
+/** A function, or a policy with defaults. Throws INVALID_ARGUMENT. */
+export function checkRetry(retry: RetryPolicy | RetryFunction | undefined): RetryRule {
+  return typeof retry === 'function' ? retry : completeRetry(retry);
+}
+
 /** `policy` with defaults. Throws INVALID_ARGUMENT. */
-export function checkRetry(policy: RetryPolicy | undefined): CompleteRetry {
+export function completeRetry(policy: RetryPolicy | undefined): CompleteRetry {
   checkOptions(policy, ['baseMs', 'factor', 'maxMs', 'jitter'], 'retry');
   const range = { min: 0, max: MAX_DURATION_MS };
   checkDuration(policy?.baseMs, 'retry.baseMs', range);
@@ -44,4 +60,14 @@ export function backoffMs(policy: CompleteRetry, attempt: number, random: () => 
   const grown = policy.baseMs === 0 ? 0 : policy.baseMs * policy.factor ** (Math.max(1, attempt) - 1);
   const wait = Math.min(policy.maxMs, grown);
   return Math.round(policy.jitter === 'none' ? wait : wait / 2 + (wait / 2) * random());
+}
+
+/** The wait after the `attempt`-th failure in milliseconds, or `reject`. Throws what the function of the user throws. */
+export function retryAfter(rule: RetryRule, attempt: number, thrown: unknown): number | 'reject' {
+  if (typeof rule !== 'function') return backoffMs(rule, attempt);
+  const wait: unknown = rule(attempt, thrown);
+  if (wait === 'reject') return wait;
+  if (typeof wait === 'number' && wait >= 0) return Math.round(Math.min(wait, MAX_DURATION_MS));
+  silence(wait);
+  throw invalid(`retry returned ${describe(wait)}`, 'Return a number of milliseconds, or "reject".');
 }

@@ -11,7 +11,7 @@ import { withTimeout } from '../bounded-wait.ts';
 import type { Declare } from '../declarations.ts';
 import { type BusRuntime, DEFAULT_MAX_ATTEMPTS } from '../runtime.ts';
 import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
-import { backoffMs, type CompleteRetry, checkRetry } from './backoff.ts';
+import { backoffMs, type CompleteRetry, checkRetry, type RetryRule } from './backoff.ts';
 import type { DeliveryLease } from './delivery-leases.ts';
 import { type Failure, toFailure } from './failure.ts';
 import type { ConsumeOptions } from './options.ts';
@@ -23,7 +23,7 @@ export interface ConsumerPlan {
   readonly consumer: string;
   /** How many handlers run at a time, 1 to 10,000. */
   readonly concurrency: number;
-  readonly retry: CompleteRetry;
+  readonly retry: RetryRule;
   /** The attempts of a message without its own `maxAttempts`. Default: read from the settings of the queue before the first message. */
   readonly maxAttempts: number | undefined;
   /** The place in error reports, such as `inbox @service.auth`. */
@@ -215,10 +215,15 @@ export class Consumer implements BusPart {
   }
 
   async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Settlement> {
-    const { receipt, attempt } = delivery;
+    const { receipt } = delivery;
     if (lease.isOver) return toRelease(delivery);
-    const failure = toFailure(error, delivery, this.#maxAttempts ?? DEFAULT_MAX_ATTEMPTS);
-    this.#runtime.report(failure.error, this.#plan.where);
+    const { retry, where } = this.#plan;
+    const failure = toFailure(error, delivery, {
+      maxAttempts: this.#maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
+      retry,
+      onError: (failed) => this.#runtime.report(failed, where),
+    });
+    this.#runtime.report(failure.error, where);
     let entry: KvPut | undefined;
     try {
       if (this.#plan.onFailed !== undefined) {
@@ -226,12 +231,11 @@ export class Consumer implements BusPart {
         entry = await this.#plan.onFailed(delivery, failure);
       }
     } catch (failed) {
-      if (!lease.isOver) this.#runtime.report(failed, this.#plan.where);
+      if (!lease.isOver) this.#runtime.report(failed, where);
     }
-    const { reason } = failure;
-    if (failure.isRejected) return { receipt, action: 'reject', reason, entry };
-    const delayMs = backoffMs(this.#plan.retry, attempt);
-    return { receipt, action: 'retry', delayMs, reason, entry };
+    const { reason, next } = failure;
+    if (next === 'reject') return { receipt, action: 'reject', reason, entry };
+    return { receipt, action: 'retry', delayMs: next, reason, entry };
   }
 
   async #settle(delivery: Delivery, lease: DeliveryLease, settlement: Settlement): Promise<void> {
@@ -279,7 +283,7 @@ function checkConcurrency(concurrency: unknown): void {
 export async function startConsumer(
   runtime: BusRuntime,
   queue: string,
-  { concurrency = 1, leaseMs, maxAttempts, retry, consumer = runtime.instance, timeoutMs, signal }: ConsumeOptions,
+  { concurrency = 1, leaseMs, maxAttempts, retry, consumer = runtime.instance, open }: ConsumeOptions,
   {
     declare,
     resetsBefore = runtime.declarations.resets,
@@ -293,7 +297,7 @@ export async function startConsumer(
   const configure = async (bounds?: CallOptions): Promise<void> => {
     if (Object.keys(settings).length > 0) await runtime.transport.queues.configure(queue, settings, bounds);
   };
-  await configure({ timeoutMs, signal });
+  await configure(open);
   const attempts = maxAttempts ?? (await runtime.maxAttemptsOf(queue));
   runtime.assertOpen();
   return new Consumer(runtime, {

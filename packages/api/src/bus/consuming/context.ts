@@ -1,6 +1,6 @@
 /** The context of a handler: its signal, its progress, and operations under the origin of the message. */
 
-import { type ErrorCode, isBusbarError } from '../../contract/errors.ts';
+import { BusbarError, type ErrorCode, isBusbarError } from '../../contract/errors.ts';
 import type { Origin } from '../messages/causation.ts';
 import { type Operations, OriginSender, type Sender } from '../operations.ts';
 import { InvalidOutputError } from './failure.ts';
@@ -36,7 +36,11 @@ export interface Context extends Sender {
 export interface ContextHooks {
   readonly attempt: number;
   /** Has the signal, which is created on first use. */
-  readonly signalOf: { readonly signal: AbortSignal; readonly isAborted?: boolean };
+  readonly signalOf: {
+    readonly signal: AbortSignal;
+    readonly isAborted?: boolean;
+    abort(reason: BusbarError): void;
+  };
   /** Runs right before the handler of the user. It throws, or rejects, when the handler must not begin. */
   readonly begin?: () => Promise<void> | undefined;
   readonly progress?: (value: unknown) => Promise<void>;
@@ -65,6 +69,23 @@ export class HandlerContext extends OriginSender implements Context {
   /** Resolves when the handler may begin; undefined when it may begin now. */
   begin(): Promise<void> | undefined {
     return this.#hooks.begin?.();
+  }
+
+  /** The result of `handle`. After `timeoutMs` the signal fires, and the result is a rejection with TIMEOUT. */
+  async within(timeoutMs: number, handle: () => Promise<unknown>): Promise<unknown> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      const error = new BusbarError('TIMEOUT', `the handler has not ended within ${timeoutMs} ms`, {
+        hint: 'Its signal has fired. Pass it to the work that takes long, or raise timeoutMs.',
+      });
+      this.#hooks.signalOf.abort(error);
+      late.reject(error);
+    }, timeoutMs);
+    try {
+      return await Promise.race([handle(), late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   progress(value: unknown): Promise<void> {

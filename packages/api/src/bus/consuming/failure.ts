@@ -1,8 +1,10 @@
-/** Failures of handlers: RejectError, failed attempts, and failures as JSON. */
+/** Failures of handlers: RejectError, RetryError, failed attempts, and failures as JSON. */
 
 import { BusbarError, ERROR_CODES, type ErrorCode, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
-import { cutText, hasBrand, REJECT_BRAND, readThrown, sayThrown } from '../../contract/thrown.ts';
+import { cutText, hasBrand, REJECT_BRAND, RETRY_BRAND, readThrown, sayThrown } from '../../contract/thrown.ts';
+import { checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
+import { backoffMs, DEFAULT_RETRY, type RetryRule, retryAfter } from './backoff.ts';
 
 /** A handler throws it to make the message a dead letter at once, with this text as the reason. */
 export class RejectError extends Error {
@@ -18,6 +20,27 @@ export class RejectError extends Error {
 /** Whether `value` is a RejectError, also one of another copy of this package. */
 export function isRejectError(value: unknown): value is RejectError {
   return hasBrand(value, REJECT_BRAND);
+}
+
+/** A handler throws it to say when the message is retried. It counts as a failed attempt, with this text as the reason. */
+export class RetryError extends Error {
+  override readonly name = 'RetryError';
+  /** The wait before the next attempt; undefined for that of the retry policy. */
+  readonly afterMs: number | undefined;
+
+  /** `afterMs` is 0 to ten years. Throws INVALID_ARGUMENT. */
+  constructor(reason: string, options?: { readonly afterMs?: number | undefined; readonly cause?: unknown }) {
+    checkOptions(options, ['afterMs', 'cause'], 'options of a RetryError');
+    checkDuration(options?.afterMs, 'afterMs', { min: 0, max: MAX_DURATION_MS });
+    super(reason, options !== undefined && 'cause' in options ? { cause: options.cause } : undefined);
+    this.afterMs = options?.afterMs;
+    Object.defineProperty(this, RETRY_BRAND, { value: true });
+  }
+}
+
+/** Whether `value` is a RetryError, also one of another copy of this package. */
+function isRetryError(value: unknown): value is RetryError {
+  return hasBrand(value, RETRY_BRAND);
 }
 
 /** The value that a handler returned cannot be sent. A retry would repeat finished work and fail again. */
@@ -39,8 +62,8 @@ export interface Failure {
   readonly error: BusbarError;
   /** The reason in the history of the message, at most 2,000 characters. */
   readonly reason: string;
-  /** Whether the handler threw a RejectError. */
-  readonly isRejected: boolean;
+  /** The wait before the next attempt, in milliseconds; `reject` for a dead letter at once. */
+  readonly next: number | 'reject';
   /** Whether the message becomes a dead letter. */
   readonly isFinal: boolean;
 }
@@ -53,25 +76,45 @@ export function attemptsHeader(maxAttempts: number | undefined): Record<string, 
   return maxAttempts === undefined ? undefined : { [MAX_ATTEMPTS_HEADER]: String(maxAttempts) };
 }
 
-/** The failure of `delivery`; `maxAttempts` is from the settings of the queue. */
-export function toFailure(thrown: unknown, delivery: Delivery, maxAttempts: number): Failure {
-  const isRejected = isRejectError(thrown);
+/** What decides about a failed delivery. */
+export interface FailureRules {
+  /** From the settings of the queue. */
+  readonly maxAttempts: number;
+  readonly retry: RetryRule;
+  /** Called with an error of the retry function. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** The failure of `delivery`. */
+export function toFailure(thrown: unknown, delivery: Delivery, { maxAttempts, ...rules }: FailureRules): Failure {
   const reason = reasonOf(thrown);
   const own = Number(delivery.headers[MAX_ATTEMPTS_HEADER] ?? maxAttempts);
-  const isFinal = isRejected || delivery.attempt >= (Number.isFinite(own) ? own : maxAttempts);
+  const isLast = delivery.attempt >= (Number.isFinite(own) ? own : maxAttempts);
+  const next = isRejectError(thrown) ? 'reject' : nextAttempt(thrown, delivery.attempt, rules);
+  const isFinal = isLast || next === 'reject';
   const text = `the handler failed at attempt ${delivery.attempt}: ${reason}`;
   const error = new BusbarError('HANDLER_FAILED', text, {
     cause: thrown,
     hint: isFinal ? 'The message is a dead letter now.' : 'The message is retried.',
     retryable: !isFinal,
   });
-  return { thrown, error, reason, isRejected, isFinal };
+  return { thrown, error, reason, next, isFinal };
+}
+
+function nextAttempt(thrown: unknown, attempt: number, rules: Omit<FailureRules, 'maxAttempts'>): number | 'reject' {
+  if (isRetryError(thrown) && typeof thrown.afterMs === 'number') return thrown.afterMs;
+  try {
+    return retryAfter(rules.retry, attempt, thrown);
+  } catch (error) {
+    rules.onError(error);
+    return backoffMs(DEFAULT_RETRY, attempt);
+  }
 }
 
 /** `thrown` as the text of a reason. */
 export function reasonOf(thrown: unknown): string {
   const { message, code } = readThrown(thrown);
-  if (isRejectError(thrown)) return message;
+  if (isRejectError(thrown) || isRetryError(thrown)) return message;
   return isBusbarError(thrown) ? cutText(`${code}: ${message}`) : sayThrown(thrown);
 }
 

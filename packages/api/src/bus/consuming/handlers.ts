@@ -3,7 +3,7 @@
 import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery, Message } from '../../contract/message.ts';
 import { isA, textOf } from '../../contract/thrown.ts';
-import { checkFunction } from '../../contract/validation.ts';
+import { checkFunction, checkOptions } from '../../contract/validation.ts';
 import { Causation, type Origin } from '../messages/causation.ts';
 import { checkMessageType, type MessageDefinition, type RequestDefinition } from '../messages/definitions.ts';
 import { type StandardSchema, validate, validateSent } from '../messages/schema.ts';
@@ -13,6 +13,7 @@ import { type Context, type ContextHooks, HandlerContext } from './context.ts';
 import type { DeliveryLease } from './delivery-leases.ts';
 import { InvalidOutputError, RejectError } from './failure.ts';
 import { drainGenerator, isGenerator } from './generators.ts';
+import { checkHandlerTimeout } from './options.ts';
 import { type ReceivedMessage, toReceived } from './received.ts';
 
 /** How the deliveries of one queue are handled. */
@@ -24,6 +25,8 @@ export interface HandlerPlan {
   readonly scope: string;
   readonly schema: StandardSchema | undefined;
   readonly handler: (received: ReceivedMessage<never>, context: Context) => unknown;
+  /** How long the handler may take. Default: no limit. */
+  readonly timeoutMs?: number | undefined;
   /** Called by `context.progress`. */
   readonly progress?: (delivery: Delivery, lease: DeliveryLease, value: unknown) => void;
 }
@@ -51,7 +54,7 @@ export async function handleDelivery(
       ...(progress && { progress: async (value: unknown) => progress(delivery, lease, value) }),
     },
   );
-  return runHandler(runtime, plan.handler, received, context);
+  return runHandler(runtime, plan, received, context);
 }
 
 /**
@@ -60,15 +63,18 @@ export async function handleDelivery(
  */
 export async function runHandler(
   runtime: BusRuntime,
-  handler: HandlerPlan['handler'],
+  { handler, timeoutMs }: Pick<HandlerPlan, 'handler' | 'timeoutMs'>,
   received: ReceivedMessage,
   context: HandlerContext,
 ): Promise<unknown> {
+  const handle = async (): Promise<unknown> => {
+    const result = await handler(received as ReceivedMessage<never>, context);
+    return isGenerator(result) ? drainGenerator(result, (value) => context.take(value)) : result;
+  };
   const run = async (): Promise<unknown> => {
     const begun = context.begin();
     if (begun !== undefined) await begun;
-    const result = await handler(received as ReceivedMessage<never>, context);
-    return isGenerator(result) ? drainGenerator(result, (value) => context.take(value)) : result;
+    return timeoutMs === undefined ? handle() : context.within(timeoutMs, handle);
   };
   return runtime.middleware.has('handle') ? runtime.middleware.handle(received, context, run) : run();
 }
@@ -89,9 +95,14 @@ type Definition = RequestDefinition | MessageDefinition;
 /** Handles a message. Yielded values are streamed to the requester; the returned value is the response. */
 export type AnyHandler = (message: ReceivedMessage<never>, context: Context) => unknown;
 
-interface HandlerEntry {
+/** Options of the handler of an agent. */
+export interface HandleOptions {
+  /** How long it may take, 1 to 2^31-1. Then its signal fires and the attempt, or the request, has failed. Default: no limit. */
+  readonly timeoutMs?: number | undefined;
+}
+
+interface HandlerEntry extends Pick<HandlerPlan, 'handler' | 'timeoutMs'> {
   readonly definition: Definition | undefined;
-  readonly handler: HandlerPlan['handler'];
 }
 
 /** The message does not match the schema of its type. A retry would fail too. */
@@ -123,15 +134,17 @@ export class HandlerRegistry {
   }
 
   /** Adds a handler; `*` takes types without a handler. Throws CONFLICT when the type has a handler. */
-  add(type: string | Definition, handler: AnyHandler): void {
+  add(type: string | Definition, handler: AnyHandler, options: HandleOptions = {}): void {
     const definition = typeof type === 'string' ? undefined : type;
     const name = typeof type === 'string' ? type : checkDefinition(type).type;
     checkMessageType(name);
     checkFunction(handler, 'handler');
+    checkOptions(options, ['timeoutMs'], 'handler options');
+    checkHandlerTimeout(options.timeoutMs);
     if (this.#byType.has(name)) {
       throw new BusbarError('CONFLICT', `${name} has a handler already`, { hint: 'A type has one handler.' });
     }
-    this.#byType.set(name, { definition, handler });
+    this.#byType.set(name, { definition, handler, timeoutMs: options.timeoutMs });
   }
 
   /** Whether the type has a handler. */
@@ -154,7 +167,7 @@ export class HandlerRegistry {
     const received = read instanceof Promise ? await read : read;
     const checked = checkParts(this.#runtime, parts, entry);
     const context = new HandlerContext(this.#operations, origin, checked);
-    const result = await runHandler(this.#runtime, entry.handler, received, context);
+    const result = await runHandler(this.#runtime, entry, received, context);
     if (entry.definition?.kind === 'request') await this.#checkResponse(entry.definition, result);
     return result;
   }

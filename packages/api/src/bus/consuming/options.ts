@@ -1,29 +1,30 @@
 /** The options of consumers. */
 
-import { checkDuration, checkInteger, checkText } from '../../contract/validation.ts';
-import { checkRetry, type RetryPolicy } from './backoff.ts';
+import type { CallOptions } from '../../contract/call-options.ts';
+import { checkDuration, checkInteger, checkOptions, checkText, MAX_TIMER_MS } from '../../contract/validation.ts';
+import { checkRetry, type RetryFunction, type RetryPolicy } from './backoff.ts';
 
 /** How to consume the messages of one queue. */
 export interface ConsumeOptions {
-  /** Bounds the opening only. Default 30,000; Infinity for no limit. */
-  readonly timeoutMs?: number | undefined;
-  /** Aborts the opening only. An open consumer goes on until it is closed. */
-  readonly signal?: AbortSignal | undefined;
+  /** Bounds the opening. An open consumer goes on until it is closed. */
+  readonly open?: CallOptions | undefined;
   /** How many handlers run at a time in this process, 1 to 10,000. Default 1. */
   readonly concurrency?: number | undefined;
   /** The lease of the queue from now on, 50 to 43,200,000. Default: the queue's, 30,000. */
   readonly leaseMs?: number | undefined;
   /** The attempts of each message of the queue from now on, 1 to 1,000. Default: the queue's, 5. */
   readonly maxAttempts?: number | undefined;
+  /** How long a handler may take, 1 to 2^31-1. Then its signal fires and the attempt has failed. Default: no limit. */
+  readonly timeoutMs?: number | undefined;
   /** When a failed message is retried. Default: after 1 s, doubling to 60 s, with jitter. */
-  readonly retry?: RetryPolicy | undefined;
+  readonly retry?: RetryPolicy | RetryFunction | undefined;
   /** The name of the consumer, for operators and the history of dead letters, 1 to 255 characters. Default: an id of this bus. */
   readonly consumer?: string | undefined;
 }
 
 /** The keys of {@link ConsumeOptions}. */
 export const CONSUME_KEYS: readonly string[] = [
-  ...['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'consumer', 'timeoutMs', 'signal'],
+  ...['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'consumer', 'timeoutMs', 'open'],
 ];
 
 /** Throws INVALID_ARGUMENT for illegal values. The caller checks for unknown keys. */
@@ -31,6 +32,13 @@ export function checkConsumeOptions(options: ConsumeOptions): void {
   checkInteger(options.concurrency, 'concurrency', { min: 1, max: 10_000 });
   checkDuration(options.leaseMs, 'leaseMs', { min: 50, max: 43_200_000 });
   checkInteger(options.maxAttempts, 'maxAttempts', { min: 1, max: 1000 });
+  checkHandlerTimeout(options.timeoutMs);
   checkRetry(options.retry);
   checkText(options.consumer, 'consumer', 255);
+  checkOptions(options.open, ['timeoutMs', 'signal'], 'open');
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function checkHandlerTimeout(timeoutMs: unknown): void {
+  checkDuration(timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS });
 }

@@ -49,7 +49,7 @@ export class LiveSubscription {
   }
 
   /** Resolves when the subscription sees every new event. */
-  async open(from: From, bounds: CallOptions): Promise<void> {
+  async open(from: From, bounds: CallOptions | undefined): Promise<void> {
     try {
       const onEvents = (events: readonly TopicEvent[]): Promise<void> => this.#handleAll(events);
       const subscription = await this.#runtime.transport.topics.subscribe(
@@ -103,9 +103,8 @@ export class LiveSubscription {
       const received = toReceived(this.#runtime.bodyCodec, event);
       const body = await validate(this.#plan.schema, received.body, `the event of ${event.topic}`);
       const origin = { from: undefined, cause: new Causation(event) };
-      const { operations, handler } = this.#plan;
-      const context = new HandlerContext(operations, origin, { attempt: 1, signalOf: this.#controller });
-      await runHandler(this.#runtime, handler, { ...received, body }, context);
+      const context = new HandlerContext(this.#plan.operations, origin, { attempt: 1, signalOf: this.#controller });
+      await runHandler(this.#runtime, this.#plan, { ...received, body }, context);
     } catch (thrown) {
       const text = `the handler of event ${event.id} failed: ${textOf(thrown)}`;
       const hint = 'A live subscription continues with the next event; a durable one retries.';

@@ -11,14 +11,13 @@ import { handleDelivery } from '../consuming/handlers.ts';
 import { CONSUME_KEYS, type ConsumeOptions, checkConsumeOptions } from '../consuming/options.ts';
 import type { ReceivedMessage } from '../consuming/received.ts';
 import type { TopicDefinition } from '../messages/definitions.ts';
-import { toBounds } from '../messages/message-options.ts';
 import type { Operations } from '../operations.ts';
 import { type CloseOptions, checkClose } from '../options.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { type TopicPlan, toPatternPlan } from './events.ts';
 import { LiveSubscription } from './live-subscription.ts';
 
-/** How to subscribe. Options of leases, attempts and concurrency are for durable subscriptions only. */
+/** How to subscribe. Options of handlers, leases and attempts are for durable subscriptions only. */
 export interface SubscribeOptions extends ConsumeOptions {
   /**
    * Makes the subscription durable under this name: events are stored for it while no process is subscribed, are handled
@@ -69,7 +68,7 @@ interface Dependencies {
 export type EventHandler<T> = (event: ReceivedMessage<T>, context: Context) => unknown;
 
 const KEYS = ['durableName', 'from', ...CONSUME_KEYS];
-const DURABLE_ONLY = ['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'consumer'] as const;
+const DURABLE_ONLY = ['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'consumer', 'timeoutMs'] as const;
 
 /** Subscribes to a pattern. */
 export async function subscribe(
@@ -84,7 +83,7 @@ export async function subscribe(
   checkSubscribeOptions(options);
   if (options.durableName !== undefined) return subscribeDurable(dependencies, plan, options, handler);
   const live = new LiveSubscription(runtime, { ...plan, operations, handler });
-  await live.open(options.from ?? 'new', toBounds(options));
+  await live.open(options.from ?? 'new', options.open);
   return new SubscriptionImpl(plan.topic, undefined, live);
 }
 
@@ -109,8 +108,9 @@ async function subscribeDurable(
   const { from = 'new', durableName: name, ...consume } = options;
   const queue = durableQueue(name);
   const resetsBefore = runtime.declarations.resets;
-  await runtime.transport.topics.bind(queue, topic, { from, ...toBounds(options) });
-  const plan = { operations, what: `the event of ${topic}`, scope: queue, schema, handler };
+  await runtime.transport.topics.bind(queue, topic, { from, ...options.open });
+  const { timeoutMs } = options;
+  const plan = { operations, what: `the event of ${topic}`, scope: queue, schema, handler, timeoutMs };
   const consumer = await startConsumer(runtime, queue, consume, {
     where: `subscription ${name}`,
     resetsBefore,

@@ -4,7 +4,7 @@ import { BusbarError, invalid, toBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
 import type { Settlement } from '../../contract/queues.ts';
 import { checkBoolean, checkDuration, checkOptions, checkText, MAX_DURATION_MS } from '../../contract/validation.ts';
-import { backoffMs, type CompleteRetry } from '../consuming/backoff.ts';
+import { type RetryRule, retryAfter } from '../consuming/backoff.ts';
 import { reasonOf } from '../consuming/failure.ts';
 import { type ReceivedMessage, toReceived } from '../consuming/received.ts';
 import { toReply } from '../requests/replies.ts';
@@ -45,7 +45,7 @@ export interface InboxMessage<T = unknown> extends ReceivedMessage<T> {
 export async function toInboxMessage(
   runtime: BusRuntime,
   agent: string,
-  policy: CompleteRetry,
+  retry: RetryRule,
   delivery: Delivery,
 ): Promise<InboxMessage | undefined> {
   const { receipt, leaseLeftMs, replyTo } = delivery;
@@ -56,7 +56,7 @@ export async function toInboxMessage(
       receipt,
       leaseLeftMs,
       wantsReply: replyTo !== undefined,
-      ...methodsOf(runtime, agent, policy, delivery),
+      ...methodsOf(runtime, agent, retry, delivery),
     };
   } catch (error) {
     runtime.report(error, `inbox ${agent}`);
@@ -67,7 +67,7 @@ export async function toInboxMessage(
 
 type SettlingMethods = Pick<InboxMessage, 'ack' | 'retry' | 'reject' | 'release' | 'extend' | 'reply'>;
 
-function methodsOf(runtime: BusRuntime, agent: string, policy: CompleteRetry, delivery: Delivery): SettlingMethods {
+function methodsOf(runtime: BusRuntime, agent: string, rule: RetryRule, delivery: Delivery): SettlingMethods {
   const { receipt, attempt } = delivery;
   let parts = 0;
   return {
@@ -76,8 +76,9 @@ function methodsOf(runtime: BusRuntime, agent: string, policy: CompleteRetry, de
       checkOptions(options, ['delayMs', 'reason'], 'retry options');
       checkDuration(options?.delayMs, 'delayMs', { min: 0, max: MAX_DURATION_MS });
       checkText(options?.reason, 'reason', 2000);
-      const { delayMs = backoffMs(policy, attempt), reason } = options ?? {};
-      await settle(runtime, { receipt, action: 'retry', delayMs, reason });
+      const { delayMs = retryAfter(rule, attempt, undefined), reason } = options ?? {};
+      if (delayMs === 'reject') await settle(runtime, { receipt, action: 'reject', reason });
+      else await settle(runtime, { receipt, action: 'retry', delayMs, reason });
     },
     async reject(reason) {
       checkText(reason, 'reason', 2000);

@@ -9,7 +9,13 @@ import {
   checkOptions,
   checkText,
 } from '../../contract/validation.ts';
-import { type Complete, type CompleteRetry, checkRetry, type RetryPolicy } from '../consuming/backoff.ts';
+import {
+  type Complete,
+  checkRetry,
+  type RetryFunction,
+  type RetryPolicy,
+  type RetryRule,
+} from '../consuming/backoff.ts';
 import { PRESENCE_RANGE } from '../options.ts';
 
 /** Options of an agent. */
@@ -27,7 +33,7 @@ export interface AgentOptions {
   /** Whether it has an inbox, an identity and presence. With false it can only send. Default true. */
   readonly register?: boolean | undefined;
   /** When a failed message is retried. */
-  readonly retry?: RetryPolicy | undefined;
+  readonly retry?: RetryPolicy | RetryFunction | undefined;
   /** The lease of its messages, 50 to 43,200,000. Default 30,000. It is renewed while the handler runs. */
   readonly leaseMs?: number | undefined;
   /** The attempts before a message becomes a dead letter, 1 to 1,000. Default 5. */
@@ -40,7 +46,7 @@ type Defaulted = 'capabilities' | 'maxConcurrent' | 'presenceTtlMs' | 'presence'
 
 /** Checked options with defaults. */
 export type AgentSettings = Omit<AgentOptions, Defaulted | 'retry'> &
-  Complete<Pick<AgentOptions, Defaulted>> & { readonly retry: CompleteRetry };
+  Complete<Pick<AgentOptions, Defaulted>> & { readonly retry: RetryRule };
 
 const KEYS = [
   ...['capabilities', 'maxConcurrent', 'presenceTtlMs', 'note', 'presence', 'register', 'retry', 'leaseMs'],

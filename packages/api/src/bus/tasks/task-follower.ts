@@ -10,7 +10,7 @@ import type { TaskEvent, TaskTracker, TrackedTask } from './task-tracker.ts';
 export type TaskEnd =
   | { readonly state: 'done'; readonly body: TaskResult }
   | { readonly state: 'dead'; readonly reason: string; readonly failure: FailureRecord | undefined }
-  | { readonly state: 'cancelled' }
+  | { readonly state: 'cancelled'; readonly reason: string | undefined }
   /** There is no trace of it: it expired, was purged, has no stored result, or never existed. */
   | { readonly state: 'unknown' };
 
@@ -67,7 +67,7 @@ export class TaskFollower {
     this.#revision = revision;
     if (record.state === 'running') this.#onProgress(record.body);
     else if (record.state === 'done') this.#end({ state: 'done', body: record.body });
-    else if (record.state === 'cancelled') this.#end({ state: 'cancelled' });
+    else if (record.state === 'cancelled') this.#end({ state: 'cancelled', reason: record.reason });
   }
 
   #onAbsent(): void {
@@ -94,7 +94,7 @@ export function resultOf(id: string, end: TaskEnd): TaskResult {
         hint: 'Its dead letter has the history of its attempts. bus.deadLetters(queue).redrive() retries it.',
       });
     case 'cancelled':
-      throw new BusbarError('ABORTED', `${task} was cancelled`);
+      throw new BusbarError('ABORTED', `${task} was cancelled${end.reason === undefined ? '' : `: ${end.reason}`}`);
     case 'unknown':
       throw new BusbarError('NOT_FOUND', `there is no trace of ${task}`, {
         hint: 'It expired, was purged, or its result is no longer stored: see resultTtlMs.',

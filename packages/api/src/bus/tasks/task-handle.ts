@@ -3,9 +3,18 @@
 import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError, invalid } from '../../contract/errors.ts';
 import type { Transport } from '../../contract/transport.ts';
-import { checkDuration, checkOptions, checkSignal, describe, MAX_DURATION_MS } from '../../contract/validation.ts';
+import {
+  checkBoolean,
+  checkDuration,
+  checkOptions,
+  checkSignal,
+  checkText,
+  describe,
+  MAX_DURATION_MS,
+} from '../../contract/validation.ts';
 import { BoundedWait } from '../bounded-wait.ts';
 import type { BodyCodec, EncodedBody } from '../messages/body-codec.ts';
+import { requestCancel } from './cancel-request.ts';
 import { ConflatedChannel } from './conflated-channel.ts';
 import { readParts } from './result-parts.ts';
 import { resultOf, TaskFollower } from './task-follower.ts';
@@ -24,6 +33,14 @@ export interface ResultOptions {
   /** 1 or more, Infinity for no limit. Default 30,000. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** How to cancel a task. */
+export interface CancelOptions extends CallOptions {
+  /** Also cancels a task that was started. Default false. */
+  readonly running?: boolean | undefined;
+  /** For its handler and for those who wait for its result, at most 2,000 characters. */
+  readonly reason?: string | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -52,8 +69,12 @@ export interface TaskHandle<R = unknown> {
   /**
    * Cancels the task before a worker starts it. Resolves with false when it was started, has ended or does not exist.
    * Rejects with UNSUPPORTED when the transport lacks the feature `cancel`.
+   *
+   * With `running` it also cancels a task that was started: the signal of its handler fires, and the task ends as cancelled.
+   * Resolves when the task has ended: with false if it ended otherwise. Rejects with TIMEOUT if no worker has ended it in time;
+   * for an hour, the first worker that has the task still does.
    */
-  cancel(options?: CallOptions): Promise<boolean>;
+  cancel(options?: CancelOptions): Promise<boolean>;
   /**
    * Sets when the task may start: milliseconds from now, or a time; a time in the past means now. Resolves with false when
    * it was started, has ended or does not exist. Rejects with UNSUPPORTED when the transport lacks the feature `cancel`.
@@ -140,13 +161,42 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
     }
   }
 
-  async cancel(options?: CallOptions): Promise<boolean> {
+  async cancel(options: CancelOptions = {}): Promise<boolean> {
+    checkOptions(options, [...BOUNDS, 'running', 'reason'], 'cancel options');
+    const { running = false, reason, ...bounds } = options;
+    checkBoolean(running, 'running');
+    checkText(reason, 'reason', 2000);
+    const { cancel } = this.#dependencies.transport.capabilities.features;
+    if ((cancel || !running) && (await this.#cancelWaiting(reason, bounds))) return true;
+    return running && this.#cancelRunning(reason, bounds);
+  }
+
+  async #cancelWaiting(reason: string | undefined, bounds: CallOptions): Promise<boolean> {
     const { admin, kv } = this.#dependencies.transport;
-    const [outcome] = await admin.cancel(this.queue, [this.id], options);
+    const [outcome] = await admin.cancel(this.queue, [this.id], bounds);
     if (outcome?.status !== 'done') return false;
-    const record = encodeRecord({ state: 'cancelled', sentAt: Date.now() });
-    await kv.put(taskKey(this.id), record, { ...options, ttlMs: DEFAULT_RESULT_TTL_MS });
+    const record = encodeRecord({ state: 'cancelled', sentAt: Date.now(), reason });
+    await kv.put(taskKey(this.id), record, { ...bounds, ttlMs: DEFAULT_RESULT_TTL_MS });
     return true;
+  }
+
+  async #cancelRunning(reason: string | undefined, bounds: CallOptions): Promise<boolean> {
+    const { transport } = this.#dependencies;
+    const { messages } = await transport.admin.browse(this.queue, { ...bounds, ids: [this.id] });
+    const pending = pendingOf(messages);
+    if (pending === undefined) return false;
+    const { sentAt } = pending.message;
+    const follower = this.#follow(() => undefined);
+    const wait = this.#wait(bounds);
+    try {
+      const withdraw = await requestCancel(transport, this.id, { sentAt, reason }, bounds);
+      const { state } = await wait.race(follower.ended);
+      await withdraw();
+      return state === 'cancelled';
+    } finally {
+      wait.end();
+      follower.leave();
+    }
   }
 
   async reschedule(when: number | Date, options?: CallOptions): Promise<boolean> {

@@ -26,7 +26,7 @@ export type TaskRecord = {
   /** Its last attempt failed. The queue knows whether it is still a dead letter. */
   | { readonly state: 'failed'; readonly failure: FailureRecord }
   | { readonly state: 'done'; readonly body: TaskResult }
-  | { readonly state: 'cancelled' }
+  | { readonly state: 'cancelled'; readonly reason?: string | undefined }
 );
 
 interface Head {
@@ -37,6 +37,7 @@ interface Head {
   readonly prefix?: string;
   readonly parts?: number;
   readonly failure?: FailureRecord;
+  readonly reason?: string | undefined;
 }
 
 /** The largest progress, part or result of a record: the limit of a value, minus the line of JSON. */
@@ -76,9 +77,9 @@ export function decodeRecord(value: Uint8Array): TaskRecord {
   try {
     const end = value.indexOf(NEWLINE);
     const head = JSON.parse(decoder.decode(value.subarray(0, end))) as Head;
-    const { state, sentAt = 0, contentType = jsonCodec.contentType, prefix, parts, failure } = head;
+    const { state, sentAt = 0, contentType = jsonCodec.contentType, prefix, parts, failure, reason } = head;
     if (state === 'failed') return { state, sentAt, failure: readFailureRecord({ ...failure }) };
-    if (state !== 'running' && state !== 'done') return { state: 'cancelled', sentAt };
+    if (state !== 'running' && state !== 'done') return { state: 'cancelled', sentAt, reason };
     const body = { contentType, body: value.slice(end + 1) };
     if (state === 'running') return { state, sentAt, body };
     const isSplit = prefix !== undefined && parts !== undefined;

@@ -9,6 +9,7 @@ import { type Failure, InvalidOutputError, toFailureRecord } from '../consuming/
 import type { EncodedBody } from '../messages/body-codec.ts';
 import { type StandardSchema, validateSent } from '../messages/schema.ts';
 import type { BusRuntime } from '../runtime.ts';
+import type { Cancelled } from './cancelled-tasks.ts';
 import { storeParts } from './result-parts.ts';
 import { TaskProgress } from './task-progress.ts';
 import { DEFAULT_RESULT_TTL_MS, encodeRecord, MAX_KEPT_BYTES, type TaskRecord, taskKey } from './task-record.ts';
@@ -85,9 +86,20 @@ export class TaskResultStore {
     return this.#entry(delivery, { state: 'failed', sentAt, failure: toFailureRecord(thrown) });
   }
 
+  /** The entry of the ack of a task that was cancelled while it ran. It is kept though results are not. */
+  async cancelled(delivery: Delivery, { reason }: Cancelled): Promise<KvPut | undefined> {
+    await this.#stateOf(delivery).progress?.stop();
+    const { sentAt } = delivery;
+    return this.#entry(delivery, { state: 'cancelled', sentAt, reason });
+  }
+
   /** An illegal entry, such as one of a codec with a very long content type, must not refuse the settlement. */
   #entry({ id }: Delivery, record: TaskRecord): KvPut | undefined {
-    const entry = { key: taskKey(id), value: encodeRecord(record), ttlMs: this.#plan.resultTtlMs };
+    const entry = {
+      key: taskKey(id),
+      value: encodeRecord(record),
+      ttlMs: this.#plan.resultTtlMs || DEFAULT_RESULT_TTL_MS,
+    };
     try {
       checkKvPut(entry);
       return entry;

@@ -1,5 +1,6 @@
 /** Workers: take tasks of one queue and run a handler for each, several at a time. */
 
+import { isA } from '../../contract/thrown.ts';
 import { checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { type Consumer, startConsumer } from '../consuming/consumer.ts';
 import type { Context } from '../consuming/context.ts';
@@ -10,6 +11,7 @@ import type { QueueDefinition } from '../messages/definitions.ts';
 import type { Operations } from '../operations.ts';
 import { type CloseOptions, checkClose, type DrainOptions, drainWithin } from '../options.ts';
 import type { BusRuntime } from '../runtime.ts';
+import { Cancelled, CancelledTasks } from './cancelled-tasks.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
 import { DEFAULT_RESULT_TTL_MS } from './task-record.ts';
 import { TaskResultStore } from './task-results.ts';
@@ -48,11 +50,13 @@ export interface Worker extends AsyncDisposable {
 class WorkerImpl implements Worker {
   readonly queue: string;
   readonly #consumer: Consumer;
+  readonly #cancelled: CancelledTasks;
   #closed: Promise<void> | undefined;
 
-  constructor(queue: string, consumer: Consumer) {
+  constructor(queue: string, consumer: Consumer, cancelled: CancelledTasks) {
     this.queue = queue;
     this.#consumer = consumer;
+    this.#cancelled = cancelled;
   }
 
   get concurrency(): number {
@@ -85,7 +89,7 @@ class WorkerImpl implements Worker {
 
   close(options?: CloseOptions): Promise<void> {
     const drainMs = checkClose(options);
-    this.#closed ??= this.#consumer.close({ drainMs });
+    this.#closed ??= this.#consumer.close({ drainMs }).finally(() => this.#cancelled.close());
     return this.#closed;
   }
 
@@ -115,13 +119,22 @@ export async function startWorker(
     scope: name,
     schema: schemas.task,
     handler,
+    timeoutMs: options.timeoutMs,
     progress: outcomes.progress.bind(outcomes),
   };
-  const consumer = await startConsumer(runtime, name, consume, {
-    where,
-    handle: (delivery, lease) => handleDelivery(runtime, plan, delivery, lease),
-    onDone: (delivery, value) => outcomes.done(delivery, value),
-    onFailed: (delivery, failure) => outcomes.failed(delivery, failure),
-  });
-  return new WorkerImpl(name, consumer);
+  const cancelled = new CancelledTasks(runtime, where);
+  await cancelled.open(name, options.open);
+  try {
+    const consumer = await startConsumer(runtime, name, consume, {
+      where,
+      handle: (delivery, lease) => cancelled.run(delivery, lease, () => handleDelivery(runtime, plan, delivery, lease)),
+      onDone: (delivery, value) =>
+        isA(value, Cancelled) ? outcomes.cancelled(delivery, value) : outcomes.done(delivery, value),
+      onFailed: (delivery, failure) => outcomes.failed(delivery, failure),
+    });
+    return new WorkerImpl(name, consumer, cancelled);
+  } catch (error) {
+    await cancelled.close();
+    throw error;
+  }
 }

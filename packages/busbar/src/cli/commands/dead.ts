@@ -24,6 +24,7 @@ const ACTIONS: Readonly<Record<string, (letters: DeadLetters, invocation: DeadIn
 
 export const dead: Command = defineCommand({
   args: ['ACTION', 'QUEUE', 'ID...?'],
+  actions: Object.keys(ACTIONS),
   flags: FLAGS,
   examples: [
     ['busbar dead list @worker', 'dead letters of an inbox, with reasons'],

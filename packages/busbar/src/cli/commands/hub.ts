@@ -5,8 +5,8 @@ import { text } from 'node:stream/consumers';
 import { invalid, isBusbarError, MAX_TIMER_MS, quote } from '@busbar/api/transport';
 import { inNamespace, maskUrl } from '../../bus-url.ts';
 import { createProjectFolder } from '../../config/locate-bus.ts';
-import { checkOwner } from '../../config/project-folder.ts';
-import { loadSockets, openUrl, storeUrlOf } from '../../schemes.ts';
+import { checkOwner } from '../../config/owned-files.ts';
+import { isMissing, loadSockets, openUrl, storeUrlOf } from '../../schemes.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { DONE, UNAVAILABLE } from '../output/exit-codes.ts';
@@ -34,6 +34,7 @@ const FLAGS = {
 
 export const hub: Command = defineCommand({
   args: ['ACTION?'],
+  actions: ['status', 'stop'],
   flags: FLAGS,
   examples: [
     ['busbar hub --store sqlite:./bus.db --listen unix:./bus.sock', 'runs until Ctrl-C'],
@@ -63,7 +64,12 @@ async function serve({ flags, session }: Invocation<typeof FLAGS>): Promise<numb
   if (listen.includes(store))
     throw invalid('the hub cannot be its own store', 'Name another store with --store, such as memory:.');
   const running = await sockets.serveHub({
-    store: (ns) => openUrl(ns === '' ? store : inNamespace(store, ns)),
+    store: async (ns) => {
+      const isNew = await isMissing(store);
+      const opened = await openUrl(ns === '' ? store : inNamespace(store, ns));
+      if (isNew) session.noteNew(store);
+      return opened;
+    },
     links,
     tokens: flags['token-file'] === undefined ? [] : readTokens(flags['token-file']),
     log: (line) => out.note(`busbar: refused ${line}`),

@@ -29,7 +29,7 @@ export const recv: Command = defineCommand({
   examples: [
     ['busbar recv @reviewer', 'the next message; exit 4 if the inbox is empty'],
     ['BUSBAR_AGENT=@reviewer busbar recv --wait --json', 'wait; one JSON object per line'],
-    ['while m=$(busbar recv --wait=30s --json); do …; busbar ack "$(jq -r .receipt <<<"$m")"; done', 'a worker'],
+    ['while m=$(busbar recv --wait --json); do …; done', 'a loop; busbar work needs none'],
   ],
   notes: [
     'The lease of a message outlives this command. Before it ends, use the receipt to ack, retry, reject, release or extend; otherwise the message is delivered again with a higher attempt. Ctrl-C while waiting receives nothing, and neither does a command whose parent process has ended.',

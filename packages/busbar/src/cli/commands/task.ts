@@ -37,6 +37,7 @@ const ACTIONS: Readonly<Record<string, (invocation: TaskInvocation) => Promise<n
 
 export const task: Command = defineCommand({
   args: ['ACTION', 'QUEUE|ID?', 'BODY?'],
+  actions: Object.keys(ACTIONS),
   flags: FLAGS,
   examples: [
     [`busbar task add build '{"target":"all"}'`, 'prints the id of the task'],

@@ -2,7 +2,7 @@
 
 import { didYouMean } from '@busbar/api/transport';
 import { maskUrl } from '../../bus-url.ts';
-import { type LocatedBus, VARIABLES } from '../../config/locate-bus.ts';
+import { type LocatedBus, MESSAGE_VARIABLES, VARIABLES } from '../../config/locate-bus.ts';
 import type { Session } from '../session.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
@@ -23,7 +23,11 @@ export function checkVariables({ env }: Session): Finding[] {
   const known = Object.keys(VARIABLES);
   const set = known.filter((name) => env[name] !== undefined && name !== 'MESSAGE_BUS');
   const strange = Object.keys(env).filter(
-    (name) => /^(BUSBAR_|MESSAGE_BUS)/.test(name) && !known.includes(name) && !OTHERS.test(name),
+    (name) =>
+      /^(BUSBAR_|MESSAGE_BUS)/.test(name) &&
+      !known.includes(name) &&
+      !Object.hasOwn(MESSAGE_VARIABLES, name) &&
+      !OTHERS.test(name),
   );
   const shown = set.map((name) => `${name}=${maskUrl(env[name] ?? '')}`).join(' ');
   const findings = strange.map((name) => {

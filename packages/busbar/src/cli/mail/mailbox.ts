@@ -86,10 +86,19 @@ export function checkAgent(name: string): void {
   }
 }
 
+/** What an agent registered. */
+interface Identity {
+  readonly capabilities: readonly string[];
+  readonly note: string | undefined;
+}
+
 /** The registration of `agent`; undefined if only mail is held for it. */
-export async function findIdentity(agent: string, { kv }: Transport): Promise<{ capabilities?: unknown } | undefined> {
+export async function findIdentity(agent: string, { kv }: Transport): Promise<Identity | undefined> {
   const entry = await kv.get(`$agent/${agent}`);
-  return entry === undefined ? undefined : (parseObject(entry.value) ?? {});
+  if (entry === undefined) return undefined;
+  const { capabilities, note } = parseObject(entry.value) ?? {};
+  const texts = Array.isArray(capabilities) ? capabilities.filter((one) => typeof one === 'string') : [];
+  return { capabilities: texts, note: typeof note === 'string' ? note : undefined };
 }
 
 /** Parses bytes as a JSON object; undefined if they are not one. */

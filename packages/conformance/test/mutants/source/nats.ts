@@ -18,7 +18,7 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
   },
   {
     name: 'a gate whose time is over leaves the store closed',
-    file: 'connection/store-gate.ts',
+    file: 'gate/store-gate.ts',
     find: 'if (present.revision === record.revision || !isClosed(record)) return present;',
     replace: 'if (present.revision >= record.revision) return present;',
     killedBy: 'J21',
@@ -39,7 +39,7 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
   },
   {
     name: 'gives messages while the gate is draining',
-    file: 'connection/store-gate.ts',
+    file: 'gate/store-gate.ts',
     find: "return this.present.state === 'open';",
     replace: "return this.present.state !== 'closed';",
     killedBy: 'J23',
@@ -271,7 +271,7 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
   {
     name: 'reports its own repetition as a duplicate',
     file: 'queues/send.ts',
-    find: "duplicate && !repeated ? 'duplicate'",
+    find: "duplicate && !isRepeated ? 'duplicate'",
     replace: "duplicate ? 'duplicate'",
     killedBy: 'C14',
   },

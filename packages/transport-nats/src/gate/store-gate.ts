@@ -12,12 +12,15 @@ import {
   type StoredGate,
 } from '@busbar/api/driver';
 import type { Msg } from '@nats-io/transport-node';
+import { sequenceOf } from '../connection/message-headers.ts';
+import type { Names } from '../connection/names.ts';
+import { pause } from '../connection/pause.ts';
+import type { Bounds } from '../connection/request-inbox.ts';
+import type { ServerClock, Standstill } from '../connection/server-clock.ts';
+import type { ServerRequests } from '../connection/server-requests.ts';
+import { configOf, streamSubjects } from '../connection/stream-subjects.ts';
 import { isDenied } from '../errors.ts';
 import { Fence } from './fence.ts';
-import type { Names } from './names.ts';
-import type { ServerClock, Standstill } from './server-clock.ts';
-import { type Bounds, pause, type ServerRequests, sequenceOf } from './server-requests.ts';
-import { configOf, streamSubjects } from './stream-subjects.ts';
 
 /** The gate as the ledger has it. */
 interface GateRecord extends StoredGate, Standstill {
@@ -246,7 +249,7 @@ export class StoreGate {
 
   async #load(context?: Bounds): Promise<{ readonly record: GateRecord; readonly seq: number }> {
     const { requests, names } = this.#parts;
-    const message = await requests.last(names.ledger, names.gate, context);
+    const message = await requests.reader.last(names.ledger, names.gate, context);
     return { record: message === undefined ? FIRST : parse(message), seq: sequenceOf(message) };
   }
 

@@ -4,9 +4,11 @@
  */
 
 import { BusbarError } from '@busbar/api/transport';
-import type { Names } from './names.ts';
-import { type Bounds, ServerRefusal, type ServerRequests } from './server-requests.ts';
-import { configOf, type StreamSubjects, streamSubjects } from './stream-subjects.ts';
+import type { Names } from '../connection/names.ts';
+import type { Bounds } from '../connection/request-inbox.ts';
+import type { ServerRequests } from '../connection/server-requests.ts';
+import { configOf, type StreamSubjects, streamSubjects } from '../connection/stream-subjects.ts';
+import { ignoreRefusalOf, ServerRefusal } from '../errors.ts';
 
 const NAME_IN_USE = 10_058;
 const NO_STREAM = 10_059;
@@ -63,7 +65,7 @@ export class Fence {
         const wanted = configOf(this.#names, each, revision);
         if (String(config.subjects) === String(wanted.subjects)) return;
         const next = { ...config, subject_transform: undefined, ...wanted };
-        await this.#requests.api(`STREAM.UPDATE.${each.stream}`, next, context).catch(ignore(OVERLAP));
+        await this.#requests.api(`STREAM.UPDATE.${each.stream}`, next, context).catch(ignoreRefusalOf(OVERLAP));
       }),
     );
   }
@@ -83,7 +85,7 @@ export class Fence {
       return true;
     } catch (error) {
       if (error instanceof ServerRefusal && error.refusal === OVERLAP) return false;
-      ignore(NAME_IN_USE)(error);
+      ignoreRefusalOf(NAME_IN_USE)(error);
       return true;
     }
   }
@@ -91,7 +93,7 @@ export class Fence {
   /** Removes the fence with this name. */
   async remove(name: string, context?: Bounds): Promise<void> {
     const bounds = { ...(context ?? { deadline: performance.now() + REMOVE_MS }), isCheck: true };
-    await this.#requests.api(`STREAM.DELETE.${name}`, undefined, bounds).catch(ignore(NO_STREAM));
+    await this.#requests.api(`STREAM.DELETE.${name}`, undefined, bounds).catch(ignoreRefusalOf(NO_STREAM));
   }
 
   /** Resolves when the stream has stored all that it had taken before. */
@@ -99,11 +101,4 @@ export class Fence {
     await this.#requests.publish(`${this.#names.imports(revision)}.${part}.z`, '', {}, context);
     await this.#requests.api(`STREAM.PURGE.${stream}`, { filter: `${root}.z` }, context);
   }
-}
-
-/** Handler of errors: a refusal with this code has no effect. */
-function ignore(code: number): (error: unknown) => void {
-  return (error) => {
-    if (!(error instanceof ServerRefusal) || error.refusal !== code) throw error;
-  };
 }

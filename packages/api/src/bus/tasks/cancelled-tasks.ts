@@ -1,0 +1,85 @@
+/** Ends the handlers of tasks that their handles cancel. */
+
+import type { CallOptions } from '../../contract/call-options.ts';
+import { BusbarError } from '../../contract/errors.ts';
+import type { KvChange, KvWatch } from '../../contract/kv.ts';
+import type { Delivery } from '../../contract/message.ts';
+import type { DeliveryLease } from '../consuming/delivery-leases.ts';
+import type { BusRuntime } from '../runtime.ts';
+import type { BusPart } from '../shutdown.ts';
+import { type CancelRequest, cancelKey, readCancelRequest } from './cancel-request.ts';
+
+/** The value of a handler whose task was cancelled. */
+export class Cancelled {
+  readonly reason: string | undefined;
+
+  constructor(reason: string | undefined) {
+    this.reason = reason;
+  }
+
+  get text(): string {
+    return this.reason === undefined ? 'the task was cancelled' : `the task was cancelled: ${this.reason}`;
+  }
+}
+
+/** The cancelled tasks of one worker. */
+export class CancelledTasks implements BusPart {
+  readonly #runtime: BusRuntime;
+  readonly #where: string;
+  /** By the id of the task. */
+  readonly #requests = new Map<string, CancelRequest>();
+  readonly #running = new Map<string, () => unknown>();
+  #watch: KvWatch | undefined;
+
+  constructor(runtime: BusRuntime, where: string) {
+    this.#runtime = runtime;
+    this.#where = where;
+  }
+
+  /** Resolves when present and later requests are seen. */
+  async open(queue: string, bounds: CallOptions | undefined): Promise<void> {
+    const { kv } = this.#runtime.transport;
+    const options = { ...bounds, keepsAlive: false };
+    const watch = await kv.watch(cancelKey(`${queue}#`), (changes) => this.#onChanges(changes), options);
+    this.#watch = watch;
+    const forget = this.#runtime.shutdown.add('services', this);
+    void watch.ended.then((error) => {
+      forget();
+      if (error !== undefined) this.#runtime.report(error, this.#where);
+    });
+  }
+
+  async close(): Promise<void> {
+    await this.#watch?.close();
+  }
+
+  /** The value of `handle`, or {@link Cancelled} as soon as the task is cancelled. */
+  async run(delivery: Delivery, lease: DeliveryLease, handle: () => Promise<unknown>): Promise<unknown> {
+    const { promise, resolve } = Promise.withResolvers<Cancelled>();
+    const end = (): Cancelled | undefined => {
+      const request = this.#requests.get(delivery.id);
+      if (request?.sentAt !== delivery.sentAt) return undefined;
+      const cancelled = new Cancelled(request.reason);
+      lease.abort(new BusbarError('ABORTED', cancelled.text));
+      resolve(cancelled);
+      return cancelled;
+    };
+    this.#running.set(delivery.id, end);
+    try {
+      return end() ?? (await Promise.race([handle(), promise]));
+    } finally {
+      if (this.#running.get(delivery.id) === end) this.#running.delete(delivery.id);
+    }
+  }
+
+  #onChanges(changes: readonly KvChange[]): void {
+    for (const change of changes) {
+      if (change.kind === 'synced') continue;
+      const key = change.kind === 'put' ? change.entry.key : change.key;
+      const id = key.slice(cancelKey('').length);
+      if (change.kind === 'put') this.#requests.set(id, readCancelRequest(change.entry.value));
+      else this.#requests.delete(id);
+      this.#running.get(id)?.();
+    }
+  }
+}

@@ -1,0 +1,138 @@
+// Time limits of handlers, errors that say when to retry, and functions that decide it: bad input and faults.
+import { type Bus, type BusbarError, openBus, RetryError } from '@busbar/api';
+import { openMemory } from '@busbar/transport-memory';
+import { describe, expect, it, onTestFinished } from 'vitest';
+
+const INVALID = expect.objectContaining({ code: 'INVALID_ARGUMENT' });
+const never = new Promise<never>(() => undefined);
+
+async function open(): Promise<{ bus: Bus; errors: BusbarError[] }> {
+  const errors: BusbarError[] = [];
+  const bus = openBus(await openMemory(), { onError: (error) => errors.push(error) });
+  onTestFinished(() => bus.close({ drainMs: 0 }));
+  return { bus, errors };
+}
+
+describe('the time limit of a handler', () => {
+  it('is 1 to 2^31-1', async () => {
+    const { bus } = await open();
+    const agent = await bus.agent('@a');
+    for (const timeoutMs of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, '5' as never]) {
+      await expect(bus.process('jobs', () => undefined, { timeoutMs })).rejects.toEqual(INVALID);
+      expect(() => agent.handle('x', () => undefined, { timeoutMs })).toThrow(INVALID);
+    }
+    const options = { durableName: 'd', timeoutMs: 0 };
+    await expect(bus.subscribe('news', () => undefined, options)).rejects.toEqual(INVALID);
+    await expect(bus.subscribe('news', () => undefined, { timeoutMs: 5 })).rejects.toEqual(INVALID);
+  });
+
+  it('is in the history of the message, and a later rejection of the handler changes nothing', async () => {
+    const { bus, errors } = await open();
+    const late = Promise.withResolvers<never>();
+    await bus.process('jobs', () => late.promise, { timeoutMs: 20, maxAttempts: 1 });
+    const task = await bus.enqueue('jobs');
+    await expect(task.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED', message: /within 20 ms/ });
+    late.reject(new Error('too late'));
+    await new Promise(setImmediate);
+    expect(errors.map(({ cause }) => cause)).toEqual([expect.objectContaining({ code: 'TIMEOUT' })]);
+  });
+
+  it('ends a durable subscription’s attempt and a generator', async () => {
+    const { bus } = await open();
+    const attempts: number[] = [];
+    async function* stream(): AsyncGenerator<number> {
+      yield 1;
+      await never;
+    }
+    const handler = (_: unknown, { attempt }: { attempt: number }) => {
+      attempts.push(attempt);
+      return attempt === 1 ? stream() : undefined;
+    };
+    await bus.subscribe('news', handler, { durableName: 'd', timeoutMs: 20, retry: { baseMs: 0 } });
+    await bus.publish('news');
+    await expect.poll(() => attempts).toEqual([1, 2]);
+  });
+
+  it('does not bound the opening, which has bounds of its own', async () => {
+    const { bus } = await open();
+    const open_ = { signal: AbortSignal.abort() };
+    await expect(bus.process('jobs', () => undefined, { open: open_, leaseMs: 100 })).rejects.toMatchObject({
+      code: 'ABORTED',
+    });
+    await expect(bus.process('jobs', () => undefined, { open: { timeoutMs: -1 }, leaseMs: 100 })).rejects.toEqual(
+      INVALID,
+    );
+    await expect(bus.process('jobs', () => undefined, { open: 5 as never })).rejects.toEqual(INVALID);
+  });
+});
+
+describe('a RetryError', () => {
+  it('takes a wait of 0 to ten years', () => {
+    for (const afterMs of [-1, Number.NaN, Number.POSITIVE_INFINITY, '1' as never]) {
+      expect(() => new RetryError('x', { afterMs })).toThrow(INVALID);
+    }
+    expect(() => new RetryError('x', { after: 1 } as never)).toThrow(INVALID);
+    expect(new RetryError('x', { cause: 'y' })).toMatchObject({ afterMs: undefined, cause: 'y', message: 'x' });
+  });
+
+  it('counts as an attempt, and its text is the reason', async () => {
+    const { bus } = await open();
+    const fail = () => Promise.reject(new RetryError('rate limited', { afterMs: 0 }));
+    await bus.process('jobs', fail, { maxAttempts: 2 });
+    const task = await bus.enqueue('jobs');
+    await expect(task.result()).rejects.toMatchObject({ message: expect.stringMatching(/died: rate limited$/) });
+    expect((await bus.deadLetters('jobs').browse()).messages).toMatchObject([{ attempt: 2, reason: 'rate limited' }]);
+  });
+
+  it('of another copy of the package counts, too', async () => {
+    const { bus } = await open();
+    const other = Object.assign(new Error('later'), { [Symbol.for('busbar.retry')]: true, afterMs: 0 });
+    await bus.process('jobs', () => Promise.reject(other), { maxAttempts: 2, retry: { baseMs: 60_000 } });
+    const task = await bus.enqueue('jobs');
+    await expect(task.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
+  });
+});
+
+describe('a retry function', () => {
+  it.each([
+    [
+      'throws',
+      () => {
+        throw new Error('in retry');
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('in retry')) as never],
+    ['returns nothing', () => undefined as never],
+    ['returns a negative wait', () => -1],
+    ['returns NaN', () => Number.NaN],
+  ])('that %s is reported, and the default policy counts', async (_, retry) => {
+    const { bus, errors } = await open();
+    let runs = 0;
+    const fail = () => {
+      runs += 1;
+      throw new Error('broken');
+    };
+    await bus.process('jobs', fail, { maxAttempts: 2, retry });
+    const task = await bus.enqueue('jobs');
+    await expect.poll(() => errors.length).toBe(2);
+    expect([runs, await task.status()]).toEqual([1, 'delayed']);
+  });
+
+  it('may wait for ever so long: the wait is cut at ten years', async () => {
+    const { bus } = await open();
+    const fail = () => Promise.reject(new Error('broken'));
+    await bus.process('jobs', fail, { retry: (attempt) => 10 ** (10 ** attempt) });
+    const task = await bus.enqueue('jobs');
+    await expect.poll(() => task.status()).toBe('delayed');
+  });
+
+  it('decides for messages that an agent receives without a handler', async () => {
+    const { bus } = await open();
+    const agent = await bus.agent('@a', { retry: (attempt) => (attempt === 1 ? 0 : 'reject') });
+    await agent.send('@a', 'x');
+    for (const message of await agent.receive()) await message.retry();
+    for (const message of await agent.receive({ waitMs: 5_000 })) await message.retry({ reason: 'no more' });
+    const { messages } = await bus.deadLetters({ agent: '@a' }).browse();
+    expect(messages).toMatchObject([{ attempt: 2, reason: 'no more' }]);
+  });
+});

@@ -1,0 +1,75 @@
+/** Consumes with a command until a signal ends it: for `work` and `sub`. */
+
+import { type Bus, openBus } from '@busbar/api';
+import { BusbarError, isBusbarError } from '@busbar/api/transport';
+import { maskUrl } from '../../bus-url.ts';
+import type { Environment } from '../../config/locate-bus.ts';
+import { exactCodec } from '../exact-json.ts';
+import type { Session } from '../session.ts';
+import { sayFailure } from './message-command.ts';
+
+/** How often to look whether a queue is empty. */
+const LOOK_MS = 500;
+
+/** What runs while messages are consumed. */
+export interface Consuming {
+  /** The queue of the transport. */
+  readonly queue: string;
+  /** Whether to end when the queue has no message left. */
+  readonly untilEmpty: boolean;
+  /** Starts to consume. */
+  start(bus: Bus): Promise<unknown>;
+}
+
+/**
+ * Consumes until a signal, or until the queue is empty. The first signal lets running commands end, the second one ends them and
+ * releases their messages.
+ */
+export async function consume(session: Session, { queue, untilEmpty, start }: Consuming): Promise<void> {
+  const { out, signal } = session;
+  const forced = session.drainOnSignal();
+  const transport = await session.transport();
+  const over = Promise.withResolvers<void>();
+  const stop = transport.onState(({ state, error }) => {
+    if (state === 'closed') over.reject(error ?? new BusbarError('CLOSED', 'the transport was closed'));
+  });
+  signal.addEventListener('abort', () => over.resolve(), { once: true });
+  const said = new Set<string>();
+  const onError = (error: BusbarError, where: string): void => {
+    const failure = sayFailure(error);
+    if (failure !== undefined) out.note(`busbar: ${failure}`);
+    else if (said.size !== said.add(where).size) out.note(`busbar: ${where}: ${maskUrl(error.message)}`);
+  };
+  const bus = openBus(transport, { codec: exactCodec, ownsTransport: false, onError });
+  let looking: NodeJS.Timeout | undefined;
+  try {
+    await start(bus);
+    if (signal.aborted) over.resolve();
+    if (untilEmpty) looking = setInterval(() => void endIfEmpty(session, queue, over), LOOK_MS);
+    await over.promise;
+    if (signal.aborted) out.note('busbar: no more messages are taken; a second signal ends running commands');
+    await Promise.race([bus.drain(), forced]);
+  } finally {
+    clearInterval(looking);
+    stop();
+    await bus.close({ drainMs: 0 });
+  }
+}
+
+async function endIfEmpty(session: Session, queue: string, over: PromiseWithResolvers<void>): Promise<void> {
+  try {
+    const { admin } = await session.transport();
+    const [info] = await admin.queues({ names: [queue], ...session.call });
+    if (info === undefined || info.ready + info.delayed + info.leased === 0) over.resolve();
+  } catch (error) {
+    // An unreachable store is looked at again.
+    if (!isBusbarError(error) || !error.retryable) over.reject(error);
+  }
+}
+
+/** The environment of a command: the same bus, and the agent to act for. */
+export function commandEnvironment(session: Session, agent?: string): Environment {
+  const { url } = session.locate();
+  const name = agent ?? session.agentName;
+  return { ...session.env, MESSAGE_BUS: url, ...(name === undefined ? {} : { BUSBAR_AGENT: name }) };
+}

@@ -1,0 +1,102 @@
+/** Failed handlers: time limits, errors that say when to retry, and functions that decide it. */
+
+import { RetryError } from '@busbar/api';
+import { type ConformanceCase, defineCases } from '../case.ts';
+import { ROUNDING_MS } from '../steps/consuming.ts';
+import { assertCounts, deadLetters } from '../steps/queue-view.ts';
+import { LONG_TIMEOUT } from '../steps/requesting.ts';
+
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/visibility' }, [
+  {
+    id: 'A33',
+    title: 'a handler past its time limit has failed: its signal fires, and the next attempt begins while it hangs',
+    rules: ['RQ2', 'RQ5'],
+    async run(test) {
+      const [bus, transport] = [await test.bus(), await test.transport()];
+      const signals: AbortSignal[] = [];
+      const hang = (signal: AbortSignal): Promise<never> => {
+        signals.push(signal);
+        return new Promise<never>(() => undefined);
+      };
+      await bus.process('jobs', (_, { attempt, signal }) => (attempt === 1 ? hang(signal) : 'late but done'), {
+        timeoutMs: 100,
+        retry: { baseMs: 0 },
+      });
+      const task = await bus.enqueue('jobs', 'x');
+      test.check.equal(await task.result(LONG_TIMEOUT), 'late but done', 'the result of the second attempt');
+      test.check.equal(
+        signals.map(({ reason }) => reason?.code),
+        ['TIMEOUT'],
+        'the reason of the signal',
+      );
+      await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      const agent = await bus.agent('@slow');
+      agent.handle('ask', (_, { signal }) => hang(signal), { timeoutMs: 100 });
+      await test.check.rejects(agent.request('@slow', 'ask', null, LONG_TIMEOUT), 'HANDLER_FAILED', 'the request');
+      test.check.equal(
+        signals.map(({ aborted }) => aborted),
+        [true, true],
+        'aborted signals',
+      );
+    },
+  },
+  {
+    id: 'A34',
+    title: 'a RetryError says when the next attempt begins, and a retry function decides by attempt and error',
+    rules: ['RQ5', 'RQ6'],
+    async run(test) {
+      const [bus, transport] = [await test.bus(), await test.transport()];
+      const began: number[] = [];
+      await bus.process(
+        'jobs',
+        () => {
+          began.push(performance.now());
+          if (began.length === 1) throw new RetryError('rate limited', { afterMs: 300 });
+          throw new Error(began.length === 2 ? 'try again' : 'hopeless');
+        },
+        { retry: (_, error) => (error instanceof Error && error.message === 'hopeless' ? 'reject' : 0) },
+      );
+      await bus.enqueue('jobs', 'x');
+      const [letter] = await deadLetters(test, transport, 'jobs', 1);
+      test.check.equal(letter?.attempts, 3, 'attempts');
+      test.check.ok(letter?.dead?.reason.includes('hopeless') === true, 'the reason');
+      const [first = 0, second = 0] = began;
+      test.check.between(second - first, 300 - ROUNDING_MS, test.beyond(300) + 3_000, 'the wait that the error says');
+    },
+  },
+  {
+    id: 'A35',
+    title:
+      'a running task can be cancelled from another bus: its signal fires, it ends as cancelled, and it is not repeated',
+    rules: ['RQ1', 'RQ2'],
+    async run(test) {
+      const [bus, other, transport] = [await test.bus(), await test.bus(), await test.transport()];
+      const signals: AbortSignal[] = [];
+      const work = (task: { readonly body: unknown }, { signal }: { readonly signal: AbortSignal }): unknown => {
+        if (task.body === 'quick') return 'done';
+        signals.push(signal);
+        return new Promise<never>(() => undefined);
+      };
+      const worker = await bus.process('jobs', work);
+      const { id } = await bus.enqueue('jobs', 'slow', { dedupeKey: 'one' });
+      await test.until('the handler runs', () => signals.length === 1);
+      const task = other.task('jobs', id);
+      test.check.equal(await task.cancel({ running: true, reason: 'not needed', ...LONG_TIMEOUT }), true, 'cancelled');
+      test.check.ok(String(signals[0]?.reason).includes('not needed'), 'the reason of the signal');
+      const ended = await test.check.rejects(task.result(LONG_TIMEOUT), 'ABORTED', 'the result');
+      test.check.ok(ended.message.includes('not needed'), 'the reason in the result');
+      test.check.equal([await task.status(), await task.cancel({ running: true })], ['cancelled', false], 'afterwards');
+      const quick = await bus.enqueue('jobs', 'quick');
+      test.check.equal(await quick.result(LONG_TIMEOUT), 'done', 'the worker goes on');
+      await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      // Its worker ends before it sees the request: the next one ends the task.
+      const late = await bus.enqueue('jobs', 'slow');
+      await test.until('the second handler runs', () => signals.length === 2);
+      await worker.close({ drainMs: 0 });
+      const cancelled = other.task('jobs', late.id).cancel({ running: true, ...LONG_TIMEOUT });
+      await other.process('jobs', work);
+      test.check.equal(await cancelled, true, 'cancelled by the next worker');
+      test.check.equal(await late.status(), 'cancelled', 'its state');
+    },
+  },
+]);
