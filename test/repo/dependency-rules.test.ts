@@ -7,6 +7,9 @@ import { manifests } from './manifests.ts';
 const siblings: Record<string, readonly string[]> = {
   'packages/api': [],
   'packages/testbed': [],
+  'packages/wire': ['@busbar/api'],
+  'packages/transport-socket': ['@busbar/api', '@busbar/wire'],
+  'packages/transport-sqlite': ['@busbar/api', '@busbar/wire'],
   'packages/busbar': ['@busbar/api', '@busbar/conformance', '@busbar/compose', '@busbar/transport-*'],
   bench: ['*'],
   demo: ['@busbar/api', '@busbar/compose', '@busbar/testbed', 'busbar'],

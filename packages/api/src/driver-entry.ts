@@ -2,6 +2,7 @@
 /** Entry `@busbar/api/driver`: for authors of drivers. The contract itself is in `@busbar/api/transport`. */
 
 export type * from './contract/driver.ts';
+export { bodyTooLarge } from './contract/errors.ts';
 export type { StorePast } from './contract/transport.ts';
 export { type BatchLimit, BatchSize } from './driver-kit/batch-size.ts';
 export { BriefConnections } from './driver-kit/brief-connections.ts';

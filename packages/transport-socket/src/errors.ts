@@ -1,16 +1,6 @@
-/** Errors of connections and of the wire protocol. */
+/** Errors of addresses: no hub listens, or none can. */
 
 import { BusbarError } from '@busbar/api/transport';
-
-/** UNAVAILABLE: the connection ended. */
-export function connectionLost(reason: string): BusbarError {
-  return new BusbarError('UNAVAILABLE', reason, { hint: 'The transport reconnects by itself.' });
-}
-
-/** INVALID_ARGUMENT: the peer broke the protocol, so the connection must end. */
-export function protocolError(problem: string): BusbarError {
-  return new BusbarError('INVALID_ARGUMENT', problem, { hint: 'See docs/protocol.md for the form of frames.' });
-}
 
 /** UNAVAILABLE: no hub listens at `url`. */
 export function noHub(url: string, reason?: string, cause?: unknown): BusbarError {

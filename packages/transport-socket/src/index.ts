@@ -2,11 +2,11 @@
 
 import { openTransport, waitForServer } from '@busbar/api/driver';
 import type { Transport } from '@busbar/api/transport';
+import { toSocketPath } from '@busbar/wire';
 import type { LocalHub } from './links/connect-config.ts';
 import type { ClientLink } from './links/link.ts';
 import { parseHubUrl } from './links/link-schemes.ts';
 import { isListening, unixClient } from './links/unix/unix-client.ts';
-import { toSocketPath } from './local/local-address.ts';
 import { type HubProgram, type HubStart, startHub } from './local/start-hub.ts';
 import { completeUnixOptions, type LinkSettings, type UnixOptions } from './options.ts';
 import { SocketDriver } from './socket-driver.ts';

@@ -2,6 +2,7 @@
 
 import type { AdminDriver, CallDriver, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
 import type { Capabilities, StateChange, StorePast, StoreReset } from '@busbar/api/transport';
+import { DirectCalls, SocketFolder } from '@busbar/wire';
 import { HubClient, type HubClientOptions } from './client/hub-client.ts';
 import { remoteAdmin } from './client/remote-admin.ts';
 import { remoteCalls } from './client/remote-calls.ts';
@@ -20,6 +21,7 @@ export class SocketDriver implements Driver {
   readonly admin: AdminDriver;
   readonly calls: CallDriver;
   readonly #client: HubClient;
+  readonly #direct: DirectCalls | undefined;
 
   private constructor({ link, info: { agent } }: HubClientOptions, client: HubClient, services: ServiceRegistry) {
     this.name = link.name;
@@ -28,7 +30,16 @@ export class SocketDriver implements Driver {
     this.topics = remoteTopics(client, agent);
     this.kv = remoteKv(client);
     this.admin = remoteAdmin(client);
-    this.calls = remoteCalls(client, services);
+    const calls = remoteCalls(client, services);
+    const folder = link.socket === undefined ? undefined : new SocketFolder(link.socket);
+    // The hub checks what a client sends as an agent.
+    if (folder !== undefined && folder.problem === undefined && agent === undefined && client.isDirectAllowed) {
+      const { maxBodyBytes } = this.capabilities;
+      const isAllowed = (): boolean => client.isDirectAllowed;
+      this.#direct = new DirectCalls({ folder, kv: this.kv, maxBodyBytes, beside: calls, isAllowed });
+      client.onReset(() => this.#direct?.restore());
+    }
+    this.calls = this.#direct ?? calls;
     this.#client = client;
   }
 
@@ -57,8 +68,9 @@ export class SocketDriver implements Driver {
     return this.#client.past;
   }
 
-  close(): Promise<void> {
-    return this.#client.close();
+  async close(): Promise<void> {
+    await this.#direct?.close();
+    await this.#client.close();
   }
 }
 

@@ -4,15 +4,15 @@ import { type Capabilities, declareFeatures } from '@busbar/api/transport';
 import type { Store } from './connection/store.ts';
 
 /** The largest body: 16 MiB. SQLite allows more, but reads and writes a body in one piece. */
-const MAX_BODY_BYTES = 16_777_216;
+export const MAX_BODY_BYTES = 16_777_216;
 
-export function capabilitiesOf(store: Store): Capabilities {
+export function capabilitiesOf(store: Store, noCalls: string | undefined): Capabilities {
   const { isMonotonic } = store.clock;
   return {
     durability: store.settings.durability,
     reach: 'host',
     ...declareFeatures({
-      calls: 'All communication goes through the file, so requests use queues.',
+      ...(noCalls === undefined ? {} : { calls: `${noCalls} Requests use queues.` }),
       ...(isMonotonic ? {} : { monotonicClock: 'This system has no boot id, so store time follows the wall clock.' }),
     }),
     lease: 'timed',

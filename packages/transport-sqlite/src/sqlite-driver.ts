@@ -12,6 +12,7 @@ import {
   WaitingReceives,
 } from '@busbar/api/driver';
 import type { BrowsePage, Capabilities, StoreReset, Warning } from '@busbar/api/transport';
+import { DirectCalls, SocketFolder } from '@busbar/wire';
 import { browse } from './admin/browse.ts';
 import { beginClear, clearStep } from './admin/clear.ts';
 import { exportState } from './admin/export.ts';
@@ -19,7 +20,7 @@ import { setGate } from './admin/gate.ts';
 import { ImportedEventIds, importRecord } from './admin/import.ts';
 import { listBindings, listQueues, listTopics } from './admin/inspect.ts';
 import { cancel, configure, deleteQueue, purge, redrive, reschedule } from './admin/operate.ts';
-import { capabilitiesOf } from './capabilities.ts';
+import { capabilitiesOf, MAX_BODY_BYTES } from './capabilities.ts';
 import { Batcher } from './connection/batcher.ts';
 import { CallCoalescer } from './connection/call-coalescer.ts';
 import type { Store } from './connection/store.ts';
@@ -54,6 +55,7 @@ export class SqliteDriver implements Driver {
   readonly topics: TopicDriver;
   readonly kv: KvDriver;
   readonly admin: AdminDriver;
+  readonly calls?: DirectCalls;
   readonly #store: Store;
   readonly #commits: CommitNotifier;
   readonly #batcher: Batcher;
@@ -64,7 +66,8 @@ export class SqliteDriver implements Driver {
 
   constructor(store: Store) {
     this.#store = store;
-    this.capabilities = capabilitiesOf(store);
+    const folder = new SocketFolder(store.path);
+    this.capabilities = capabilitiesOf(store, folder.problem);
     this.warnings = warnOfReaders(store.db, store.path);
     const commits = new CommitNotifier();
     this.#commits = commits;
@@ -86,6 +89,11 @@ export class SqliteDriver implements Driver {
     this.queues = openQueues({ batcher, coalescer }, claims, receives);
     this.topics = openTopics({ batcher, coalescer }, cursors, new BindingCache(commits));
     this.kv = openKv(batcher, watches);
+    if (this.capabilities.features.calls) {
+      const calls = new DirectCalls({ folder, kv: this.kv, maxBodyBytes: MAX_BODY_BYTES });
+      commits.reset.subscribe(() => calls.restore());
+      this.calls = calls;
+    }
     this.admin = openAdmin(store, batcher, commits);
   }
 
@@ -98,6 +106,7 @@ export class SqliteDriver implements Driver {
   }
 
   async close(): Promise<void> {
+    await this.calls?.close();
     this.#scheduler.close();
     await this.#waiters.close();
     await this.#registry.close();

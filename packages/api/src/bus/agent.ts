@@ -115,8 +115,8 @@ export interface AgentDependencies {
   readonly registry: Registry;
   readonly heartbeats: Heartbeats;
   readonly mail: Mail;
-  /** The transport's calls, or their emulation over queues. */
-  readonly calls: Calls;
+  /** The ways of requests. */
+  readonly calls: readonly Calls[];
   readonly operations: Operations;
 }
 

@@ -1,6 +1,7 @@
 /** The bus: one object over any transport. */
 
 import type { CallOptions } from '../contract/call-options.ts';
+import type { Calls } from '../contract/calls.ts';
 import { invalid } from '../contract/errors.ts';
 import type { KvWatch } from '../contract/kv.ts';
 import type { Transport } from '../contract/transport.ts';
@@ -303,6 +304,12 @@ function optionsLast<O>(work: LockWork | O, options: O | undefined): [LockWork |
   return [undefined, work];
 }
 
+/** The ways of requests, the fastest first. A later one reaches the servers that an earlier one does not. */
+function waysOf({ calls }: Transport, overQueues: Calls): readonly Calls[] {
+  if (calls === undefined) return [overQueues];
+  return calls.reach === undefined ? [calls] : [calls, overQueues];
+}
+
 /** Opens a bus over `transport` and owns it (unless `ownsTransport` is false). Throws INVALID_ARGUMENT. */
 export function openBus(transport: Transport, options: BusOptions = {}): Bus {
   const runtime = new BusRuntime(transport, options);
@@ -310,7 +317,7 @@ export function openBus(transport: Transport, options: BusOptions = {}): Bus {
   const heartbeats = new Heartbeats(runtime);
   const selector = new LeastLoadedSelector(runtime, registry);
   const mail = new Mail(runtime, registry, selector);
-  const calls = transport.calls ?? new RpcClient(runtime, heartbeats);
+  const calls = waysOf(transport, new RpcClient(runtime, heartbeats));
   const requests = new Requests(runtime, registry, selector, calls);
   const tasks = new Tasks(runtime);
   const operations: Operations = {

@@ -181,6 +181,8 @@ export interface PageQuery {
 }
 
 export interface CallDriver {
+  /** Becomes {@link Calls.reach}. */
+  readonly reach?: 'user' | undefined;
   /** Errors of the handler reach the caller as HANDLER_FAILED with their message. */
   serve(
     address: string,

@@ -40,6 +40,7 @@ export function openCalls(internals: TransportInternals, driver: CallDriver): Ca
     },
   };
   return {
+    reach: driver.reach,
     ...withErrorContext(serving, 'calls', internals.driver.name),
     call: (address, message, options) => call(internals, driver, address, message, options ?? {}),
   };

@@ -6,6 +6,7 @@ import { type Recorder, reasonOf } from './recorder.ts';
 /** The same calls, recorded. */
 export function auditCalls(calls: Calls, recorder: Recorder): Calls {
   return {
+    reach: calls.reach,
     serve: (address, options, handler) =>
       calls.serve(
         address,

@@ -6,6 +6,7 @@ import { boundsOf, own, ownError, toInput } from '../inner/calls.ts';
 
 export function openCalls(calls: Calls): CallDriver {
   return {
+    reach: calls.reach,
     serve: (address, max, handler) => own(calls.serve(address, { max }, handler)),
     call: (address, message, context) => call(calls, address, { message, context }),
   };

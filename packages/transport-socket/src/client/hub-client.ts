@@ -10,9 +10,9 @@ import {
   type StoreReset,
   toBusbarError,
 } from '@busbar/api/transport';
+import { FRAME, type Frame, frame, type Header } from '@busbar/wire';
 import type { ClientLink } from '../links/link.ts';
 import { TimeoutSignal } from '../links/timeout-signal.ts';
-import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
 import type { StoreNotice, Welcome } from '../wire/protocol.ts';
 import { type ClientInfo, HubConnection } from './hub-connection.ts';
 import { PendingRequest, type RequestSpec } from './pending-request.ts';
@@ -50,6 +50,7 @@ export class HubClient {
   readonly #brief = new BriefConnections();
   #connection: HubConnection | undefined;
   #welcome: Welcome | undefined;
+  #isDirectAllowed = false;
   #lastId = 0;
   #deferred: (() => void) | undefined;
   /** Set while the hub lacks features that it had before. */
@@ -75,6 +76,11 @@ export class HubClient {
   get welcome(): Welcome {
     if (this.#welcome === undefined) throw new TypeError('the client is not open');
     return this.#welcome;
+  }
+
+  /** Whether the hub lets its clients call each other directly. */
+  get isDirectAllowed(): boolean {
+    return this.#isDirectAllowed;
   }
 
   /** How much of `leaseLeftMs` is left, which an answer of the hub's time `hubNow` tells. */
@@ -246,6 +252,7 @@ export class HubClient {
       throw this.#downgrade;
     }
     this.#welcome ??= welcome;
+    this.#isDirectAllowed = welcome.direct === true;
     const known = this.#lastReset;
     if (welcome.past !== undefined) this.#storeWatch.observe(welcome.past);
     this.#connection = connection;

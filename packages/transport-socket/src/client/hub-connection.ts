@@ -2,12 +2,19 @@
 
 import { cutText, decodeError } from '@busbar/api/driver';
 import { BusbarError, type Capabilities } from '@busbar/api/transport';
-import { connectionLost } from '../errors.ts';
-import { Heartbeat } from '../links/heartbeat.ts';
-import type { ClientLink, ConnectionEvents, LinkConnection } from '../links/link.ts';
+import {
+  type ConnectionEvents,
+  connectionLost,
+  FRAME,
+  type Frame,
+  frame,
+  HELLO_TIMEOUT_MS,
+  Heartbeat,
+  type LinkConnection,
+} from '@busbar/wire';
+import type { ClientLink } from '../links/link.ts';
 import { TimeoutSignal } from '../links/timeout-signal.ts';
-import { FRAME, type Frame, frame } from '../wire/frame.ts';
-import { HELLO_TIMEOUT_MS, type Hello, PROTOCOL_VERSION, type Welcome } from '../wire/protocol.ts';
+import { type Hello, PROTOCOL_VERSION, type Welcome } from '../wire/protocol.ts';
 import { decodeCapabilities } from '../wire/value-codec.ts';
 import { HubClock } from './hub-clock.ts';
 

@@ -3,12 +3,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeError } from '@busbar/api/driver';
 import { BusbarError } from '@busbar/api/transport';
-import { connectionLost } from '../errors.ts';
+import { connectionLost, FRAME, type Frame, frame, HEARTBEAT_MS, type Header } from '@busbar/wire';
 import type { ClientLink } from '../links/link.ts';
 import { parseHubUrl } from '../links/link-schemes.ts';
 import { TimeoutSignal } from '../links/timeout-signal.ts';
-import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
-import { HEARTBEAT_MS, type HubStatus } from '../wire/protocol.ts';
+import type { HubStatus } from '../wire/protocol.ts';
 import { HubConnection } from './hub-connection.ts';
 
 const STOP_TIMEOUT_MS = 10_000;

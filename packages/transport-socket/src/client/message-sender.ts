@@ -2,8 +2,7 @@
 
 import { decodeError, type PreparedMessage, TickBatcher } from '@busbar/api/driver';
 import type { SendResult } from '@busbar/api/transport';
-import type { Frame, Header } from '../wire/frame.ts';
-import { encodeInput, sizeOfMessage } from '../wire/message-codec.ts';
+import { encodeInput, type Frame, type Header, sizeOfMessage } from '@busbar/wire';
 import { BATCH_BYTES } from '../wire/protocol.ts';
 import type { HubClient } from './hub-client.ts';
 import type { RequestSpec } from './pending-request.ts';

@@ -2,7 +2,7 @@
 
 import { Deadline } from '@busbar/api/driver';
 import { BusbarError, type BusbarErrorOptions } from '@busbar/api/transport';
-import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
+import { FRAME, type Frame, frame, type Header } from '@busbar/wire';
 
 /** What to request, and how to handle a lost connection. */
 export interface RequestSpec {

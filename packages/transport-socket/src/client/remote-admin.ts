@@ -11,8 +11,7 @@ import type {
   StateRecord,
   TopicInfo,
 } from '@busbar/api/transport';
-import type { Header } from '../wire/frame.ts';
-import { decodeMessage } from '../wire/message-codec.ts';
+import { decodeMessage, type Header } from '@busbar/wire';
 import { decodeRecord, decodeSettings } from '../wire/value-codec.ts';
 import type { HubClient } from './hub-client.ts';
 import { RemoteCursor } from './remote-cursor.ts';

@@ -1,9 +1,7 @@
 /** Calls from client to client through the hub. Nothing is stored. */
 
 import { type CallDriver, CallReplies } from '@busbar/api/driver';
-import { FRAME, frame, type Header } from '../wire/frame.ts';
-import { decodeMessage, encodeInput } from '../wire/message-codec.ts';
-import { CALL_CREDIT } from '../wire/protocol.ts';
+import { CALL_CREDIT, decodeMessage, encodeInput, FRAME, frame, type Header } from '@busbar/wire';
 import type { HubClient } from './hub-client.ts';
 import type { RemoteService, ServiceRegistry } from './service-registry.ts';
 

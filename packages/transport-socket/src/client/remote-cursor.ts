@@ -1,7 +1,7 @@
 /** A cursor over a stream that the hub reads for this client. It is opened again after a lost connection. */
 
 import type { CallContext } from '@busbar/api/driver';
-import type { Frame, Header } from '../wire/frame.ts';
+import type { Frame, Header } from '@busbar/wire';
 import type { HubClient } from './hub-client.ts';
 import { type PendingRequest, ResponseLost } from './pending-request.ts';
 

@@ -2,7 +2,7 @@
 
 import type { CallContext, KvDriver, PageQuery } from '@busbar/api/driver';
 import type { DeleteResult, KvEntry, PutResult, TouchResult } from '@busbar/api/transport';
-import type { Header } from '../wire/frame.ts';
+import type { Header } from '@busbar/wire';
 import { decodeEntry } from '../wire/value-codec.ts';
 import type { HubClient } from './hub-client.ts';
 import { RemoteWatch } from './remote-watch.ts';

@@ -8,8 +8,7 @@ import {
   type Settlement,
   type SettleResult,
 } from '@busbar/api/transport';
-import type { Frame, Header } from '../wire/frame.ts';
-import { decodeMessage } from '../wire/message-codec.ts';
+import { decodeMessage, type Frame, type Header } from '@busbar/wire';
 import { BATCH_BYTES } from '../wire/protocol.ts';
 import type { HubClient } from './hub-client.ts';
 import { MessageSender } from './message-sender.ts';

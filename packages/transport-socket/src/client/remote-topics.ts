@@ -2,8 +2,7 @@
 
 import type { CallContext, EventCursor, TopicDriver } from '@busbar/api/driver';
 import type { From, PublishResult, TopicEvent } from '@busbar/api/transport';
-import type { Header } from '../wire/frame.ts';
-import { decodeMessage } from '../wire/message-codec.ts';
+import { decodeMessage, type Header } from '@busbar/wire';
 import type { HubClient, StoreLoss } from './hub-client.ts';
 import { MessageSender } from './message-sender.ts';
 import { RemoteCursor } from './remote-cursor.ts';

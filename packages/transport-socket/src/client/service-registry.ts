@@ -1,48 +1,30 @@
-/** The addresses that a client serves, and the calls in progress. */
+/** The addresses that a client serves through the hub. */
 
-import {
-  type CallDriver,
-  Condition,
-  completeMessage,
-  encodeError,
-  handlerFailed,
-  Limiter,
-  toHandlerError,
-} from '@busbar/api/driver';
-import { BusbarError } from '@busbar/api/transport';
-import { FRAME, type Frame, frame, type Header } from '../wire/frame.ts';
-import { decodeMessage, encodeMessage } from '../wire/message-codec.ts';
-import { CALL_CREDIT } from '../wire/protocol.ts';
+import { handlerFailed, toHandlerError } from '@busbar/api/driver';
+import { type Frame, type Header, ServedAddress, ServedCalls, type ServedHandler } from '@busbar/wire';
 import { type RequestSpec, ResponseLost } from './pending-request.ts';
 
-/** Handles a call and yields its replies. */
-export type ServedHandler = Parameters<CallDriver['serve']>[2];
-
-/** Sends a frame over the connection that a call came from. Does nothing after its end. */
-type SendFrame = (frame: Frame) => void;
-
 /** An address that this client serves. */
-export class RemoteService {
+export class RemoteService extends ServedAddress {
   readonly id: number;
-  readonly header: Header;
-  readonly handler: ServedHandler;
   /** Whether the hub has registered it. */
   isRegistered = false;
-  /** The calls in progress. The hub limits their number. */
-  readonly running: Limiter = new Limiter(Number.POSITIVE_INFINITY);
 
   constructor(id: number, address: string, max: number, handler: ServedHandler) {
+    super(address, max, handler);
     this.id = id;
-    this.header = { serviceId: id, address, max };
-    this.handler = handler;
+  }
+
+  get header(): Header {
+    return { serviceId: this.id, address: this.address, max: this.max };
   }
 }
 
-/** Runs the calls to the services of one client. */
+/** The services of one client. */
 export class ServiceRegistry {
   readonly #services = new Map<number, RemoteService>();
-  /** Calls in progress, by the hub's id. */
-  readonly #calls = new Map<number, ServedCall>();
+  /** The calls that came over the present connection. */
+  #served: ServedCalls | undefined;
   #lastId = 0;
 
   add(address: string, max: number, handler: ServedHandler): RemoteService {
@@ -64,72 +46,21 @@ export class ServiceRegistry {
       .map(({ header }) => ({ op: 'calls.serve', header, deadline: Number.POSITIVE_INFINITY, whenLost: 'fail' }));
   }
 
-  /** Handles a call to serve, or a frame about one. */
-  onCall(each: Frame, send: SendFrame): void {
-    if (each.type === FRAME.call) void this.#run(each, send);
-    else if (each.type === FRAME.cancel) this.#calls.get(each.id)?.cancel();
-    else this.#calls.get(each.id)?.addCredit(each.header['count']);
+  /** Handles a call to serve, or a frame about one. `send` belongs to the connection that it came from. */
+  onCall(each: Frame, send: (frame: Frame) => void): void {
+    this.#served ??= new ServedCalls({
+      find: ({ serviceId }) => this.#services.get(serviceId as number),
+      send,
+      isFull: () => false,
+      // The hub checks the size of replies.
+      maxBodyBytes: Number.POSITIVE_INFINITY,
+      toError: (error) => (error instanceof ResponseLost ? handlerFailed(error) : toHandlerError(error)),
+    });
+    this.#served.onFrame(each);
   }
 
   onConnectionLost(): void {
-    for (const call of this.#calls.values()) call.cancel();
-    this.#calls.clear();
+    this.#served?.close();
+    this.#served = undefined;
   }
-
-  async #run({ id, header, bodies }: Frame, send: SendFrame): Promise<void> {
-    const service = this.#services.get(header['serviceId'] as number);
-    if (service === undefined) return send(frame(FRAME.error, id, encodeError(notServed())));
-    const call = new ServedCall();
-    this.#calls.set(id, call);
-    void service.running.acquire(call.signal);
-    try {
-      const message = decodeMessage(header['message'] as Header, bodies[0]);
-      for await (const input of service.handler(message, call.signal)) {
-        await call.takeCredit();
-        if (call.signal.aborted) break;
-        const reply = completeMessage(input);
-        send(frame(FRAME.item, id, encodeMessage(reply), [reply.body]));
-      }
-      send(frame(FRAME.response, id));
-    } catch (error) {
-      const failure = error instanceof ResponseLost ? handlerFailed(error) : toHandlerError(error);
-      send(frame(FRAME.error, id, encodeError(failure)));
-    } finally {
-      if (this.#calls.get(id) === call) this.#calls.delete(id);
-      service.running.release();
-    }
-  }
-}
-
-/** A call in progress: its credit for replies, and whether the requester still waits. */
-class ServedCall {
-  readonly #cancelled = new AbortController();
-  readonly #changed = new Condition();
-  #credit = CALL_CREDIT;
-
-  get signal(): AbortSignal {
-    return this.#cancelled.signal;
-  }
-
-  /** Resolves when one more reply may be sent, or the call is cancelled. */
-  async takeCredit(): Promise<void> {
-    while (this.#credit <= 0 && !this.signal.aborted) await this.#changed.wait();
-    this.#credit -= 1;
-  }
-
-  addCredit(count: unknown): void {
-    if (typeof count === 'number') this.#credit += count;
-    this.#changed.notify();
-  }
-
-  cancel(): void {
-    this.#cancelled.abort(new BusbarError('ABORTED', 'the requester no longer waits'));
-    this.#changed.notify();
-  }
-}
-
-function notServed(): BusbarError {
-  return new BusbarError('NO_RESPONDER', 'this client no longer serves the address', {
-    hint: 'Start a responder, or request with durable.',
-  });
 }

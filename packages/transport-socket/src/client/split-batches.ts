@@ -1,7 +1,7 @@
 /** Splits the content of a request so that each part fits into a frame. */
 
 import { BusbarError } from '@busbar/api/transport';
-import { MAX_FRAME_BYTES } from '../wire/frame.ts';
+import { MAX_FRAME_BYTES } from '@busbar/wire';
 import { BATCH_BYTES } from '../wire/protocol.ts';
 
 /** Field names, punctuation and numbers of one item in a header. */

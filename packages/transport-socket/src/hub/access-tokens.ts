@@ -33,6 +33,11 @@ export class AccessTokens {
     });
   }
 
+  /** Whether a token belongs to a single agent, so that the hub must see what each client does. */
+  get hasAgents(): boolean {
+    return this.#known.some(({ agent }) => agent !== undefined);
+  }
+
   /**
    * A secret that no agent knows: it follows from a token for all agents, so receipts are valid after a restart of the hub.
    * Without such a token it is random.

@@ -1,7 +1,7 @@
 /** Limits what the answers to one client take: a request for data waits while too much is being read or is unread. */
 
 import { BusbarError } from '@busbar/api/transport';
-import type { LinkConnection } from '../links/link.ts';
+import type { LinkConnection } from '@busbar/wire';
 import { BATCH_BYTES } from '../wire/protocol.ts';
 
 /** Limit of the unread output and of the answers that are being read from the store. */

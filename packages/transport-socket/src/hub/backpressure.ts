@@ -1,7 +1,6 @@
 /** Backpressure: pauses reading while too many of a client's requests are in progress or its output is unread. */
 
-import type { LinkConnection } from '../links/link.ts';
-import { MAX_BUFFERED_BYTES } from '../wire/protocol.ts';
+import { type LinkConnection, MAX_BUFFERED_BYTES } from '@busbar/wire';
 
 /** Limit of the requests in progress. */
 const MAX_INFLIGHT_BYTES = MAX_BUFFERED_BYTES;

@@ -1,9 +1,8 @@
 /** The handshake: validates hello and makes welcome. */
 
 import { BusbarError, checkDuration, checkText, type Transport } from '@busbar/api/transport';
-import { protocolError } from '../errors.ts';
-import { type Header, MAX_FRAME_BYTES } from '../wire/frame.ts';
-import { HEARTBEAT_MS, type Hello, PROTOCOL_VERSION, type Welcome } from '../wire/protocol.ts';
+import { HEARTBEAT_MS, type Header, MAX_FRAME_BYTES, protocolError } from '@busbar/wire';
+import { type Hello, PROTOCOL_VERSION, type Welcome } from '../wire/protocol.ts';
 
 /** Validates a hello. Throws UNSUPPORTED for another version, INVALID_ARGUMENT for illegal fields. */
 export function decodeHello(header: Header): Hello & { readonly ns: string } {
@@ -27,12 +26,14 @@ export function decodeHello(header: Header): Hello & { readonly ns: string } {
   };
 }
 
-/** The header of welcome. The hub adds `calls` to the features of any store. */
-export function encodeWelcome(hub: string, { capabilities, name, past }: Transport, maxBodyBytes: number): Welcome {
+/** The header of welcome, without `hub` and `direct`. The hub adds `calls` to the features of any store. */
+export function encodeWelcome(
+  { capabilities, name, past }: Transport,
+  maxBodyBytes: number,
+): Omit<Welcome, 'hub' | 'direct'> {
   const { calls: _, ...reasons } = capabilities.reasons;
   return {
     version: PROTOCOL_VERSION,
-    hub,
     store: name,
     capabilities: {
       ...capabilities,

@@ -2,11 +2,21 @@
 
 import { Condition, encodeError } from '@busbar/api/driver';
 import { BusbarError, type StorePast, type StoreReset, type Transport, toBusbarError } from '@busbar/api/transport';
-import { protocolError } from '../errors.ts';
-import { Heartbeat } from '../links/heartbeat.ts';
-import type { ConnectionAcceptor, ConnectionEvents, LinkConnection, PeerInfo } from '../links/link.ts';
-import { FRAME, type Frame, frame, goaway, type Header } from '../wire/frame.ts';
-import { HELLO_TIMEOUT_MS, MAX_BODY_BYTES, MAX_BUFFERED_BYTES } from '../wire/protocol.ts';
+import {
+  type ConnectionEvents,
+  FRAME,
+  type Frame,
+  frame,
+  goaway,
+  HELLO_TIMEOUT_MS,
+  type Header,
+  Heartbeat,
+  type LinkConnection,
+  MAX_BUFFERED_BYTES,
+  protocolError,
+} from '@busbar/wire';
+import type { ConnectionAcceptor, PeerInfo } from '../links/link.ts';
+import { MAX_BODY_BYTES, type Welcome } from '../wire/protocol.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import { AnswerGate, takesNothing } from './answer-gate.ts';
 import { Backpressure } from './backpressure.ts';
@@ -234,10 +244,15 @@ export class HubSession implements ConnectionEvents, ClientSession {
       this.#endResets = store.transport.onReset((reset) => this.#onReset(reset));
       this.#sentPast = store.transport.past;
       clearTimeout(this.#helloTimer);
-      this.#connection.send(frame(FRAME.welcome, 0, { ...encodeWelcome(this.#hub.id, this.store, this.maxBodyBytes) }));
-      this.#heartbeat = new Heartbeat(heartbeatMs, this.#connection, () =>
-        this.#hub.refused('it went silent', this.#peer.address),
-      );
+      const welcome: Welcome = {
+        ...encodeWelcome(this.store, this.maxBodyBytes),
+        hub: this.#hub.id,
+        direct: !this.#hub.tokens.hasAgents,
+      };
+      this.#connection.send(frame(FRAME.welcome, 0, { ...welcome }));
+      this.#heartbeat = new Heartbeat(heartbeatMs, this.#connection, {
+        onSilent: () => this.#hub.refused('it went silent', this.#peer.address),
+      });
     } catch (error) {
       const failure = toBusbarError(error);
       this.#connection.send(frame(FRAME.error, 0, encodeError(failure)));

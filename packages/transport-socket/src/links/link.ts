@@ -1,35 +1,6 @@
 /** A link carries frames between a hub and its clients. Unix sockets, WebSocket and ZeroMQ are one link each. */
 
-import type { BusbarError } from '@busbar/api/transport';
-import type { Frame } from '../wire/frame.ts';
-
-/**
- * One connection: ordered frames in both directions until it closes. A broken connection loses only the end of what was
- * sent, never a part in the middle.
- */
-export interface LinkConnection {
-  /** Sends a frame. Frames of one turn of the event loop leave together. Does nothing after the end. */
-  send(frame: Frame): void;
-  /** Bytes in this process that the peer has not taken yet. */
-  readonly buffered: number;
-  /** Reads nothing from the peer until {@link LinkConnection.resume}. */
-  pause(): void;
-  resume(): void;
-  /** Closes when all sent frames have left, after one second at the latest. */
-  close(): void;
-  /** Closes at once. */
-  destroy(): void;
-}
-
-/** Events of a connection. They are called one at a time, after the connection was handed over. */
-export interface ConnectionEvents {
-  /** Frames arrived; all frames of one turn come together. */
-  onFrames(frames: readonly Frame[]): void;
-  /** The connection is closed. `error` is undefined after an orderly end by either side. Called once, as the last event. */
-  onClose(error: BusbarError | undefined): void;
-  /** The buffer is empty. */
-  onDrain?(): void;
-}
+import type { ConnectionEvents, LinkConnection } from '@busbar/wire';
 
 /** The client's side of a link. */
 export interface ClientLink {
@@ -37,6 +8,8 @@ export interface ClientLink {
   readonly name: string;
   /** The hub's address for messages and logs; it contains no secrets. */
   readonly address: string;
+  /** The socket of a hub whose clients are processes of one user on one host. */
+  readonly socket?: string;
   /** How far apart hub and clients may be. */
   readonly reach: 'host' | 'network';
   /** Why an idle connection keeps the process alive, if it does: the reason of the missing feature `idleExit`. */

@@ -1,8 +1,8 @@
 /** The endpoint file of a WebSocket hub on this machine: its port, a token for clients, and a proof of the hub. */
 
 import { quote } from '@busbar/api/transport';
+import { checkFolder, readPrivateFile, unsafe, writePrivateFile } from '@busbar/wire';
 import { noHub } from '../errors.ts';
-import { checkFolder, readPrivateFile, unsafe, writePrivateFile } from './private-files.ts';
 
 /** The content of an endpoint file. */
 export interface HubEndpoint {

@@ -2,9 +2,9 @@
 
 import { closeSync, constants, openSync, rmSync, statSync } from 'node:fs';
 import { BusbarError, quote } from '@busbar/api/transport';
+import { checkPrivateFile, unsafe } from '@busbar/wire';
 import type Sqlite from 'better-sqlite3';
 import type { Database } from 'better-sqlite3';
-import { checkPrivateFile, unsafe } from './private-files.ts';
 
 /** A lock that this process holds. */
 export class FileLock {

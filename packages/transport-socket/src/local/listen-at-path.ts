@@ -4,9 +4,9 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusbarError, quote } from '@busbar/api/transport';
+import { prepareFolder } from '@busbar/wire';
 import type { LinkListener } from '../links/link.ts';
 import { FileLock, fileId } from './file-lock.ts';
-import { prepareFolder } from './private-files.ts';
 
 /** Whether a hub listens at a path. */
 export type ListeningProbe = (path: string) => Promise<boolean>;

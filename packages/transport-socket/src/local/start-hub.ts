@@ -3,9 +3,9 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BusbarError, quote } from '@busbar/api/transport';
+import { prepareFolder } from '@busbar/wire';
 import { FileLock } from './file-lock.ts';
 import type { ListeningProbe } from './listen-at-path.ts';
-import { prepareFolder } from './private-files.ts';
 
 /** A program that runs a hub. It must end by itself when no client uses it. */
 export interface HubProgram {

@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { invalid, quote } from '@busbar/api/transport';
-import { readPrivateFile, unsafe, writePrivateFile } from './private-files.ts';
+import { readPrivateFile, unsafe, writePrivateFile } from '@busbar/wire';
 
 const HUB_TOKEN = /^[A-Za-z0-9_-]{16,512}$/;
 const USER_TOKEN = /^[\x21-\x7e]{16,512}$/;

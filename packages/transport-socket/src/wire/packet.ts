@@ -1,7 +1,6 @@
 /** Packets: whole frames in one message, for links that carry messages (WebSocket, ZeroMQ). */
 
-import { protocolError } from '../errors.ts';
-import { encodeFrames, type Frame, FrameReader } from './frame.ts';
+import { encodeFrames, type Frame, FrameReader, protocolError } from '@busbar/wire';
 import { BATCH_BYTES } from './protocol.ts';
 
 const LENGTH_BYTES = 4;

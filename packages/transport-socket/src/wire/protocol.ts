@@ -4,22 +4,12 @@ import type { Capabilities, StorePast, StoreReset } from '@busbar/api/transport'
 
 /** Raised by changes that clients or hubs of the previous version cannot handle. */
 export const PROTOCOL_VERSION = 1;
-/** How long a connection may take to say hello. */
-export const HELLO_TIMEOUT_MS = 5_000;
-/** After this silence a side sends a ping. After {@link SILENT_BEATS} times as long it drops the connection. */
-export const HEARTBEAT_MS = 3_000;
-export const SILENT_BEATS = 3;
-/** Limit of unread output for one client of a hub. */
-export const MAX_BUFFERED_BYTES = 8_388_608;
 /** Target size of one request or response; a single large message may exceed it. */
 export const BATCH_BYTES = 1_048_576;
 /** Largest body that a hub accepts for any store: several must fit into the buffer. */
 export const MAX_BODY_BYTES = 1_048_576;
 /** Largest frame that a client accepts. It trusts a hub with more than a hub trusts a client. */
 export const MAX_FRAME_BYTES_FROM_HUB = 268_435_456;
-/** How many replies of one call may be in flight. */
-export const CALL_CREDIT = 64;
-
 /** The header of hello. */
 export interface Hello {
   readonly version: number;
@@ -40,6 +30,8 @@ export interface Welcome {
   readonly store: string;
   readonly capabilities: Capabilities;
   readonly maxFrameBytes: number;
+  /** Whether clients may call each other directly. A hub with tokens of single agents passes on all calls itself. */
+  readonly direct?: boolean | undefined;
   /** What identifies the past of the store. Absent if the store tells none. */
   readonly past?: StorePast | undefined;
   /** The clock of the hub in milliseconds, which only rises. Absent in older hubs. */

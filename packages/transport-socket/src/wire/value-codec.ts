@@ -1,7 +1,7 @@
 /** Values that JSON cannot hold: Infinity becomes null, and bytes follow the header. */
 
 import type { Capabilities, KvEntry, QueueSettings, StateRecord } from '@busbar/api/transport';
-import type { Header } from './frame.ts';
+import type { Header } from '@busbar/wire';
 
 /** Infinity for null. The receiver validates the rest. */
 export function decodeNumber(value: unknown): number {

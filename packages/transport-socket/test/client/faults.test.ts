@@ -13,19 +13,23 @@ const LINKS: readonly Harness[] = [unix, linkHarness(ws, 'sqlite:$', afterAll), 
 interface Setting extends AsyncDisposable {
   readonly server: HarnessServer;
   open(): Promise<Transport>;
+  /** A client whose calls pass through the hub on every link. */
+  openBoundToAgent(): Promise<Transport>;
 }
 
 /** A hub behind a proxy. Clients are closed at the end. */
 async function setting(harness: Harness): Promise<Setting> {
   const store = await harness.store({ server: true });
   const clients: Transport[] = [];
+  const keep = async (opening: Promise<Transport>): Promise<Transport> => {
+    const client = await opening;
+    clients.push(client);
+    return client;
+  };
   return {
     server: store.server!,
-    async open() {
-      const client = await store.open();
-      clients.push(client);
-      return client;
-    },
+    open: () => keep(store.open()),
+    openBoundToAgent: () => keep(store.openWith?.({ agent: '@bound' }) ?? store.open()),
     async [Symbol.asyncDispose]() {
       await Promise.all(clients.map((client) => client.close()));
       await store.remove();
@@ -235,9 +239,9 @@ describe.concurrent.each(LINKS)('a connection over $name', (harness) => {
     expect(await other.queues.receive('jobs', { waitMs: 100 })).toEqual([]);
   });
 
-  test('lost during a call ends it with one error', async () => {
+  test('lost during a call that the hub passes on ends it with one error', async () => {
     await using all = await setting(harness);
-    const [client, server] = [await all.open(), await all.open()];
+    const [client, server] = [await all.open(), await all.openBoundToAgent()];
     let runs = 0;
     await server.calls!.serve('slow', {}, async function* (_, signal) {
       runs += 1;

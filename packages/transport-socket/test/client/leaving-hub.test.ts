@@ -1,11 +1,12 @@
 // A hub that leaves right after it has answered, before the client has looked at the answer.
+
+import { FRAME, type Frame, frame } from '@busbar/wire';
 import { connectTransport } from 'busbar';
 import { expect, test } from 'vitest';
 import { HubClient } from '../../src/client/hub-client.ts';
 import { RemoteCursor } from '../../src/client/remote-cursor.ts';
 import { ServiceRegistry } from '../../src/client/service-registry.ts';
 import type { ClientLink } from '../../src/links/link.ts';
-import { FRAME, type Frame, frame } from '../../src/wire/frame.ts';
 
 test('a cursor that a leaving hub opened is opened again at the next hub', async () => {
   await using memory = await connectTransport('memory:');

@@ -2,10 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tempDir } from '@busbar/testbed';
+import { encodeFrames, FRAME, FrameReader, frame } from '@busbar/wire';
 import { connectTransport } from 'busbar';
 import { expect, test } from 'vitest';
 import { hubStatus, openUnix } from '../../src/index.ts';
-import { encodeFrames, FRAME, FrameReader, frame } from '../../src/wire/frame.ts';
 
 test('serves a client, which takes leases as they are given and ignores unknown items', async () => {
   await using folder = tempDir('busbar-older');

@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Transport } from '@busbar/api/transport';
 import { waitFor } from '@busbar/testbed';
+import { encodeFrames, FRAME, type FrameType, frame, type Header, MAX_FRAME_BYTES } from '@busbar/wire';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { hubStatus, openUnix } from '../../src/index.ts';
-import { encodeFrames, FRAME, type FrameType, frame, type Header, MAX_FRAME_BYTES } from '../../src/wire/frame.ts';
 import { RawPeer, tokenOf } from '../support/raw-peer.ts';
 import { type RunningHub, startHub } from '../support/running-hub.ts';
 

@@ -3,11 +3,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { openBus } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 import { tempDir } from '@busbar/testbed';
+import { FRAME, frame, type Header } from '@busbar/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { operationNames } from '../../src/hub/operations/operation-table.ts';
 import { AGENT_RULES } from '../../src/hub/rights/agent-rights.ts';
 import { openSocket } from '../../src/index.ts';
-import { FRAME, frame, type Header } from '../../src/wire/frame.ts';
 import { type InProcessHub, localHub } from '../support/local-hub.ts';
 import { RawPeer } from '../support/raw-peer.ts';
 

@@ -1,9 +1,9 @@
 // Clients that ask for large answers of every kind and never read them: what the hub keeps for each is limited.
 import { readFileSync } from 'node:fs';
 import { waitFor } from '@busbar/testbed';
+import { FRAME, frame, type Header } from '@busbar/wire';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openUnix, stopHub } from '../../src/index.ts';
-import { FRAME, frame, type Header } from '../../src/wire/frame.ts';
 import { RawPeer } from '../support/raw-peer.ts';
 import { type RunningHub, startHub } from '../support/running-hub.ts';
 

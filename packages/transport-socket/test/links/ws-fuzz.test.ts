@@ -1,9 +1,9 @@
 // Garbage over WebSocket: the hub refuses it with a reason, and other clients are not affected.
 import { waitFor } from '@busbar/testbed';
+import { encodeFrames, FRAME, frame } from '@busbar/wire';
 import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { openSocket } from '../../src/index.ts';
-import { encodeFrames, FRAME, frame } from '../../src/wire/frame.ts';
 import { brokenFrame, FUZZ_FRAMES, oddFrame, oddHeader, randomFrom } from '../support/fuzz.ts';
 import { localHub } from '../support/local-hub.ts';
 

@@ -3,10 +3,10 @@ import { chmodSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'n
 import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { openProxy, tempDir, waitFor } from '@busbar/testbed';
+import { encodeFrames, FRAME, frame } from '@busbar/wire';
 import { describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { openSocket } from '../../src/index.ts';
-import { encodeFrames, FRAME, frame } from '../../src/wire/frame.ts';
 import { localHub } from '../support/local-hub.ts';
 
 const ANY = 'ws://127.0.0.1:0/bus';

@@ -1,10 +1,10 @@
 // Garbage over ZeroMQ: the hub refuses it with a reason, and other clients are not affected.
 import { connect } from 'node:net';
 import { waitFor } from '@busbar/testbed';
+import { encodeFrames, FRAME, frame } from '@busbar/wire';
 import { expect, test } from 'vitest';
 import { Dealer } from 'zeromq';
 import { openSocket } from '../../src/index.ts';
-import { encodeFrames, FRAME, frame } from '../../src/wire/frame.ts';
 import { readPacket } from '../../src/wire/packet.ts';
 import { brokenFrame, FUZZ_FRAMES, oddFrame, randomFrom } from '../support/fuzz.ts';
 import { localHub } from '../support/local-hub.ts';

@@ -1,10 +1,10 @@
 // ZeroMQ silently queues and drops messages, and takes over addresses in use. None of this may affect users.
 import { statSync } from 'node:fs';
 import { spawnChild, tempDir, waitFor } from '@busbar/testbed';
+import { encodeFrames, FRAME, type Frame, frame } from '@busbar/wire';
 import { describe, expect, test } from 'vitest';
 import { Dealer, Router } from 'zeromq';
 import { openSocket } from '../../src/index.ts';
-import { encodeFrames, FRAME, type Frame, frame } from '../../src/wire/frame.ts';
 import { readPacket } from '../../src/wire/packet.ts';
 import { localHub } from '../support/local-hub.ts';
 

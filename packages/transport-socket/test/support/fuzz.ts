@@ -1,5 +1,5 @@
 // Illegal frames: random bytes, and legal frames with changes.
-import { encodeFrames, FRAME, frame } from '../../src/wire/frame.ts';
+import { encodeFrames, FRAME, frame } from '@busbar/wire';
 
 const FULL = process.env['BUSBAR_FULL'] === '1';
 /** Number of frames in a test. */

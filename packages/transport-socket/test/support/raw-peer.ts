@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { waitFor } from '@busbar/testbed';
-import { encodeFrames, FRAME, type Frame, FrameReader, frame, type Header } from '../../src/wire/frame.ts';
+import { encodeFrames, FRAME, type Frame, FrameReader, frame, type Header } from '@busbar/wire';
 
 /** A raw connection to a hub. */
 export class RawPeer implements AsyncDisposable {

@@ -1,7 +1,8 @@
 // Packets and their flow control.
+
+import { encodeFrames, FRAME, type Frame, frame } from '@busbar/wire';
 import { describe, expect, test } from 'vitest';
 import { ReceiveWindow, SendWindow } from '../../src/links/zmq/packet-window.ts';
-import { encodeFrames, FRAME, type Frame, frame } from '../../src/wire/frame.ts';
 import { readPacket, toPackets } from '../../src/wire/packet.ts';
 import { randomFrom } from '../support/fuzz.ts';
 

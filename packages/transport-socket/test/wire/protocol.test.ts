@@ -1,9 +1,10 @@
 // Tests docs/protocol.md with a client that was written from it.
+
+import { FRAME } from '@busbar/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { read } from '../../../../test/repo/sources.ts';
 import { operationNames } from '../../src/hub/operations/operation-table.ts';
 import { openUnix } from '../../src/index.ts';
-import { FRAME } from '../../src/wire/frame.ts';
 import { PageClient } from '../support/page-client.ts';
 import { type RunningHub, startHub } from '../support/running-hub.ts';
 

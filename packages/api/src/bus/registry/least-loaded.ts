@@ -21,12 +21,14 @@ interface LoadSnapshot {
   readonly candidates: readonly Candidate[];
 }
 
-/** Runs `run` for the first of `names`; for the next one while it fails with an error that `isGone` accepts. */
-export async function tryInOrder<R>(
-  [first = '', ...others]: readonly string[],
+/** Runs `run` for the first of `all`; for the next one while it fails with an error that `isGone` accepts. */
+export async function tryInOrder<T, R>(
+  all: readonly T[],
   isGone: (error: BusbarError) => boolean,
-  run: (name: string) => Promise<R>,
+  run: (one: T) => Promise<R>,
 ): Promise<R> {
+  const [first, ...others] = all;
+  if (first === undefined) throw new TypeError('there is nothing to try');
   try {
     return await run(first);
   } catch (error) {

@@ -36,14 +36,14 @@ export class Requests {
   readonly #runtime: BusRuntime;
   readonly #registry: Registry;
   readonly #selector: LeastLoadedSelector;
-  readonly #calls: Calls;
+  readonly #ways: readonly Calls[];
   readonly #end = new AbortController();
 
-  constructor(runtime: BusRuntime, registry: Registry, selector: LeastLoadedSelector, calls: Calls) {
+  constructor(runtime: BusRuntime, registry: Registry, selector: LeastLoadedSelector, ways: readonly Calls[]) {
     this.#runtime = runtime;
     this.#registry = registry;
     this.#selector = selector;
-    this.#calls = calls;
+    this.#ways = ways;
     runtime.shutdown.add('services', {
       close: async () => this.#end.abort(new BusbarError('CLOSED', 'the bus closes')),
     });
@@ -69,8 +69,6 @@ export class Requests {
       if (checked !== undefined) await checked;
       const request = { type: name, definition, body, options: options ?? {}, onPart };
       const targets = typeof to === 'string' ? [to] : await this.#selector.select(to.capability);
-      // Trying the next is safe: NO_RESPONDER means that no instance got the request.
-      const isAbsent = ({ code, outcome }: BusbarError): boolean => code === 'NO_RESPONDER' && outcome === 'failed';
       return await tryInOrder(targets, isAbsent, (one) => this.#request(origin, one, request));
     } catch (error) {
       throw this.#runtime.withErrorContext(error, 'request');
@@ -105,12 +103,30 @@ export class Requests {
     } as const;
     return this.#runtime.sendOut(origin, draft, async (input) => {
       const startedAt = performance.now();
-      const replies = durable
-        ? this.#durably(origin, to, input, options)
-        : this.#calls.call(addressOf(to), input, this.#bounds(origin, options));
-      const response = await this.#collect(replies, to, request);
+      const response = await this.#respond(to, () =>
+        durable
+          ? this.#collect(this.#durably(origin, to, input, options), to, request)
+          : this.#call(to, input, this.#bounds(origin, options), request),
+      );
       this.#runtime.timings.add(type, performance.now() - startedAt);
       return this.#read(response, to, request);
+    });
+  }
+
+  async #respond(to: string, collect: () => Promise<Message>): Promise<Message> {
+    try {
+      return await collect();
+    } catch (error) {
+      throw await this.#explain(error, to);
+    }
+  }
+
+  /** Calls by the first way that leads to an instance. */
+  #call(to: string, input: MessageInput, bounds: CallOptions, request: CheckedRequest): Promise<Message> {
+    const endsAt = performance.now() + (bounds.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    return tryInOrder(this.#ways, isAbsent, (way) => {
+      const left = way === this.#ways[0] ? bounds : { ...bounds, timeoutMs: Math.max(1, endsAt - performance.now()) };
+      return this.#collect(way.call(addressOf(to), input, left), to, request);
     });
   }
 
@@ -130,13 +146,9 @@ export class Requests {
 
   /** Passes parts on. Resolves with the last reply. */
   async #collect(replies: AsyncIterable<Message>, to: string, request: CheckedRequest): Promise<Message> {
-    try {
-      for await (const reply of replies) {
-        if (!isPart(reply)) return reply;
-        await this.#passOn(reply, request);
-      }
-    } catch (error) {
-      throw await this.#explain(error, to);
+    for await (const reply of replies) {
+      if (!isPart(reply)) return reply;
+      await this.#passOn(reply, request);
     }
     throw new BusbarError('CLOSED', `${to} ended without a response`, { outcome: 'unknown' });
   }
@@ -187,6 +199,11 @@ export class Requests {
     if (first === undefined) return bounds;
     return { ...bounds, signal: others.length === 0 ? first : AbortSignal.any([first, ...others]) };
   }
+}
+
+/** Trying the next is safe: NO_RESPONDER means that no instance got the request. */
+function isAbsent({ code, outcome }: BusbarError): boolean {
+  return code === 'NO_RESPONDER' && outcome === 'failed';
 }
 
 function checkRequest(definition: RequestDefinition): RequestDefinition {

@@ -5,6 +5,7 @@ import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
 import { isA } from '../../contract/thrown.ts';
 import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
+import { Limiter } from '../../driver-kit/limiter.ts';
 import type { LogLevel } from '../consuming/context.ts';
 import { type HandlerRegistry, InvalidMessageError, refusalOf } from '../consuming/handlers.ts';
 import type { Timings } from '../histogram.ts';
@@ -30,7 +31,9 @@ export class Responder {
   readonly #runtime: BusRuntime;
   readonly #plan: ResponderPlan;
   readonly #running = new Set<LazyAbortController>();
-  #service: Service | undefined;
+  #services: readonly Service[] = [];
+  /** Shared by the ways of requests; each has a limit of its own. */
+  #turns: Limiter | undefined;
 
   constructor(runtime: BusRuntime, plan: ResponderPlan) {
     this.#runtime = runtime;
@@ -41,16 +44,23 @@ export class Responder {
     return this.#running.size;
   }
 
-  /** Resolves when it serves requests, up to `max` at a time. */
-  async serve(calls: Calls, max: number): Promise<void> {
-    this.#service = await calls.serve(addressOf(this.#plan.agent), { max }, (message, signal) =>
-      this.#respond(message, signal),
-    );
+  /** Resolves when it serves requests, up to `max` at a time. Only the last way is one that every requester can go. */
+  async serve(ways: readonly Calls[], max: number): Promise<void> {
+    const address = addressOf(this.#plan.agent);
+    if (ways.length > 1) this.#turns = new Limiter(max);
+    const serving = ways.map((calls) => calls.serve(address, { max }, (...call) => this.#respond(...call)));
+    const results = await Promise.allSettled(serving);
+    this.#services = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const [last, ...others] = results.toReversed();
+    for (const { reason } of others.filter(isRejected)) this.#runtime.report(reason, `requests of ${this.#plan.agent}`);
+    if (last === undefined || !isRejected(last)) return;
+    await this.drain();
+    throw last.reason;
   }
 
   /** Takes no more requests. Resolves when running ones have ended. */
   async drain(): Promise<void> {
-    await this.#service?.close();
+    await Promise.all(this.#services.map((service) => service.close()));
   }
 
   /** Fires the signals of running handlers. */
@@ -70,6 +80,9 @@ export class Responder {
     const { agent, handlers, timings, log } = this.#plan;
     const { bodyCodec } = this.#runtime;
     const work = new LazyAbortController(signal, reasonOf);
+    const turns = this.#turns;
+    const turn = turns?.acquire(signal);
+    if (turn !== undefined) await turn.catch(() => undefined);
     this.#running.add(work);
     const startedAt = performance.now();
     try {
@@ -89,9 +102,14 @@ export class Responder {
       return toFailedReply(isUnhandled || refusal !== undefined ? 'refused' : 'failed', refusal ?? error);
     } finally {
       this.#running.delete(work);
+      turns?.release();
       timings.add(message.type ?? '', performance.now() - startedAt);
     }
   }
+}
+
+function isRejected(result: PromiseSettledResult<unknown>): result is PromiseRejectedResult {
+  return result.status === 'rejected';
 }
 
 /**

@@ -18,6 +18,7 @@ const HARNESSES: Readonly<Record<SourceBackend, string>> = {
   redis: 'transport-redis/test/harness.ts',
   nats: 'transport-nats/test/harness.ts',
   hub: 'transport-socket/test/harness.ts',
+  zmq: 'transport-socket/test/support/zmq-harness.ts',
   hybrid: 'compose/test/hybrid/harness.ts',
 };
 const PROGRAM = fileURLToPath(new URL('./case-program.ts', import.meta.url));

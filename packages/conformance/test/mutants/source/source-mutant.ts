@@ -1,8 +1,8 @@
 // A source mutant: one broken line of a package, the backend that runs it, and the case that must fail.
 import { readFileSync } from 'node:fs';
 
-/** The backends. The hub is the one of Unix sockets over SQLite, the hybrid one of memory and SQLite. */
-export type SourceBackend = 'memory' | 'sqlite' | 'redis' | 'nats' | 'hub' | 'hybrid';
+/** The backends. The hub is the one of Unix sockets over SQLite, zmq one over ZeroMQ, the hybrid one of memory and SQLite. */
+export type SourceBackend = 'memory' | 'sqlite' | 'redis' | 'nats' | 'hub' | 'zmq' | 'hybrid';
 
 export interface SourceMutant {
   /** Its broken behaviour in a few words. */

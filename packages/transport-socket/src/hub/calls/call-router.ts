@@ -1,9 +1,7 @@
 /** Calls between the clients of one namespace. Nothing is stored. */
 
 import { BusbarError, checkInteger, checkQueueName, newId } from '@busbar/api/transport';
-import type { Frame, Header } from '../../wire/frame.ts';
-import { checkForwarded } from '../../wire/message-codec.ts';
-import { CALL_CREDIT } from '../../wire/protocol.ts';
+import { CALL_CREDIT, checkForwarded, type Frame, type Header } from '@busbar/wire';
 import { decodeNumber } from '../../wire/value-codec.ts';
 import { authorizeSender } from '../access-tokens.ts';
 import type { CancellationToken } from '../cancellation-token.ts';

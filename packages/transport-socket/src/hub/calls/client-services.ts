@@ -1,7 +1,7 @@
 /** The services of one client, and the calls that it serves. */
 
 import { BusbarError } from '@busbar/api/transport';
-import type { Frame } from '../../wire/frame.ts';
+import type { Frame } from '@busbar/wire';
 import type { CallPeer, CallResponder, ProxiedCall } from './proxied-call.ts';
 
 /** Calls that may wait for one service while it is busy. */

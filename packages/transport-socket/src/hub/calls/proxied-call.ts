@@ -2,9 +2,7 @@
 
 import { decodeError } from '@busbar/api/driver';
 import { BusbarError, newId } from '@busbar/api/transport';
-import { FRAME, type Frame, type Header } from '../../wire/frame.ts';
-import { checkForwarded } from '../../wire/message-codec.ts';
-import { CALL_CREDIT } from '../../wire/protocol.ts';
+import { CALL_CREDIT, checkForwarded, FRAME, type Frame, type Header } from '@busbar/wire';
 import { authorizeSender } from '../access-tokens.ts';
 import type { CancellationToken } from '../cancellation-token.ts';
 

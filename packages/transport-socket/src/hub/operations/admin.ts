@@ -12,8 +12,7 @@ import {
   type SetGateOptions,
   type StateRecord,
 } from '@busbar/api/transport';
-import type { Header } from '../../wire/frame.ts';
-import { encodeMessage, sizeOfMessage } from '../../wire/message-codec.ts';
+import { encodeMessage, type Header, sizeOfMessage } from '@busbar/wire';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
 import { decodeRecord } from '../../wire/value-codec.ts';
 import { authorizeSender } from '../access-tokens.ts';

@@ -1,7 +1,7 @@
 /** Arguments of requests. The hub validates only what it uses itself; the store validates the rest. */
 
 import { invalid, type MessageInput } from '@busbar/api/transport';
-import type { Header } from '../../wire/frame.ts';
+import type { Header } from '@busbar/wire';
 import { decodeNumber } from '../../wire/value-codec.ts';
 import { authorizeSender } from '../access-tokens.ts';
 

@@ -9,8 +9,7 @@ import {
   type TopicEvent,
   type TopicSubscription,
 } from '@busbar/api/transport';
-import type { Header } from '../../wire/frame.ts';
-import { encodeMessage, sizeOfMessage } from '../../wire/message-codec.ts';
+import { encodeMessage, type Header, sizeOfMessage } from '@busbar/wire';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
 import { encodeEntry } from '../../wire/value-codec.ts';
 import type { AnswerGate } from '../answer-gate.ts';

@@ -1,7 +1,7 @@
 /** Mean message sizes of queues: they limit how many messages a receive claims, so that its response stays small. */
 
 import type { Message } from '@busbar/api/transport';
-import { sizeOfMessage } from '../../wire/message-codec.ts';
+import { sizeOfMessage } from '@busbar/wire';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
 
 const MAX_QUEUES = 1_000;

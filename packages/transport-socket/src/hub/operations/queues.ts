@@ -10,8 +10,7 @@ import {
   type SettleResult,
   type Transport,
 } from '@busbar/api/transport';
-import type { Header } from '../../wire/frame.ts';
-import { encodeMessage } from '../../wire/message-codec.ts';
+import { encodeMessage, type Header } from '@busbar/wire';
 import { BATCH_BYTES } from '../../wire/protocol.ts';
 import { decodeNumber, decodeSettings } from '../../wire/value-codec.ts';
 import type { SignedReceipts } from '../rights/signed-receipts.ts';

@@ -1,7 +1,7 @@
 /** What a client with the token of one agent may do. `docs/protocol.md` has the table. */
 
 import { BusbarError, type KvEntry, quote } from '@busbar/api/transport';
-import type { Header } from '../../wire/frame.ts';
+import type { Header } from '@busbar/wire';
 import type { HubRequest } from '../operations/operation.ts';
 import { isLockKey, isOwnKey, isOwnLock, isReadablePrefix, isTaskKey, stampHolder } from './agent-keys.ts';
 

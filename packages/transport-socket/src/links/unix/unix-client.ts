@@ -3,13 +3,12 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { BusbarError, quote } from '@busbar/api/transport';
+import { type ConnectionEvents, checkFolder, type LinkConnection, socketExists, UnixConnection } from '@busbar/wire';
 import { noHub } from '../../errors.ts';
-import { checkFolder, socketExists } from '../../local/private-files.ts';
 import { readHubToken } from '../../local/token-file.ts';
 import { MAX_FRAME_BYTES_FROM_HUB } from '../../wire/protocol.ts';
-import type { ClientLink, ConnectionEvents, LinkConnection } from '../link.ts';
+import type { ClientLink } from '../link.ts';
 import { TimeoutSignal } from '../timeout-signal.ts';
-import { UnixConnection } from './unix-connection.ts';
 
 const PROBE_TIMEOUT_MS = 1_000;
 
@@ -18,6 +17,7 @@ export function unixClient(path: string): ClientLink {
   return {
     name: 'unix',
     address: `unix:${path}`,
+    socket: path,
     reach: 'host',
     token: async () => readHubToken(path),
     async connect(events: ConnectionEvents, signal: AbortSignal): Promise<LinkConnection> {

@@ -3,14 +3,12 @@
 import { once } from 'node:events';
 import { chmodSync, renameSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { socketExists, toSocketPath, UnixConnection, withPrivateUmask } from '@busbar/wire';
 import { fileId } from '../../local/file-lock.ts';
 import { listenAtPath } from '../../local/listen-at-path.ts';
-import { toSocketPath } from '../../local/local-address.ts';
-import { socketExists, withPrivateUmask } from '../../local/private-files.ts';
 import { ensureHubToken, tokenPath } from '../../local/token-file.ts';
 import type { HubLink } from '../link.ts';
 import { isListening } from './unix-client.ts';
-import { UnixConnection } from './unix-connection.ts';
 
 /** A link with the path of its socket. The token file exists as soon as it listens. */
 export interface UnixHubLink extends HubLink {

@@ -2,7 +2,7 @@
 
 import { readUrlPath } from '@busbar/api/driver';
 import { invalid } from '@busbar/api/transport';
-import { toSocketPath } from '../../local/local-address.ts';
+import { toSocketPath } from '@busbar/wire';
 import { type HubSpawnOptions, PATH_PARAMETERS, readParameters, type UnixOptions } from '../../options.ts';
 import { type LinkScheme, pathConfig } from '../connect-config.ts';
 import { isListening, unixClient } from './unix-client.ts';

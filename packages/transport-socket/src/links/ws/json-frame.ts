@@ -2,8 +2,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { checkInteger, checkOptions, invalid } from '@busbar/api/transport';
-import { protocolError } from '../../errors.ts';
-import { FRAME, type Frame, type FrameType, type Header, parseHeader } from '../../wire/frame.ts';
+import { FRAME, type Frame, type FrameType, type Header, parseHeader, protocolError } from '@busbar/wire';
 
 const NAMES = new Map(Object.entries(FRAME).map(([name, type]) => [type, name]));
 const KEYS = ['type', 'id', 'header', 'bodies'];

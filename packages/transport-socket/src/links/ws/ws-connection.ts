@@ -1,12 +1,19 @@
 /** A connection over a WebSocket: one binary message for the frames of one turn, or one JSON text for each frame. */
 
 import { BusbarError, toBusbarError } from '@busbar/api/transport';
+import {
+  type ConnectionEvents,
+  connectionLost,
+  FRAME,
+  type Frame,
+  frame,
+  goaway,
+  type LinkConnection,
+  protocolError,
+  WriteBuffer,
+} from '@busbar/wire';
 import type { RawData, WebSocket } from 'ws';
-import { connectionLost, protocolError } from '../../errors.ts';
-import { FRAME, type Frame, frame, goaway } from '../../wire/frame.ts';
 import { readPacket, toPackets } from '../../wire/packet.ts';
-import type { ConnectionEvents, LinkConnection } from '../link.ts';
-import { WriteBuffer } from '../write-buffer.ts';
 import { decodeJsonFrame, encodeJsonFrame } from './json-frame.ts';
 
 /** How long an orderly close waits for the peer. */

@@ -1,7 +1,7 @@
 /** Constants of the WebSocket link that both ends use. */
 
+import { MAX_FRAME_BYTES } from '@busbar/wire';
 import type { ServerOptions } from 'ws';
-import { MAX_FRAME_BYTES } from '../../wire/frame.ts';
 
 const LENGTH_BYTES = 4;
 

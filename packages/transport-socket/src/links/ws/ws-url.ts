@@ -2,9 +2,9 @@
 
 import { readUrlPath } from '@busbar/api/driver';
 import { invalid } from '@busbar/api/transport';
+import { readParameterFile, toSocketPath } from '@busbar/wire';
 import { readEndpoint } from '../../local/endpoint-file.ts';
-import { isLoopback, toSocketPath } from '../../local/local-address.ts';
-import { readParameterFile } from '../../local/private-files.ts';
+import { isLoopback } from '../../local/local-address.ts';
 import { readUserToken } from '../../local/token-file.ts';
 import { ADDRESS_PARAMETERS, LISTEN_PARAMETERS, OPTIONS, PATH_PARAMETERS, readParameters } from '../../options.ts';
 import { type ConnectConfig, type LinkScheme, pathConfig } from '../connect-config.ts';

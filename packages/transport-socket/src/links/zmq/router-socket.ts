@@ -1,8 +1,7 @@
 /** The hub's ROUTER socket and the connections over it. */
 
+import { connectionLost, encodeFrames, FRAME, frame, protocolError } from '@busbar/wire';
 import { Router } from 'zeromq';
-import { connectionLost, protocolError } from '../../errors.ts';
-import { encodeFrames, FRAME, frame } from '../../wire/frame.ts';
 import type { ConnectionAcceptor, LinkListener, PeerInfo } from '../link.ts';
 import { SOCKET_OPTIONS } from './socket-options.ts';
 import { ZmqConnection } from './zmq-connection.ts';

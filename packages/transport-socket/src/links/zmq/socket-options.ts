@@ -1,7 +1,7 @@
 /** Options for ROUTER and DEALER sockets: sends never block, and queues and messages are bounded. */
 
+import { MAX_FRAME_BYTES } from '@busbar/wire';
 import { Context } from 'zeromq';
-import { MAX_FRAME_BYTES } from '../../wire/frame.ts';
 import { MAX_PACKETS } from './packet-window.ts';
 
 /** One connection takes three sockets: its own, and two for the monitor that reports its end. */

@@ -1,10 +1,11 @@
 /** The client's side of ZeroMQ: one DEALER for each connection. */
 
 import { BusbarError } from '@busbar/api/transport';
+import { type ConnectionEvents, connectionLost, type LinkConnection } from '@busbar/wire';
 import { Dealer } from 'zeromq';
-import { connectionLost, noHub } from '../../errors.ts';
+import { noHub } from '../../errors.ts';
 import { MAX_FRAME_BYTES_FROM_HUB } from '../../wire/protocol.ts';
-import type { ClientLink, ConnectionEvents, LinkConnection } from '../link.ts';
+import type { ClientLink } from '../link.ts';
 import { SOCKET_OPTIONS } from './socket-options.ts';
 import { ZmqConnection } from './zmq-connection.ts';
 

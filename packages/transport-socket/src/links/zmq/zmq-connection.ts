@@ -1,11 +1,19 @@
 /** A connection over ZeroMQ: one message for the frames of one turn, with flow control by the peer. */
 
 import { type BusbarError, toBusbarError } from '@busbar/api/transport';
-import { connectionLost, protocolError } from '../../errors.ts';
-import { encodeFrames, FRAME, type Frame, frame, goaway } from '../../wire/frame.ts';
+import {
+  type ConnectionEvents,
+  connectionLost,
+  encodeFrames,
+  FRAME,
+  type Frame,
+  frame,
+  goaway,
+  type LinkConnection,
+  protocolError,
+  WriteBuffer,
+} from '@busbar/wire';
 import { readPacket, toPackets } from '../../wire/packet.ts';
-import type { ConnectionEvents, LinkConnection } from '../link.ts';
-import { WriteBuffer } from '../write-buffer.ts';
 import { ReceiveWindow, SendWindow } from './packet-window.ts';
 
 /** How long an orderly close waits for the peer. */

@@ -1,9 +1,9 @@
 /** The hub's side of ZeroMQ. */
 
 import { chmodSync } from 'node:fs';
+import { socketExists, withPrivateUmask } from '@busbar/wire';
 import { cannotListen } from '../../errors.ts';
 import { listenAtPath } from '../../local/listen-at-path.ts';
-import { socketExists, withPrivateUmask } from '../../local/private-files.ts';
 import { ensureHubToken, tokenPath } from '../../local/token-file.ts';
 import type { HubLink, LinkListener } from '../link.ts';
 import { isListening } from '../unix/unix-client.ts';

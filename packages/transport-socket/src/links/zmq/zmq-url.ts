@@ -2,9 +2,9 @@
 
 import { readUrlPath } from '@busbar/api/driver';
 import { BusbarError, invalid, quote } from '@busbar/api/transport';
+import { checkFolder, socketExists, toSocketPath } from '@busbar/wire';
 import { noHub } from '../../errors.ts';
-import { isLoopback, toSocketPath } from '../../local/local-address.ts';
-import { checkFolder, socketExists } from '../../local/private-files.ts';
+import { isLoopback } from '../../local/local-address.ts';
 import { readHubToken, readUserToken } from '../../local/token-file.ts';
 import { ADDRESS_PARAMETERS, OPTIONS, PATH_PARAMETERS, readParameters } from '../../options.ts';
 import { type ConnectConfig, type LinkScheme, pathConfig } from '../connect-config.ts';

@@ -1,6 +1,6 @@
 /** Collects the frames of one turn of the event loop, so that they leave together. */
 
-import type { Frame } from '../wire/frame.ts';
+import type { Frame } from '../frames/frame.ts';
 
 /** Estimated size of a frame without its bodies. */
 const HEADER_BYTES = 128;

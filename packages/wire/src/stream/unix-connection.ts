@@ -2,10 +2,10 @@
 
 import type { Duplex } from 'node:stream';
 import { type BusbarError, toBusbarError } from '@busbar/api/transport';
-import { connectionLost } from '../../errors.ts';
-import { encodeFrames, type Frame, FrameReader, goaway } from '../../wire/frame.ts';
-import type { ConnectionEvents, LinkConnection } from '../link.ts';
-import { WriteBuffer } from '../write-buffer.ts';
+import { connectionLost } from '../errors.ts';
+import { encodeFrames, type Frame, FrameReader, goaway } from '../frames/frame.ts';
+import type { ConnectionEvents, LinkConnection } from './connection.ts';
+import { WriteBuffer } from './write-buffer.ts';
 
 /**
  * Frames per write within one turn. The peer starts on the first frames while the rest are still being made. Otherwise 64

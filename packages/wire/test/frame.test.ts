@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { encodeFrames, FRAME, type Frame, FrameReader, frame, MAX_FRAME_BYTES } from '../../src/wire/frame.ts';
+import { encodeFrames, FRAME, type Frame, FrameReader, frame, MAX_FRAME_BYTES } from '../src/frames/frame.ts';
 
 const anyFrame = fc
   .record({
