@@ -40,6 +40,7 @@ export type { PresenceChange } from './bus/registry/presence-watch.ts';
 export type { ReplyStream, RequestOptions } from './bus/requests/options.ts';
 export type { BusStats } from './bus/stats.ts';
 export type { EnqueueOptions } from './bus/tasks/enqueue-options.ts';
+export type { HeldTask, TakenTask, TakeOptions } from './bus/tasks/held-task.ts';
 export type { TaskHandle, TaskStatus } from './bus/tasks/task-handle.ts';
 export type { TaskHandler, Worker, WorkerOptions } from './bus/tasks/worker.ts';
 export { BusbarError, type ErrorCode, isBusbarError } from './contract/errors.ts';

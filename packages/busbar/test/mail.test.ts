@@ -275,7 +275,7 @@ describe('send --jsonl', () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const lines = Array.from({ length: 3000 }, (_, n) =>
-      JSON.stringify({ to: '@a', type: 'n', body: { n }, id: `id-${n}` }),
+      JSON.stringify({ to: '@a', type: 'n', body: { n }, key: `id-${n}` }),
     );
     const { code, stdout, stderr } = await sh.use({ args: ['send', '--jsonl'], input: lines.join('\n') });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -299,7 +299,7 @@ describe('send --jsonl', () => {
     await using sh = shell();
     await sh.out('register', '@a');
     const input = [
-      '{"to":"@a","body":1,"id":"one"}',
+      '{"to":"@a","body":1,"key":"one"}',
       'not json',
       '',
       '[]',
@@ -309,7 +309,7 @@ describe('send --jsonl', () => {
       '{"to":"@a","body":1,"priority":99}',
       '{"to":"@a","type":7}',
       '{"to":7}',
-      '{"to":"@a","body":2,"id":"two","priority":9,"ttlMs":60000,"headers":{"a":"b"}}',
+      '{"to":"@a","body":2,"key":"two","priority":9,"ttl":"1m","header":{"a":"b"}}',
     ].join('\n');
     const { code, stdout, stderr } = await sh.use({ args: ['send', '--jsonl'], input });
     expect({ code, stdout }).toEqual({ code: 2, stdout: 'one\ntwo\n' });

@@ -39,7 +39,7 @@ describe('in a shell', () => {
     const body = '{"tweet":1790000000000000123,"price":1.10}';
     await sh.out('register', '@a');
     await sh.out('send', '@a', body);
-    const more = `{"to":"@a","body":${body},"priority":1e0}`;
+    const more = `{"to":"@a","body":${body},"priority":1}`;
     expect(await sh.use({ args: ['send', '--jsonl'], input: more })).toMatchObject({ code: 0 });
     expect(await sh.out('recv', '@a', '--max', '2', '--json')).toMatch(new RegExp(`(.*"body":${body}.*\n?){2}`));
     await sh.out('publish', 'price', body);

@@ -41,6 +41,7 @@ import { Requests } from './requests/requests.ts';
 import { RpcClient } from './rpc/client.ts';
 import { BusRuntime } from './runtime.ts';
 import { type BusStats, Statistics, type StatsOptions } from './stats.ts';
+import { type HeldTask, heldTask, type TakenTask, type TakeOptions, takeTasks } from './tasks/held-task.ts';
 import type { TaskHandle } from './tasks/task-handle.ts';
 import { type EnqueueAllOptions, Tasks } from './tasks/tasks.ts';
 import { startWorker, type TaskHandler, type Worker, type WorkerOptions } from './tasks/worker.ts';
@@ -127,6 +128,13 @@ export interface Bus extends Sender, AsyncDisposable {
   /** The handle of a task, by the `id` of the handle that `enqueue` gave. Throws INVALID_ARGUMENT for an id of another queue. */
   task<R = unknown>(queue: string, id: string): TaskHandle<R>;
   task<S extends QueueSchemas>(queue: QueueDefinition<S>, id: string): TaskHandle<OutputAt<S, 'result'>>;
+  /**
+   * Takes up to `max` tasks without a handler, as soon as one is present, or none after `waitMs`. Settle each before its lease
+   * ends.
+   */
+  takeTasks<T = unknown>(queue: string, options?: TakeOptions): Promise<TakenTask<T>[]>;
+  /** A task that any process took, by its receipt. Throws INVALID_ARGUMENT for another text. */
+  heldTask(receipt: string): HeldTask;
   /** The dead letters of a queue, of an agent's inbox or of a durable subscription. */
   deadLetters(source: DeadLetterSource): DeadLetters;
 
@@ -242,6 +250,14 @@ class BusImpl extends OriginSender implements Bus {
 
   task(queue: string | QueueDefinition, id: string): TaskHandle<never> {
     return this.#parts.tasks.handle(queue, id) as TaskHandle<never>;
+  }
+
+  async takeTasks(queue: string, options?: TakeOptions): Promise<TakenTask<never>[]> {
+    return takeTasks(this.#parts.runtime, queue, options) as Promise<TakenTask<never>[]>;
+  }
+
+  heldTask(receipt: string): HeldTask {
+    return heldTask(this.#parts.runtime, receipt);
   }
 
   deadLetters(source: DeadLetterSource): DeadLetters {

@@ -45,6 +45,41 @@ describe.each(backends)('on %s', (backend) => {
     expect(await Promise.all(handles.map((handle) => handle.result()))).toEqual(results);
   });
 
+  test('a task is taken without a handler, and settled by its receipt in another process', async () => {
+    await using lab = await open();
+    const [a, b] = [await lab.bus(), await lab.bus()];
+    expect(await a.takeTasks('held')).toEqual([]);
+    const names = ["it's (a) key*", 'again', 'bad', 'back'];
+    const handles = await Promise.all(names.map((dedupeKey) => a.enqueue('held', { dedupeKey }, { dedupeKey })));
+    const taken = await a.takeTasks<{ dedupeKey: string }>('held', { max: 10, consumer: '@hand' });
+    expect(taken.map(({ body, attempt, queue }) => [body.dedupeKey, attempt, queue])).toEqual(
+      names.map((name) => [name, 1, 'held']),
+    );
+    expect(taken[0]!.receipt).toMatch(/^[\w%=.#:-]+$/);
+    const [done, again, bad, back] = taken.map(({ receipt }) => b.heldTask(receipt));
+    expect(done).toMatchObject({ id: `held#${names[0]}`, queue: 'held', attempt: 1 });
+    const progress = handles[0]!.progress().next();
+    await done!.progress({ half: true });
+    expect((await progress).value).toEqual({ half: true });
+    expect(await done!.extend()).toBeGreaterThan(0);
+    await done!.done({ big: 'x'.repeat(100_000) });
+    expect(await handles[0]!.result()).toEqual({ big: 'x'.repeat(100_000) });
+    await expect(done!.done()).rejects.toThrow(code('LEASE_LOST'));
+    await again!.fail({ reason: 'not yet', delayMs: 0 });
+    await bad!.reject('no such file');
+    await expect(handles[2]!.result()).rejects.toThrow(/no such file/);
+    await back!.release();
+    const more = await a.takeTasks('held', { max: 10, waitMs: 5_000 });
+    const rest = more.length < 2 ? await a.takeTasks('held', { waitMs: 5_000 }) : [];
+    expect([...more, ...rest].map(({ id, attempt }) => `${id} ${attempt}`).sort()).toEqual([
+      'held#again 2',
+      'held#back 1',
+    ]);
+    for (const receipt of ['', 'x', 'task=%=1.1=x', 7]) {
+      expect(() => b.heldTask(receipt as string)).toThrow(code('INVALID_ARGUMENT'));
+    }
+  });
+
   test('operators see the consumer of a task', async () => {
     await using lab = await open();
     const bus = await lab.bus();

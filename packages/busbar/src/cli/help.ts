@@ -1,6 +1,6 @@
 /** Help texts, made from the data of the verbs. Examples come first. */
 
-import { MESSAGE_VARIABLES, VARIABLES } from '../config/locate-bus.ts';
+import { COMMAND_VARIABLES, VARIABLES } from '../config/locate-bus.ts';
 import { describeSchemes } from '../schemes.ts';
 import type { Command, VerbGroups } from './command.ts';
 import type { FlagSpec, FlagTable } from './input/flag-values.ts';
@@ -89,9 +89,9 @@ export const TOPICS: Readonly<Record<string, (out: Output) => string[]>> = {
       ['FORCE_COLOR', 'colours without a terminal too'],
     ]),
     '',
-    'A command that busbar runs for a message has:',
+    'Busbar sets these for the commands that it runs:',
     '',
-    ...layoutOf(out).columns(Object.entries(MESSAGE_VARIABLES)),
+    ...layoutOf(out).columns(Object.entries(COMMAND_VARIABLES)),
   ],
 };
 

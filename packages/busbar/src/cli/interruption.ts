@@ -14,7 +14,7 @@ export class Interruption implements Disposable {
   readonly #listener = (signal: NodeJS.Signals): void => this.#interrupt(signal);
   readonly #parent = process.ppid;
   #looking: NodeJS.Timeout | undefined;
-  #exitCode: number | undefined;
+  #name: NodeJS.Signals | undefined;
   #drains = false;
 
   constructor() {
@@ -28,7 +28,12 @@ export class Interruption implements Disposable {
 
   /** The exit code after a signal. */
   get exitCode(): number | undefined {
-    return this.#exitCode;
+    return this.#name === undefined ? undefined : exitCodeOfSignal(this.#name);
+  }
+
+  /** The first signal. */
+  get name(): NodeJS.Signals | undefined {
+    return this.#name;
   }
 
   /** The first signal lets running work end. Resolves with the second one; the third ends the process. */
@@ -52,13 +57,13 @@ export class Interruption implements Disposable {
   }
 
   #interrupt(signal: NodeJS.Signals): void {
-    if (this.#exitCode !== undefined && !this.#drains) process.exit(this.#exitCode);
-    if (this.#exitCode !== undefined) {
+    if (this.#name !== undefined && !this.#drains) process.exit(this.exitCode);
+    if (this.#name !== undefined) {
       this.#drains = false;
       this.#forced.resolve();
       return;
     }
-    this.#exitCode = exitCodeOfSignal(signal);
+    this.#name = signal;
     this.#controller.abort();
   }
 }

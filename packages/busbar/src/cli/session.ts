@@ -151,6 +151,11 @@ export class Session implements AsyncDisposable {
     this.#interruption.endWithParent();
   }
 
+  /** The signal that interrupted the command. */
+  get interruptedBy(): NodeJS.Signals | undefined {
+    return this.#interruption.name;
+  }
+
   /** The first signal lets running work end. Resolves with the second one. */
   drainOnSignal(): Promise<void> {
     return this.#interruption.drainFirst();

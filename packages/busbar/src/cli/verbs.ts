@@ -24,7 +24,13 @@ export const VERB_GROUPS: VerbGroups = {
     publish: verb('publish an event', async () => (await import('./commands/publish.ts')).publish),
     tail: verb('print events, live or from any time', async () => (await import('./commands/tail.ts')).tail),
     work: verb('run a command for each message', async () => (await import('./commands/work.ts')).work),
-    task: verb('add, watch, cancel and list tasks', async () => (await import('./commands/task.ts')).task),
+    enqueue: verb('add a task to a queue', async () => (await import('./commands/enqueue.ts')).enqueue),
+    task: verb('add, take, settle, watch and list tasks', async () => (await import('./commands/task.ts')).task),
+    lock: verb('run a command under a lock; list locks', async () => (await import('./commands/lock.ts')).lock),
+    semaphore: verb(
+      'run a command in one of several slots',
+      async () => (await import('./commands/semaphore.ts')).semaphore,
+    ),
     dead: verb('list, redrive or purge dead letters', async () => (await import('./commands/dead.ts')).dead),
   },
   'Audit log': {

@@ -43,8 +43,8 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   BUSBAR_DEBUG: '1 shows the stack of an error',
 };
 
-/** Variables that `busbar work` sets for its command, with their meanings. Busbar does not read them. */
-export const MESSAGE_VARIABLES: Readonly<Record<string, string>> = {
+/** Variables that Busbar sets for the commands that it runs, with their meanings. Busbar does not read them. */
+export const COMMAND_VARIABLES: Readonly<Record<string, string>> = {
   BUSBAR_ID: 'the id of the message',
   BUSBAR_TYPE: 'its type',
   BUSBAR_FROM: 'the agent that sent it',
@@ -54,6 +54,8 @@ export const MESSAGE_VARIABLES: Readonly<Record<string, string>> = {
   BUSBAR_PRIORITY: 'its priority, 0 to 9',
   BUSBAR_CORRELATION: 'the id that related messages share',
   BUSBAR_PROGRESS_FD: 'the descriptor for lines of progress',
+  BUSBAR_LOCK: 'the lock or semaphore that is held',
+  BUSBAR_TOKEN: 'its fencing token',
 };
 
 /** The environment of this process. */

@@ -6,7 +6,7 @@ import { flagRows, usageOf } from '../../src/cli/help.ts';
 import { GLOBAL_FLAGS } from '../../src/cli/input/global-flags.ts';
 import { EXIT_CODES } from '../../src/cli/output/exit-codes.ts';
 import { VERB_GROUPS } from '../../src/cli/verbs.ts';
-import { MESSAGE_VARIABLES, VARIABLES } from '../../src/config/locate-bus.ts';
+import { COMMAND_VARIABLES, VARIABLES } from '../../src/config/locate-bus.ts';
 
 /** The page. */
 export const CLI_PAGE: string = fileURLToPath(new URL('../../../../docs/cli.md', import.meta.url));
@@ -31,7 +31,7 @@ export async function cliPage(): Promise<string> {
     ['| | verbs |', '|---|---|', ...index, ''].join('\n'),
     `## Global flags\n\n${tableOf(['flag', 'meaning'], flagRows(GLOBAL_FLAGS))}`,
     `## Environment\n\n${tableOf(['variable', 'meaning'], Object.entries(VARIABLES))}`,
-    `A command that busbar runs for a message also has:\n\n${tableOf(['variable', 'meaning'], Object.entries(MESSAGE_VARIABLES))}`,
+    `A command that busbar runs for a message also has:\n\n${tableOf(['variable', 'meaning'], Object.entries(COMMAND_VARIABLES))}`,
     `## Exit codes\n\n${tableOf(['code', 'meaning'], EXIT_CODES)}`,
     ...sections,
   ];

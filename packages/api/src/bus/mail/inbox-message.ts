@@ -1,12 +1,12 @@
 /** Messages that are received without a handler, for shells and custom loops. */
 
-import { BusbarError, invalid, toBusbarError } from '../../contract/errors.ts';
+import { invalid, toBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
-import type { Settlement } from '../../contract/queues.ts';
 import { checkBoolean, checkDuration, checkOptions, checkText, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { type RetryRule, retryAfter } from '../consuming/backoff.ts';
 import { reasonOf } from '../consuming/failure.ts';
 import { type ReceivedMessage, toReceived } from '../consuming/received.ts';
+import { settleOne } from '../consuming/settle-one.ts';
 import { toReply } from '../requests/replies.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { sendReply } from './inbox.ts';
@@ -71,21 +71,21 @@ function methodsOf(runtime: BusRuntime, agent: string, rule: RetryRule, delivery
   const { receipt, attempt } = delivery;
   let parts = 0;
   return {
-    ack: () => settle(runtime, { receipt, action: 'ack' }),
+    ack: () => settleOne(runtime, { receipt, action: 'ack' }).then(() => undefined),
     async retry(options) {
       checkOptions(options, ['delayMs', 'reason'], 'retry options');
       checkDuration(options?.delayMs, 'delayMs', { min: 0, max: MAX_DURATION_MS });
       checkText(options?.reason, 'reason', 2000);
       const { delayMs = retryAfter(rule, attempt, undefined), reason } = options ?? {};
-      if (delayMs === 'reject') await settle(runtime, { receipt, action: 'reject', reason });
-      else await settle(runtime, { receipt, action: 'retry', delayMs, reason });
+      if (delayMs === 'reject') await settleOne(runtime, { receipt, action: 'reject', reason });
+      else await settleOne(runtime, { receipt, action: 'retry', delayMs, reason });
     },
     async reject(reason) {
       checkText(reason, 'reason', 2000);
-      await settle(runtime, { receipt, action: 'reject', reason });
+      await settleOne(runtime, { receipt, action: 'reject', reason });
     },
-    release: () => settle(runtime, { receipt, action: 'release' }),
-    extend: () => settle(runtime, { receipt, action: 'extend' }),
+    release: () => settleOne(runtime, { receipt, action: 'release' }).then(() => undefined),
+    extend: () => settleOne(runtime, { receipt, action: 'extend' }).then(() => undefined),
     async reply(body, options) {
       checkOptions(options, ['final'], 'reply options');
       checkBoolean(options?.final, 'final');
@@ -98,15 +98,4 @@ function methodsOf(runtime: BusRuntime, agent: string, rule: RetryRule, delivery
       await sendReply(runtime, agent, delivery, reply, isFinal ? 'end' : String(parts));
     },
   };
-}
-
-async function settle(runtime: BusRuntime, settlement: Settlement): Promise<void> {
-  const [result] = await runtime.transport.queues.settle([settlement]);
-  if (result?.status === 'done') return;
-  if (result?.status === 'lease-lost') {
-    throw new BusbarError('LEASE_LOST', 'the lease of the message has ended, or the message is settled', {
-      hint: 'An unsettled message is delivered again. Extend the lease in time.',
-    });
-  }
-  throw new BusbarError('UNAVAILABLE', 'the outcome of the settlement is unknown', { outcome: 'unknown' });
 }

@@ -3,22 +3,22 @@
 import type { Recipient, Sent } from '@busbar/api';
 import { invalid } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { BODY_NOTE, readBody } from '../input/body.ts';
+import { BODY_NOTE, LINES_NOTE, readBody } from '../input/body.ts';
 import { MAIL_FLAGS, splitRecipient, toMailOptions } from '../input/mail-flags.ts';
 import { withShellHint } from '../mail/mailbox.ts';
 import { sendWithoutBus } from '../mail/without-bus.ts';
 import { DONE } from '../output/exit-codes.ts';
 
-const FLAGS = {
+/** Flags that a line may have too. */
+const LINE_FLAGS = {
   type: { kind: 'text', value: 'NAME', max: 255, help: 'type of the message (default message)' },
-  capability: {
-    kind: 'text',
-    value: 'NAME',
-    max: 255,
-    help: 'to one online agent with this capability, instead of TO',
-  },
+  capability: { kind: 'text', value: 'NAME', max: 255, help: 'to one online agent that has it, instead of TO' },
   ...MAIL_FLAGS,
-  'create-inbox': { kind: 'switch', help: 'keep it for an agent that is not registered yet, instead of exit 3' },
+  'create-inbox': { kind: 'switch', help: 'keep it for an agent that is not registered yet' },
+} as const;
+
+const FLAGS = {
+  ...LINE_FLAGS,
   text: { kind: 'switch', help: 'BODY is text, even if it parses as JSON' },
   jsonl: { kind: 'switch', help: 'send each line of stdin: { "to", "type"?, "body"?, … }' },
 } as const;
@@ -36,7 +36,7 @@ export const send: Command = defineCommand({
   ],
   notes: [
     BODY_NOTE,
-    'Lines of --jsonl may have to, capability, type, body, id, headers, priority, delayMs, ttlMs, orderingKey, maxAttempts, correlationId, createInbox; flags are the defaults. A bad line is reported by number, the other lines are sent, and the exit code is 2.',
+    `A line of --jsonl has to and body, and flags: {"to":"@a","body":1,"ttl":"1h"}. ${LINES_NOTE}`,
     'The sender is --as, else BUSBAR_AGENT, else @cli.<user>. Exit 3: unknown agent. Exit 5: the inbox is full.',
   ],
   run: (invocation) => (invocation.flags.jsonl ? sendMany(invocation) : sendOne(invocation)),
@@ -69,15 +69,25 @@ async function sendTo(to: Recipient, body: unknown, { flags, session }: SendInvo
 
 async function sendMany({ args, flags, session }: SendInvocation): Promise<number> {
   if (args.length > 0) throw invalid('--jsonl takes no TO and no BODY', 'Each line has its own.');
-  if (flags.key !== undefined) throw invalid('--key has no meaning with --jsonl', 'Give each line an id.');
-  const { capability, 'create-inbox': createInbox } = flags;
-  const defaults = {
-    type: flags.type ?? 'message',
-    capability,
-    options: { ...toMailOptions(flags), createInbox },
-  };
-  // A line may have createInbox of its own.
+  if (flags.key !== undefined) throw invalid('--key has no meaning with --jsonl', 'Give each line a key.');
+  // A line may create an inbox.
   session.createsBus();
-  const { sendLines } = await import('../mail/send-lines.ts');
-  return sendLines(session, defaults);
+  const [{ parseLine }, { runLines }] = await Promise.all([
+    import('../lines/line-fields.ts'),
+    import('../lines/run-lines.ts'),
+  ]);
+  const sender = await session.senderAgent();
+  return runLines(session, async (line) => {
+    const { own, flags: given } = parseLine(line, ['to', 'body'], LINE_FLAGS);
+    const { type = 'message', key: id, 'create-inbox': createInbox, ...rest } = { ...flags, ...given };
+    const to = toRecipient(own['to'], given.capability ?? (own['to'] === undefined ? flags.capability : undefined));
+    return sender.send(to, type, own['body'], { ...session.call, ...toMailOptions(rest), id, createInbox });
+  });
+}
+
+function toRecipient(to: unknown, capability: string | undefined): Recipient {
+  if (to !== undefined && capability !== undefined) throw invalid('both to and capability', 'Give one of them.');
+  if (capability !== undefined) return { capability };
+  if (to === undefined) throw invalid('to is missing', 'Name the agent: {"to":"@reviewer", …}.');
+  return to as string;
 }

@@ -2,7 +2,7 @@
 
 import { didYouMean } from '@busbar/api/transport';
 import { maskUrl } from '../../bus-url.ts';
-import { type LocatedBus, MESSAGE_VARIABLES, VARIABLES } from '../../config/locate-bus.ts';
+import { COMMAND_VARIABLES, type LocatedBus, VARIABLES } from '../../config/locate-bus.ts';
 import type { Session } from '../session.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
@@ -26,7 +26,7 @@ export function checkVariables({ env }: Session): Finding[] {
     (name) =>
       /^(BUSBAR_|MESSAGE_BUS)/.test(name) &&
       !known.includes(name) &&
-      !Object.hasOwn(MESSAGE_VARIABLES, name) &&
+      !Object.hasOwn(COMMAND_VARIABLES, name) &&
       !OTHERS.test(name),
   );
   const shown = set.map((name) => `${name}=${maskUrl(env[name] ?? '')}`).join(' ');

@@ -9,6 +9,10 @@ import type { Output } from '../output/output.ts';
 export const BODY_NOTE =
   'BODY is JSON if it parses as JSON, else text; with --text it is always text. Without BODY, or with -, it is read from a pipe.';
 
+/** A note of every verb with `--jsonl`. */
+export const LINES_NOTE =
+  'The keys of a line are the names of flags, and flags are the defaults of lines. A bad line is reported by its number; the others are handled, and the exit code is 2.';
+
 /** How to read a body. */
 export interface BodyOptions {
   /** Never parse it as JSON. */

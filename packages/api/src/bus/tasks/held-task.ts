@@ -1,0 +1,149 @@
+/** Tasks that are taken without a handler, for shells and custom loops. */
+
+import { BusbarError } from '../../contract/errors.ts';
+import type { KvPut } from '../../contract/kv.ts';
+import type { Delivery } from '../../contract/message.ts';
+import { checkDuration, checkInteger, checkOptions, checkText, MAX_DURATION_MS } from '../../contract/validation.ts';
+import type { ReceiveMailOptions } from '../agent.ts';
+import { backoffMs, DEFAULT_RETRY } from '../consuming/backoff.ts';
+import { toFailureRecord } from '../consuming/failure.ts';
+import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
+import { settleOne } from '../consuming/settle-one.ts';
+import type { RetryOptions } from '../mail/inbox-message.ts';
+import type { BusRuntime } from '../runtime.ts';
+import { toQueueDefinition } from './enqueue-options.ts';
+import { storeParts } from './result-parts.ts';
+import { readTaskReceipt, type TaskReceipt, toTaskReceipt } from './task-receipt.ts';
+import { DEFAULT_RESULT_TTL_MS, encodeRecord, MAX_KEPT_BYTES, type TaskRecord, taskKey } from './task-record.ts';
+
+/** A task under a lease, in any process. Settle it before the lease ends; after that, methods reject with LEASE_LOST. */
+export interface HeldTask {
+  readonly id: string;
+  readonly queue: string;
+  /** 1 for the first delivery. */
+  readonly attempt: number;
+  /** Another process can go on with this: `bus.heldTask(receipt)`, where the transport has the feature `portableReceipts`. */
+  readonly receipt: string;
+  /** Ends the task with its result, which is kept for one hour. */
+  done(result?: unknown): Promise<void>;
+  /** The attempt failed: it is retried, by default after the backoff of workers; after the last attempt it is a dead letter. */
+  fail(options?: RetryOptions): Promise<void>;
+  /** Makes it a dead letter. */
+  reject(reason?: string): Promise<void>;
+  /** Returns it to the queue; the attempt does not count. */
+  release(): Promise<void>;
+  /** Renews the lease in full. Resolves with how long it lasts. */
+  extend(): Promise<number>;
+  /** Reports progress to followers of the task, and renews the lease. */
+  progress(value: unknown): Promise<void>;
+}
+
+/** A task that this call took. */
+export interface TakenTask<T = unknown> extends ReceivedMessage<T>, HeldTask {
+  readonly id: string;
+  readonly attempt: number;
+  /** How long the lease lasted when the task was taken. */
+  readonly leaseLeftMs: number;
+}
+
+/** How to take tasks. */
+export interface TakeOptions extends ReceiveMailOptions {
+  /** The name of the consumer, for operators and the history of dead letters, 1 to 255 characters. */
+  readonly consumer?: string | undefined;
+}
+
+/** Takes tasks without a handler. A body that cannot be decoded stays bytes. */
+export async function takeTasks(runtime: BusRuntime, name: string, options: TakeOptions = {}): Promise<TakenTask[]> {
+  runtime.assertOpen();
+  const { queue } = toQueueDefinition(name);
+  checkOptions(options, ['max', 'waitMs', 'signal', 'consumer'], 'take options');
+  checkInteger(options.max, 'max', { min: 1, max: 1000 });
+  checkDuration(options.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
+  checkText(options.consumer, 'consumer', 255);
+  const { consumer = runtime.instance } = options;
+  const deliveries = await runtime.transport.queues.receive(queue, { ...options, consumer });
+  return deliveries.map((delivery) => toTakenTask(runtime, delivery));
+}
+
+/** The task with this receipt, which any process may have taken. Throws INVALID_ARGUMENT. */
+export function heldTask(runtime: BusRuntime, receipt: string): HeldTask {
+  return new HeldTaskImpl(runtime, readTaskReceipt(receipt), receipt);
+}
+
+function toTakenTask(runtime: BusRuntime, delivery: Delivery): TakenTask {
+  const { queue, leaseLeftMs } = delivery;
+  const held = new HeldTaskImpl(runtime, delivery, toTaskReceipt(delivery));
+  return Object.assign(held, toReadable(runtime.bodyCodec, delivery), { queue, leaseLeftMs });
+}
+
+class HeldTaskImpl implements HeldTask {
+  readonly id: string;
+  readonly queue: string;
+  readonly attempt: number;
+  readonly receipt: string;
+  readonly #runtime: BusRuntime;
+  readonly #held: Pick<TaskReceipt, 'sentAt' | 'receipt'>;
+
+  constructor(runtime: BusRuntime, held: TaskReceipt, receipt: string) {
+    const { id, queue, attempt } = held;
+    this.id = id;
+    this.queue = queue;
+    this.attempt = attempt;
+    this.receipt = receipt;
+    this.#runtime = runtime;
+    this.#held = held;
+  }
+
+  async done(result?: unknown): Promise<void> {
+    const { transport, bodyCodec } = this.#runtime;
+    const encoded = bodyCodec.encode(result);
+    const isSmall = encoded.body.byteLength <= MAX_KEPT_BYTES;
+    const body = isSmall ? encoded : await storeParts(transport.kv, encoded, DEFAULT_RESULT_TTL_MS);
+    const entry = this.#entry({ state: 'done', sentAt: this.#held.sentAt, body });
+    await settleOne(this.#runtime, { receipt: this.#held.receipt, action: 'ack', entry });
+  }
+
+  async fail(options?: RetryOptions): Promise<void> {
+    checkOptions(options, ['delayMs', 'reason'], 'fail options');
+    checkDuration(options?.delayMs, 'delayMs', { min: 0, max: MAX_DURATION_MS });
+    checkText(options?.reason, 'reason', 2000);
+    const { delayMs = backoffMs(DEFAULT_RETRY, this.attempt), reason } = options ?? {};
+    const entry = this.#failure(reason);
+    await settleOne(this.#runtime, { receipt: this.#held.receipt, action: 'retry', delayMs, reason, entry });
+  }
+
+  async reject(reason?: string): Promise<void> {
+    checkText(reason, 'reason', 2000);
+    const entry = this.#failure(reason);
+    await settleOne(this.#runtime, { receipt: this.#held.receipt, action: 'reject', reason, entry });
+  }
+
+  async release(): Promise<void> {
+    await settleOne(this.#runtime, { receipt: this.#held.receipt, action: 'release' });
+  }
+
+  async extend(): Promise<number> {
+    return (await settleOne(this.#runtime, { receipt: this.#held.receipt, action: 'extend' })) ?? 0;
+  }
+
+  async progress(value: unknown): Promise<void> {
+    const body = this.#runtime.bodyCodec.encode(value);
+    const { byteLength } = body.body;
+    if (byteLength > MAX_KEPT_BYTES) {
+      const text = `the progress has ${byteLength} bytes, the limit is ${MAX_KEPT_BYTES}`;
+      throw new BusbarError('PAYLOAD_TOO_LARGE', text, { hint: 'Report less, or a reference to it.' });
+    }
+    await this.extend();
+    const { key, value: record, ttlMs } = this.#entry({ state: 'running', sentAt: this.#held.sentAt, body });
+    await this.#runtime.transport.kv.put(key, record, { ttlMs });
+  }
+
+  #failure(reason = 'it failed'): KvPut {
+    const failure = toFailureRecord(new Error(reason));
+    return this.#entry({ state: 'failed', sentAt: this.#held.sentAt, failure });
+  }
+
+  #entry(record: TaskRecord): KvPut {
+    return { key: taskKey(this.id), value: encodeRecord(record), ttlMs: DEFAULT_RESULT_TTL_MS };
+  }
+}

@@ -1,0 +1,79 @@
+/** `busbar task add` and `busbar enqueue`: add tasks. */
+
+import type { EnqueueOptions, Sender, TaskHandle } from '@busbar/api';
+import { invalid } from '@busbar/api/transport';
+import { readBody } from '../input/body.ts';
+import type { FlagValues } from '../input/flag-values.ts';
+import { MAIL_FLAGS, toMailOptions } from '../input/mail-flags.ts';
+import { DONE } from '../output/exit-codes.ts';
+import type { Session } from '../session.ts';
+import type { AddInvocation } from './task-flags.ts';
+import { printResult } from './task-results.ts';
+
+/** Adds tasks: one, one several times, or one for each line of stdin. */
+export async function add(invocation: AddInvocation): Promise<number> {
+  const { jsonl, count, wait, key } = invocation.flags;
+  if (count !== undefined && (key !== undefined || wait !== undefined || jsonl))
+    throw invalid('--count excludes --key, --wait and --jsonl', 'Leave it out, or the others.');
+  if (jsonl) return addLines(invocation);
+  return count === undefined ? addOne(invocation) : addTimes(invocation, count);
+}
+
+async function addOne({ args, flags, session }: AddInvocation): Promise<number> {
+  const { out } = session;
+  const { queue, body } = await readTask({ args, flags, session });
+  const handle = await (await openSender(session)).enqueue(queue, body, toOptions(flags, session));
+  if (flags.wait !== undefined) {
+    out.note(handle.id);
+    session.endWithParent();
+    return printResult(handle, flags.wait, session);
+  }
+  await (out.json ? out.jsonLines([toOutput(handle)]) : out.lines([handle.id]));
+  if (handle.isDuplicate) out.note('busbar: duplicate: this task was added before');
+  return DONE;
+}
+
+async function addTimes({ args, flags, session }: AddInvocation, count: number): Promise<number> {
+  const { queue, body } = await readTask({ args, flags, session });
+  const sender = await openSender(session);
+  const { runTimes } = await import('../lines/run-lines.ts');
+  return runTimes(session, count, async () => toOutput(await sender.enqueue(queue, body, toOptions(flags, session))));
+}
+
+async function addLines({ args, flags, session }: AddInvocation): Promise<number> {
+  if (args.length > 2) throw invalid('--jsonl takes no BODY', 'Each line has its own.');
+  if (flags.key !== undefined || flags.wait !== undefined)
+    throw invalid('--key and --wait have no meaning with --jsonl', 'Lines have keys of their own.');
+  const sender = await openSender(session);
+  const [{ parseLine, textOf }, { runLines }] = await Promise.all([
+    import('../lines/line-fields.ts'),
+    import('../lines/run-lines.ts'),
+  ]);
+  return runLines(session, async (line) => {
+    const { own, flags: given } = parseLine(line, ['queue', 'body'], MAIL_FLAGS);
+    const queue = textOf(own['queue'] ?? args[1], 'queue');
+    return toOutput(await sender.enqueue(queue, own['body'], toOptions({ ...flags, ...given }, session)));
+  });
+}
+
+async function readTask({
+  args: [, queue, argument],
+  flags: { text },
+  session: { signal, out },
+}: Pick<AddInvocation, 'args' | 'flags' | 'session'>): Promise<{ readonly queue: string; readonly body: unknown }> {
+  if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task add QUEUE BODY.');
+  return { queue, body: await readBody(argument, { text, optional: true, signal, out }) };
+}
+
+function openSender(session: Session): Promise<Sender> {
+  session.createsBus();
+  return session.senderAgent();
+}
+
+function toOptions(flags: Partial<FlagValues<typeof MAIL_FLAGS>>, { call }: Session): EnqueueOptions {
+  return { ...call, ...toMailOptions(flags), dedupeKey: flags.key };
+}
+
+function toOutput({ id, queue, isDuplicate }: TaskHandle): { id: string; queue: string; status: string } {
+  return { id, queue, status: isDuplicate ? 'duplicate' : 'stored' };
+}

@@ -1,0 +1,97 @@
+/** `busbar task status`, `result`, `cancel` and `list`: tasks of any process. */
+
+import type { TaskHandle } from '@busbar/api';
+import { type BrowsedMessage, BusbarError, invalid } from '@busbar/api/transport';
+import { formatDuration } from '../input/durations.ts';
+import { findQueues } from '../mail/mailbox.ts';
+import { CONFLICT, DONE } from '../output/exit-codes.ts';
+import { bodyLine, decodeBody, timeOf } from '../output/message-view.ts';
+import { tableLines } from '../output/table.ts';
+import type { TaskInvocation } from './task-flags.ts';
+import { noTrace, printResult } from './task-results.ts';
+
+/** Timeout for reading a stored result. */
+const READ_MS = 5_000;
+
+/** `busbar task status`. */
+export async function status(invocation: TaskInvocation): Promise<number> {
+  const { out, call } = invocation.session;
+  const handle = await handleOf(invocation, 'status');
+  const state = await handle.status(call);
+  if (state === 'unknown') throw noTrace(handle.id);
+  await (out.json ? out.jsonLines([{ id: handle.id, queue: handle.queue, status: state }]) : out.lines([state]));
+  return DONE;
+}
+
+/** `busbar task result`. */
+export async function result(invocation: TaskInvocation): Promise<number> {
+  const { flags, session } = invocation;
+  const handle = await handleOf(invocation, 'result');
+  if (flags.wait !== undefined) {
+    session.endWithParent();
+    return printResult(handle, flags.wait, session);
+  }
+  const state = await handle.status(session.call);
+  if (state === 'queued' || state === 'delayed' || state === 'running') {
+    const hint = 'Use --wait to wait for it, or --wait=5m.';
+    throw new BusbarError('TIMEOUT', `the task is not finished: ${state}`, { hint });
+  }
+  if (state === 'unknown') throw noTrace(handle.id);
+  return printResult(handle, READ_MS, session);
+}
+
+/** `busbar task cancel`. */
+export async function cancel(invocation: TaskInvocation): Promise<number> {
+  const { out, call } = invocation.session;
+  const handle = await handleOf(invocation, 'cancel');
+  const cancelled = await handle.cancel(call);
+  const state = cancelled ? 'cancelled' : await handle.status(call);
+  if (out.json) await out.jsonLines([{ id: handle.id, cancelled, status: state }]);
+  if (cancelled) return DONE;
+  if (state === 'unknown') throw noTrace(handle.id);
+  out.warn(`too late: the task is ${state}`);
+  return CONFLICT;
+}
+
+/** `busbar task list`. */
+export async function list({ args: [, queue, extra], flags, session }: TaskInvocation): Promise<number> {
+  const { out, call } = session;
+  if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task list QUEUE.');
+  if (extra !== undefined) throw invalid('list takes a queue only', 'Write busbar task list QUEUE.');
+  const { admin } = await session.transport();
+  const [name = queue] = await findQueues(queue, session);
+  const state = flags.state as BrowsedMessage['state'] | undefined;
+  const { messages, next } = await admin.browse(name, { limit: flags.limit ?? 100, state, ...call });
+  if (out.json) await out.jsonLines(messages.map(toJson));
+  else if (messages.length > 0)
+    await out.lines(tableLines(['STATE', '#ATTEMPT', 'SINCE', 'ID', 'BODY'], messages.map(toRow), out));
+  if (next !== undefined) out.note(`busbar: more than ${messages.length}; --limit shows more`);
+  return DONE;
+}
+
+async function handleOf({ args: [, id, extra], session }: TaskInvocation, action: string): Promise<TaskHandle> {
+  if (id === undefined) throw invalid('ID is missing', `Write busbar task ${action} ID, as task add printed it.`);
+  if (extra !== undefined) throw invalid(`${action} takes an id only`, `Write busbar task ${action} ID.`);
+  return (await session.bus()).task(id.slice(0, Math.max(0, id.indexOf('#'))), id);
+}
+
+function toJson({ message, state, attempts, delayLeftMs, leaseLeftMs, consumer, dead }: BrowsedMessage): unknown {
+  const { id, from, priority, sentAt } = message;
+  return {
+    id,
+    state,
+    attempts,
+    from,
+    priority,
+    sentAt: new Date(sentAt).toISOString(),
+    body: decodeBody(message),
+    ...{ delayLeftMs, leaseLeftMs, consumer },
+    dead: dead && { reason: dead.reason, at: new Date(dead.at).toISOString() },
+  };
+}
+
+function toRow({ message, state, attempts, delayLeftMs, dead }: BrowsedMessage): string[] {
+  const shown = delayLeftMs === undefined ? state : `${state} ${formatDuration(delayLeftMs)}`;
+  const body = dead === undefined ? bodyLine(message, 200) : `${dead.reason} — ${bodyLine(message, 200)}`;
+  return [shown, String(attempts), timeOf(message.sentAt), message.id, body];
+}

@@ -1,0 +1,28 @@
+/** Flags of `busbar task` and `busbar enqueue`, beside those of every message. Each action uses some of them. */
+
+import type { Invocation } from '../command.ts';
+import type { MAIL_FLAGS } from '../input/mail-flags.ts';
+
+/** Flags of `task add` and `enqueue`. */
+export const ADD_FLAGS = {
+  text: { kind: 'switch', help: 'BODY is text, even if it parses as JSON' },
+  wait: { kind: 'wait', help: 'wait for the result or a task, or up to TIME' },
+  count: { kind: 'integer', min: 1, max: 1_000_000, help: 'add the task this many times' },
+  jsonl: { kind: 'switch', help: 'add each line of stdin: { "queue", "body"?, … }' },
+} as const;
+
+/** Flags of the other actions of `task`. */
+export const ACTION_FLAGS = {
+  max: { kind: 'integer', min: 1, max: 1000, help: 'take: up to this many tasks (default 1)' },
+  lease: { kind: 'duration', min: 50, max: 43_200_000, help: 'take: leases of the queue from now on' },
+  result: { kind: 'text', value: 'BODY', max: 1_000_000, help: 'done: the result; - reads it from a pipe' },
+  reason: { kind: 'text', max: 2_000, help: 'fail: text for the history of the task' },
+  reject: { kind: 'switch', help: 'fail: no retry, it becomes a dead letter' },
+  state: { kind: 'choice', choices: ['ready', 'delayed', 'leased', 'dead'], help: 'list: only tasks in this state' },
+  limit: { kind: 'integer', min: 1, max: 1000, help: 'list: at most this many (default 100)' },
+} as const;
+
+/** One use of `task`. */
+export type TaskInvocation = Invocation<typeof MAIL_FLAGS & typeof ADD_FLAGS & typeof ACTION_FLAGS>;
+/** One use of `task add` or `enqueue`; the first word is the action. */
+export type AddInvocation = Invocation<typeof MAIL_FLAGS & typeof ADD_FLAGS>;
