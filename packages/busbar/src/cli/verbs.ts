@@ -23,6 +23,8 @@ export const VERB_GROUPS: VerbGroups = {
   'Events and tasks': {
     publish: verb('publish an event', async () => (await import('./commands/publish.ts')).publish),
     tail: verb('print events, live or from any time', async () => (await import('./commands/tail.ts')).tail),
+    sub: verb('handle events of a durable subscription', async () => (await import('./commands/sub.ts')).sub),
+    subs: verb('list, move and delete durable subscriptions', async () => (await import('./commands/subs.ts')).subs),
     work: verb('run a command for each message', async () => (await import('./commands/work.ts')).work),
     enqueue: verb('add a task to a queue', async () => (await import('./commands/enqueue.ts')).enqueue),
     task: verb('add, take, settle, watch and list tasks', async () => (await import('./commands/task.ts')).task),
@@ -49,6 +51,10 @@ export const VERB_GROUPS: VerbGroups = {
       'print counts and rates of queues, requests and agents',
       async () => (await import('./commands/stats.ts')).stats,
     ),
+    pause: verb('stop the delivery of a queue', async () => (await import('./commands/pause.ts')).pause),
+    resume: verb('start the delivery of a queue again', async () => (await import('./commands/pause.ts')).resume),
+    purge: verb('delete messages of a queue', async () => (await import('./commands/purge.ts')).purge),
+    rm: verb('delete an agent, a queue or a subscription', async () => (await import('./commands/rm.ts')).rm),
     export: verb(
       'write everything that the bus holds as JSON lines',
       async () => (await import('./commands/export.ts')).exportBus,

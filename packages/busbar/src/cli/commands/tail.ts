@@ -4,7 +4,7 @@ import { fstatSync } from 'node:fs';
 import type { From, Transport } from '@busbar/api/transport';
 import { BusbarError, invalid, isBusbarError } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { parseTime } from '../input/times.ts';
+import { FROM_FLAGS, readFrom } from '../input/from.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { decodeBody, detailsOf, type MessageView, showValue, timeOf, valueText } from '../output/message-view.ts';
 import type { Output } from '../output/output.ts';
@@ -12,8 +12,7 @@ import { printableBlock, printableLine } from '../output/printable.ts';
 import type { Session } from '../session.ts';
 
 const FLAGS = {
-  from: { kind: 'text', value: 'start|now|TIME', help: 'where to start: 10m (ago), or a date and time (default now)' },
-  after: { kind: 'text', value: 'POSITION', help: 'start after an event, by its position in --json' },
+  ...FROM_FLAGS,
   count: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER, help: 'end after this many events' },
   'stop-at-end': { kind: 'switch', help: 'end after the stored events' },
   raw: { kind: 'switch', help: 'print bodies only' },
@@ -151,17 +150,8 @@ function toLine(event: MessageView, out: Output | undefined): string {
   return `${out.paint('dim', timeOf(sentAt))} ${out.paint('cyan', topic)}${out.paint('dim', sender)} ${body}`;
 }
 
-function checkFormats({ json, raw, plain, from, after }: TailFlags): void {
+function checkFormats({ json, raw, plain }: TailFlags): void {
   if ([json, raw, plain].filter(Boolean).length > 1) {
     throw invalid('--json, --raw and --plain exclude each other', 'Use one of them.');
   }
-  if (from !== undefined && after !== undefined)
-    throw invalid('--from and --after exclude each other', 'Use one of them.');
-}
-
-function readFrom({ from, after }: TailFlags): From {
-  if (after !== undefined) return { after };
-  if (from === undefined || from === 'now') return 'new';
-  if (from === 'start') return 'start';
-  return { time: parseTime(from, '--from', 'start, now, ') };
 }

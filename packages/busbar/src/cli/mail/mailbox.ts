@@ -14,11 +14,17 @@ import {
 import type { Session } from '../session.ts';
 
 const PREFIX = '$inbox.';
+const SUBSCRIPTION_PREFIX = '$sub.';
 const MAX_NAME = 240;
 
 /** The queue of an agent's mailbox. */
 export function inboxOf(agent: string): string {
   return `${PREFIX}${agent}`;
+}
+
+/** The queue of a durable subscription. */
+export function subscriptionOf(name: string): string {
+  return `${SUBSCRIPTION_PREFIX}${name}`;
 }
 
 /** The mailbox of `agent`, if it has one. */
@@ -28,10 +34,14 @@ export async function findMailbox(agent: string, session: Session): Promise<Queu
   return mailbox;
 }
 
-/** The queues that `name` may mean: that queue, the inbox of an agent, a subscription. Throws NOT_FOUND without any. */
+/**
+ * The queues that `name` may mean: that queue, the inbox of an agent, a subscription, the inbox of the agent with or without @.
+ * Throws NOT_FOUND without any.
+ */
 export async function findQueues(name: string, session: Session): Promise<readonly [string, ...string[]]> {
   if (!name.startsWith('@')) checkQueueName(name);
-  const meanings = [inboxOf(name), `$sub.${name}`];
+  const twin = name.startsWith('@') ? name.slice(1) : `@${name}`;
+  const meanings = [inboxOf(name), subscriptionOf(name), inboxOf(twin)];
   const names = name.startsWith('$') ? [name] : name.startsWith('@') ? [...meanings, name] : [name, ...meanings];
   const { admin } = await session.transport();
   const known = await admin.queues({ names: names.filter(isQueueName), ...session.call });
@@ -112,14 +122,29 @@ export function parseObject(value: Uint8Array): Record<string, unknown> | undefi
 }
 
 /** All mailboxes, by agent name. */
-export async function mailboxes({ admin }: Transport, { call }: Session): Promise<Map<string, QueueInfo>> {
+export function mailboxes(transport: Transport, session: Session): Promise<Map<string, QueueInfo>> {
+  return queuesBelow(PREFIX, transport, session);
+}
+
+/** All durable subscriptions, by name. */
+export function subscriptions(transport: Transport, session: Session): Promise<Map<string, QueueInfo>> {
+  return queuesBelow(SUBSCRIPTION_PREFIX, transport, session);
+}
+
+async function queuesBelow(prefix: string, { admin }: Transport, { call }: Session): Promise<Map<string, QueueInfo>> {
   const found = new Map<string, QueueInfo>();
   for (let after: string | undefined; ; ) {
-    const page = await admin.queues({ prefix: PREFIX, after, ...call });
-    for (const queue of page) found.set(queue.name.slice(PREFIX.length), queue);
+    const page = await admin.queues({ prefix, after, ...call });
+    for (const queue of page) found.set(queue.name.slice(prefix.length), queue);
     after = page.at(-1)?.name;
     if (after === undefined) return found;
   }
+}
+
+/** The name that people know a queue by: of an agent, a subscription or a queue. */
+export function knownName(queue: string): string {
+  for (const prefix of [PREFIX, SUBSCRIPTION_PREFIX]) if (queue.startsWith(prefix)) return queue.slice(prefix.length);
+  return queue;
 }
 
 /** The message with `id` in the mailbox of `agent`, ready or leased. */

@@ -17,8 +17,8 @@ export interface Consuming {
   readonly queue: string;
   /** Whether to end when the queue has no message left. */
   readonly untilEmpty: boolean;
-  /** Starts to consume. */
-  start(bus: Bus): Promise<unknown>;
+  /** Starts to consume. `end` takes no more messages; `release` also releases those that are held. */
+  start(bus: Bus, end: (how: 'drain' | 'release') => void): Promise<unknown>;
 }
 
 /**
@@ -29,11 +29,11 @@ export async function consume(session: Session, { queue, untilEmpty, start }: Co
   const { out, signal } = session;
   const forced = session.drainOnSignal();
   const transport = await session.transport();
-  const over = Promise.withResolvers<void>();
+  const over = Promise.withResolvers<'drain' | 'release'>();
   const stop = transport.onState(({ state, error }) => {
     if (state === 'closed') over.reject(error ?? new BusbarError('CLOSED', 'the transport was closed'));
   });
-  signal.addEventListener('abort', () => over.resolve(), { once: true });
+  signal.addEventListener('abort', () => over.resolve('drain'), { once: true });
   const said = new Set<string>();
   const onError = (error: BusbarError, where: string): void => {
     const failure = sayFailure(error);
@@ -43,12 +43,12 @@ export async function consume(session: Session, { queue, untilEmpty, start }: Co
   const bus = openBus(transport, { codec: exactCodec, ownsTransport: false, onError });
   let looking: NodeJS.Timeout | undefined;
   try {
-    await start(bus);
-    if (signal.aborted) over.resolve();
+    await start(bus, over.resolve);
+    if (signal.aborted) over.resolve('drain');
     if (untilEmpty) looking = setInterval(() => void endIfEmpty(session, queue, over), LOOK_MS);
-    await over.promise;
+    const how = await over.promise;
     if (signal.aborted) out.note('busbar: no more messages are taken; a second signal ends running commands');
-    await Promise.race([bus.drain(), forced]);
+    if (how === 'drain') await Promise.race([bus.drain(), forced]);
   } finally {
     clearInterval(looking);
     stop();
@@ -56,11 +56,15 @@ export async function consume(session: Session, { queue, untilEmpty, start }: Co
   }
 }
 
-async function endIfEmpty(session: Session, queue: string, over: PromiseWithResolvers<void>): Promise<void> {
+async function endIfEmpty(
+  session: Session,
+  queue: string,
+  over: PromiseWithResolvers<'drain' | 'release'>,
+): Promise<void> {
   try {
     const { admin } = await session.transport();
     const [info] = await admin.queues({ names: [queue], ...session.call });
-    if (info === undefined || info.ready + info.delayed + info.leased === 0) over.resolve();
+    if (info === undefined || info.ready + info.delayed + info.leased === 0) over.resolve('drain');
   } catch (error) {
     // An unreachable store is looked at again.
     if (!isBusbarError(error) || !error.retryable) over.reject(error);
