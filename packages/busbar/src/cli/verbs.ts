@@ -18,7 +18,8 @@ export const VERB_GROUPS: VerbGroups = {
       'send a request and wait for the response',
       async () => (await import('./commands/request.ts')).request,
     ),
-    reply: verb('respond to a received request', async () => (await import('./commands/reply.ts')).reply),
+    broadcast: verb('send a message to all agents', async () => (await import('./commands/broadcast.ts')).broadcast),
+    reply: verb('respond to a request, or write back', async () => (await import('./commands/reply.ts')).reply),
   },
   'Events and tasks': {
     publish: verb('publish an event', async () => (await import('./commands/publish.ts')).publish),
@@ -50,6 +51,11 @@ export const VERB_GROUPS: VerbGroups = {
     stats: verb(
       'print counts and rates of queues, requests and agents',
       async () => (await import('./commands/stats.ts')).stats,
+    ),
+    log: verb('write a line to the log of an agent', async () => (await import('./commands/log.ts')).log),
+    wait: verb(
+      'wait for an agent, a queue, a message or an event',
+      async () => (await import('./commands/wait.ts')).wait,
     ),
     pause: verb('stop the delivery of a queue', async () => (await import('./commands/pause.ts')).pause),
     resume: verb('start the delivery of a queue again', async () => (await import('./commands/pause.ts')).resume),

@@ -7,6 +7,7 @@ import { formatDuration } from '../input/durations.ts';
 import { inboxOf, requireMailbox } from '../mail/mailbox.ts';
 import { announce, whileOnline } from '../mail/presence.ts';
 import { CONFLICT, DONE, TIMED_OUT } from '../output/exit-codes.ts';
+import { FIELD_FLAGS, fieldPrinter } from '../output/fields.ts';
 import { decodeBody, detailsOf, timeOf, valueText } from '../output/message-view.ts';
 import { printableBlock, printableLine, quoteForShell } from '../output/printable.ts';
 import type { Session } from '../session.ts';
@@ -15,6 +16,7 @@ const FLAGS = {
   wait: { kind: 'wait', help: 'wait for a message, without limit or for TIME (default: do not wait)' },
   max: { kind: 'integer', min: 1, max: 1000, help: 'up to this many messages (default 1)' },
   ack: { kind: 'choice', choices: ['auto', 'manual'], help: 'auto acks what was printed (default manual)' },
+  ...FIELD_FLAGS,
 } as const;
 
 type RecvFlags = Invocation<typeof FLAGS>['flags'];
@@ -29,15 +31,18 @@ export const recv: Command = defineCommand({
   examples: [
     ['busbar recv @reviewer', 'the next message; exit 4 if the inbox is empty'],
     ['BUSBAR_AGENT=@reviewer busbar recv --wait --json', 'wait; one JSON object per line'],
-    ['while m=$(busbar recv --wait --json); do …; done', 'a loop; busbar work needs none'],
+    ["busbar recv --format '{{receipt}} {{body.file}}'", 'two fields; --json has their names'],
+    ['while r=$(busbar recv --wait --field receipt); do …; done', 'a loop; busbar work needs none'],
   ],
   notes: [
     'The lease of a message outlives this command. Before it ends, use the receipt to ack, retry, reject, release or extend; otherwise the message is delivered again with a higher attempt. Ctrl-C while waiting receives nothing, and neither does a command whose parent process has ended.',
     'An inbox has one length of leases, which busbar register NAME --lease 30m sets. busbar extend renews a lease.',
+    'A field is unchanged alone; with other fields it is in one line, with tabs between the fields.',
     'JSON: { id, from, type, body, attempt, receipt, wantsReply, leaseLeftMs, to, sentAt, priority, … }. A binary body is { "$base64" }.',
   ],
   run: async ({ args, flags, session }) => {
     const agent = session.inboxOwner(args[0]);
+    const printer = fieldPrinter(flags);
     if (flags.wait !== undefined) session.endWithParent();
     await requireMailbox(agent, session);
     const transport = await session.transport();
@@ -48,7 +53,8 @@ export const recv: Command = defineCommand({
       return TIMED_OUT;
     }
     // Without output the receipts are lost: the session then releases the messages when it ends.
-    await print(deliveries, flags, session);
+    if (printer === undefined) await print(deliveries, flags, session);
+    else await session.out.lines(deliveries.map((delivery) => printer(toJson(delivery), session.out)));
     if (flags.ack === 'auto') return ackAll(transport, deliveries, session);
     session.keepLeases();
     await announce(transport, agent, true, first.leaseLeftMs);

@@ -1,9 +1,10 @@
-/** `busbar reply`: responds to a received request. */
+/** `busbar reply`: responds to a received request, or writes back to the sender of a message. */
 
 import { type BusbarError, invalid, isBusbarError, type Message } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
 import { BODY_NOTE, readBody } from '../input/body.ts';
 import { findMail, requireMailbox } from '../mail/mailbox.ts';
+import { sendWithoutBus } from '../mail/without-bus.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { notFound, type Session } from '../session.ts';
 import { settleAll } from './settle.ts';
@@ -13,34 +14,53 @@ export const reply: Command = defineCommand({
   flags: {
     ack: { kind: 'text', value: 'RECEIPT', max: 512, help: 'ack the request after the response' },
     failed: { kind: 'switch', help: 'respond with an error; BODY is its message' },
+    type: { kind: 'text', value: 'NAME', max: 255, help: 'type, if it was no request (default reply)' },
     text: { kind: 'switch', help: 'BODY is text, even if it parses as JSON' },
   },
   examples: [
     [`busbar reply ID '{"valid":true}' --as @auth`, 'the id that recv printed'],
     ['busbar reply ID "no such file" --failed --ack RECEIPT', 'responds with an error, then acks the request'],
   ],
-  notes: ['The request must still be in the inbox of --as or BUSBAR_AGENT, so reply before you ack.', BODY_NOTE],
+  notes: [
+    'The message must still be in the inbox of --as or BUSBAR_AGENT, so reply before you ack.',
+    'A request gets a response. For another message its sender gets one of the same thread: its correlation is that of the message, else its id.',
+    BODY_NOTE,
+  ],
   run: async ({ args: [id = '', argument], flags, session }) => {
     const { out, signal } = session;
     const agent = session.inboxOwner(undefined);
     const body = await readBody(argument, { text: flags.text, optional: true, signal, out });
-    const request = await findRequest(agent, id, session);
-    const sentId = await respond(agent, request, body, flags.failed, session);
-    if (out.json) await out.jsonLines([{ id: sentId, requestId: id, to: request.from ?? null }]);
+    const message = await findMessage(agent, id, session);
+    const isRequest = message.replyTo !== undefined;
+    if (!isRequest && flags.failed) throw invalid('this message is not a request', 'Leave out --failed.');
+    if (isRequest && flags.type !== undefined) throw invalid('a response has no type', 'Leave out --type.');
+    const sentId = isRequest
+      ? await respond(agent, message, body, flags.failed, session)
+      : await writeBack(message, body, flags.type ?? 'reply', session);
+    if (out.json) await out.jsonLines([{ id: sentId, requestId: id, to: message.from ?? null }]);
     else await out.lines([sentId]);
     return flags.ack === undefined ? DONE : settleAll(session, [flags.ack], { action: 'ack' });
   },
 });
 
-async function findRequest(agent: string, id: string, session: Session): Promise<Message> {
+async function findMessage(agent: string, id: string, session: Session): Promise<Message> {
   await requireMailbox(agent, session);
-  const request = await findMail(agent, id, session);
-  if (request === undefined) {
-    throw notFound(`message in the inbox of ${agent}:`, id, 'Give the id, not the receipt, and reply before you ack.');
-  }
-  if (request.replyTo !== undefined) return request;
-  const to = request.from === undefined ? 'its sender' : request.from;
-  throw invalid('this message is not a request', `Send a message instead: busbar send ${to} BODY`);
+  const message = await findMail(agent, id, session);
+  if (message !== undefined) return message;
+  throw notFound(`message in the inbox of ${agent}:`, id, 'Give the id, not the receipt, and reply before you ack.');
+}
+
+/** Sends a message of the same thread to the sender of `message`. */
+async function writeBack(
+  { id, from, correlationId = id, hops }: Message,
+  body: unknown,
+  type: string,
+  session: Session,
+): Promise<string> {
+  if (from === undefined)
+    throw invalid('this message has no sender', 'Send a message to an agent: busbar send TO BODY.');
+  const fields = { type, correlationId, causationId: id, hops: Math.min(255, hops + 1), createInbox: false };
+  return (await sendWithoutBus(session, from, body, fields)).id;
 }
 
 /** Sends the response. Sent twice, it is delivered once. */

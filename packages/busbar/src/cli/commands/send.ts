@@ -32,6 +32,7 @@ export const send: Command = defineCommand({
     [`busbar send @reviewer '{"file":"a.ts"}' --type review`, 'prints the id of the message'],
     ['git diff | busbar send @reviewer --type diff --text', 'reads the body from a pipe'],
     ['busbar send --capability review "please look" --ttl 1h', 'to any agent with the capability'],
+    ['busbar send @a,@b,@c "stop"', 'the same message to several agents'],
     ['busbar send --jsonl < messages.jsonl', 'many messages; prints one id per line'],
   ],
   notes: [
@@ -48,10 +49,31 @@ async function sendOne(invocation: SendInvocation): Promise<number> {
   const [to, argument] = splitRecipient(args, flags.capability);
   const optional = flags.type !== undefined;
   const body = await readBody(argument, { text: flags.text, optional, signal, out });
+  if (typeof to === 'string' && to.includes(',')) return sendToAll(to.split(','), body, invocation);
   const sent = await sendTo(to, body, invocation);
   await (out.json ? out.jsonLines([sent]) : out.lines([sent.id]));
   if (sent.status === 'duplicate') out.note('busbar: duplicate: this message was sent before');
   return DONE;
+}
+
+/** Sends one message to several agents. The worst error determines the exit code. */
+async function sendToAll(names: readonly string[], body: unknown, invocation: SendInvocation): Promise<number> {
+  const { out } = invocation.session;
+  const { flags } = invocation;
+  const { newId } = await import('@busbar/api/transport');
+  const all = { ...invocation, flags: { ...flags, key: flags.key ?? newId() } };
+  let code = DONE;
+  for (const name of new Set(names)) {
+    try {
+      const sent = await sendTo(name, body, all);
+      if (out.json) await out.jsonLines([sent]);
+    } catch (error) {
+      const { reportFailure } = await import('../output/failure.ts');
+      code = Math.max(code, reportFailure(error, out, invocation.session.env));
+    }
+  }
+  if (!out.json && code === DONE) await out.lines([all.flags.key]);
+  return code;
 }
 
 async function sendTo(to: Recipient, body: unknown, { flags, session }: SendInvocation): Promise<Sent> {

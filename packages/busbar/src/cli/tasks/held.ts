@@ -6,6 +6,7 @@ import { readBody } from '../input/body.ts';
 import { formatDuration } from '../input/durations.ts';
 import { readReceipts } from '../input/receipts.ts';
 import { DONE, TIMED_OUT } from '../output/exit-codes.ts';
+import { fieldPrinter } from '../output/fields.ts';
 import { detailsOf, showValue, timeOf, valueText } from '../output/message-view.ts';
 import type { Output } from '../output/output.ts';
 import { printableBlock, printableLine, quoteForShell } from '../output/printable.ts';
@@ -16,6 +17,7 @@ export async function take({ args: [, queue, extra], flags, session }: TaskInvoc
   const { out, signal } = session;
   if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task take QUEUE.');
   if (extra !== undefined) throw invalid('take takes a queue only', 'Write busbar task take QUEUE.');
+  const printer = fieldPrinter(flags);
   const { max = 1, wait: waitMs = 0, lease: leaseMs } = flags;
   if (flags.wait !== undefined) session.endWithParent();
   const bus = await session.bus();
@@ -27,7 +29,8 @@ export async function take({ args: [, queue, extra], flags, session }: TaskInvoc
     return TIMED_OUT;
   }
   // Without output the receipts are lost: the session then releases the tasks when it ends.
-  if (out.json) await out.jsonLines(tasks.map(toJson));
+  if (printer !== undefined) await out.lines(tasks.map((task) => printer(toJson(task), out)));
+  else if (out.json) await out.jsonLines(tasks.map(toJson));
   else
     await out.lines(tasks.flatMap((task, index) => (index === 0 ? toBlock(task, out) : ['', ...toBlock(task, out)])));
   session.keepLeases();

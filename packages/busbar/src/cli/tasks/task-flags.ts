@@ -16,6 +16,8 @@ export const ACTION_FLAGS = {
   max: { kind: 'integer', min: 1, max: 1000, help: 'take: up to this many tasks (default 1)' },
   lease: { kind: 'duration', min: 50, max: 43_200_000, help: 'take: leases of the queue from now on' },
   result: { kind: 'text', value: 'BODY', max: 1_000_000, help: 'done: the result; - reads it from a pipe' },
+  field: { kind: 'list', value: 'PATH', help: 'take: print only this field, such as body.file' },
+  format: { kind: 'text', value: 'TEXT', help: "take: print TEXT with fields: '{{receipt}} {{body}}'" },
   reason: { kind: 'text', max: 2_000, help: 'fail: text for the history of the task' },
   reject: { kind: 'switch', help: 'fail: no retry, it becomes a dead letter' },
   state: { kind: 'choice', choices: ['ready', 'delayed', 'leased', 'dead'], help: 'list: only tasks in this state' },

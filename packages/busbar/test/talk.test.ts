@@ -1,0 +1,154 @@
+// Agents that talk in a shell: several recipients, broadcast, threads, waits, logs, fields.
+import { describe, expect, test } from 'vitest';
+import { onEachBus, type Project } from './buses.ts';
+import { shell } from './shell.ts';
+
+interface Received {
+  readonly id: string;
+  readonly receipt: string;
+}
+
+async function register(project: Project, ...names: string[]): Promise<void> {
+  for (const name of names) await project.bus.agent(name, { presence: false });
+}
+
+onEachBus((open) => {
+  test.concurrent('one message to several agents, and to all', async () => {
+    await using project = await open();
+    await register(project, '@a', '@b', '@c');
+    const id = await project.out('send', '@a,@b', 'stop', '--as', '@c');
+    const inboxes = await Promise.all(['@a', '@b'].map((name) => project.json('recv', name, '--ack', 'auto')));
+    expect(inboxes).toMatchObject([[{ id, body: 'stop', to: '@a' }], [{ id, body: 'stop', to: '@b' }]]);
+    const some = await project.run('send', '@a,@nobody,@b', 'x', '--json');
+    expect(some.code).toBe(3);
+    expect(
+      some.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { to: string }).to),
+    ).toEqual(['@a', '@b']);
+    expect(JSON.parse(some.stderr)).toMatchObject({ error: { code: 'NOT_FOUND' } });
+    const [sent] = await project.json<{ to: string[] }>('broadcast', '{"n":1}', '--type', 'notice', '--as', '@c');
+    expect(sent!.to.sort()).toEqual(['@a', '@b']);
+    expect(await project.json('recv', '@b', '--max', '9', '--ack', 'auto')).toMatchObject([
+      { body: 'x' },
+      { type: 'notice', body: { n: 1 }, from: '@c' },
+    ]);
+    expect(await project.run('broadcast', 'x', '--capability', 'none')).toMatchObject({ code: 5 });
+  });
+
+  test.concurrent('a reply to a message that asked for nothing is of its thread', async () => {
+    await using project = await open();
+    await register(project, '@a', '@b');
+    const id = await project.out('send', '@a', 'look', '--as', '@b');
+    await project.out('recv', '@a');
+    const reply = await project.out('reply', id, '{"seen":true}', '--as', '@a', '--type', 'note');
+    const [back] = await project.json<Received>('recv', '@b');
+    expect(back).toMatchObject({
+      id: reply,
+      from: '@a',
+      type: 'note',
+      body: { seen: true },
+      correlationId: id,
+      causationId: id,
+    });
+    await project.out('reply', reply, 'thanks', '--as', '@b');
+    const [third] = await project.json('recv', '@a');
+    expect(third).toMatchObject({ type: 'reply', correlationId: id, causationId: reply });
+  });
+
+  test.concurrent('fields and formats of received messages and taken tasks', async () => {
+    await using project = await open();
+    await register(project, '@a');
+    const body = '{"file":"a b.ts","n":1.10,"list":["x","two\\nlines"]}';
+    for (const _ of [1, 2, 3]) await project.out('send', '@a', body);
+    const receipt = await project.out('recv', '@a', '--field', 'receipt');
+    expect(await project.run('ack', receipt)).toMatchObject({ code: 0 });
+    const many = ['--field', 'body.file', '--field', 'body.none', '--field', 'body.list.1', '--field', 'body.n'];
+    expect(await project.out('recv', '@a', ...many)).toBe('a b.ts\t\ttwo\\nlines\t1.10');
+    const format = '{{attempt}}: {{ .body.file }} of {{to}} {{body.list}}';
+    expect(await project.out('recv', '@a', '--format', format)).toBe('1: a b.ts of @a ["x","two\\nlines"]');
+    expect(await project.run('recv', '@a', '--format', '{{id}}', '--field', 'id')).toMatchObject({ code: 2 });
+    expect(await project.run('recv', '@a', '--format', 'x')).toMatchObject({ code: 2, stdout: '' });
+    await project.bus.enqueue('q', 'two\nlines');
+    expect(await project.out('task', 'take', 'q', '--field', 'body')).toBe('two\nlines');
+  });
+
+  test.concurrent('wait for an agent, an empty inbox, a handled message, a task and an event', async () => {
+    await using project = await open();
+    const { bus } = project;
+    await register(project, '@a');
+    expect(await project.run('wait', 'online', '@late', '--wait', '100ms')).toMatchObject({ code: 4, stdout: '' });
+    const online = project.start({ args: ['wait', 'online', '@late', '--json'] });
+    await bus.agent('@late');
+    expect(await online.ended).toMatchObject({ code: 0, stdout: '{"name":"@late","online":true}\n' });
+    const id = await project.out('send', '@a', 'x');
+    expect(await project.run('wait', 'empty', '@a', '--wait', '0')).toMatchObject({ code: 4 });
+    const waits = ['acked', 'empty'].map((what) =>
+      project.start({ args: ['wait', what, '@a', ...(what === 'acked' ? [id] : [])] }),
+    );
+    const [mail] = await project.json<Received>('recv', '@a');
+    await project.out('ack', mail!.receipt);
+    for (const one of waits) expect(await one.ended).toMatchObject({ code: 0, stdout: '' });
+    const dead = await project.out('send', '@a', 'x');
+    await project.out('reject', (await project.json<Received>('recv', '@a'))[0]!.receipt, '--reason', 'no');
+    expect(await project.run('wait', 'acked', '@a', dead)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/dead letter: no/),
+    });
+    const task = await bus.enqueue('q', 1);
+    const done = project.start({ args: ['wait', 'done', task.id] });
+    await bus.process('q', () => 'made');
+    expect(await done.ended).toMatchObject({ code: 0, stdout: 'made\n' });
+    const event = project.start({ args: ['wait', 'event', 'deploy.*', '--json', '--wait', '20s'] });
+    let ended = false;
+    void event.ended.then(() => {
+      ended = true;
+    });
+    while (!ended) {
+      await bus.publish('deploy.done', { ok: true });
+      await Promise.race([event.ended, new Promise(setImmediate)]);
+    }
+    expect(JSON.parse((await event.ended).stdout)).toMatchObject({ topic: 'deploy.done', body: { ok: true } });
+  });
+
+  test.concurrent('a log is written and followed', async () => {
+    await using project = await open();
+    await register(project, '@w');
+    await project.out('log', 'info', 'begun', '--as', '@w');
+    const following = project.start({ args: ['logs', '@w', '-f', '--level', 'info'] });
+    await following.printed('begun');
+    await project.out('log', 'debug', 'hidden', '--as', '@w');
+    expect(
+      await project.use({ args: ['log', 'warn', '--as', '@w', '--json'], input: 'odd \u001b[2J\n' }),
+    ).toMatchObject({ code: 0 });
+    await following.printed('odd');
+    following.child.kill('SIGINT');
+    const { code, stdout } = await following.ended;
+    expect(code).toBe(130);
+    expect(stdout).toMatch(/^[\d:]+ info {2}begun\n[\d:]+ warn {2}odd \\u001b\[2J\n$/);
+    expect((await project.json('logs', '@w')).map(({ text }) => text)).toEqual(['begun', 'hidden', 'odd \u001b[2J']);
+  });
+});
+
+describe('a bad use of these verbs', () => {
+  test.concurrent.each([
+    [['broadcast'], 2, /the body is missing/],
+    [['send', ',', 'x'], 2, /illegal agent name ""/],
+    [['wait', 'soon', 'x'], 2, /unknown action "soon"/],
+    [['wait', 'online'], 2, /WHAT is missing/],
+    [['wait', 'online', '@a', 'x'], 2, /online takes one argument/],
+    [['wait', 'acked', '@a'], 2, /ID is missing/],
+    [['wait', 'empty', 'none'], 3, /unknown queue/],
+    [['wait', 'done', 'q#none'], 3, /unknown task/],
+    [['wait', 'done', 'x'], 2, /illegal task id/],
+    [['log', 'loud', 'x', '--as', '@a'], 2, /LEVEL/],
+    [['log', 'info', 'x'], 2, /no agent is given/],
+    [['log', 'info', '', '--as', '@a'], 2, /TEXT is empty|the body is missing/],
+    [['log', 'info', 'x', '--as', '@none'], 3, /no mailbox/],
+  ])('%j', async (args, exit, message) => {
+    await using sh = shell();
+    const { code, stdout, stderr } = await sh.run(...args);
+    expect({ code, stdout, stderr }).toEqual({ code: exit, stdout: '', stderr: expect.stringMatching(message) });
+  });
+});
