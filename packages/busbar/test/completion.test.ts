@@ -33,7 +33,16 @@ onEachBus((open) => {
 describe('words', () => {
   test('are verbs, flags, choices, actions, buses and topics of the help', async () => {
     await using sh = shell();
-    expect(await complete(sh, 're')).toEqual(['recv', 'register', 'reject', 'release', 'reply', 'request', 'retry']);
+    expect(await complete(sh, 're')).toEqual([
+      'recv',
+      'register',
+      'reject',
+      'release',
+      'reply',
+      'request',
+      'resume',
+      'retry',
+    ]);
     expect(await complete(sh, '--url', 'sqlite', 'whe')).toEqual(['where']);
     expect(await complete(sh, 'recv', '--w')).toEqual(['--wait', '--wait-for-server']);
     expect(await complete(sh, 'recv', '--ack', '')).toEqual(['auto', 'manual']);

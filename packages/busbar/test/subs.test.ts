@@ -133,7 +133,7 @@ describe('a bad use of subscriptions and queues', () => {
     [['subs', 'lag', 'none'], 3, /unknown subscription "none"/],
     [['subs', 'rm'], 2, /NAME is missing/],
     [['subs', 'seek', 'x'], 2, /--from is missing/],
-    [['rm'], 2, /NAME is missing/],
+    [['rm'], 2, /QUEUE\|AGENT is missing/],
     [['rm', 'none'], 3, /unknown queue "none"/],
     [['purge', 'none'], 3, /unknown queue/],
     [['purge', 'none', '--state', 'leased'], 2, /--state/],

@@ -5,10 +5,10 @@ import { findQueues, knownName } from '../mail/mailbox.ts';
 import { DONE } from '../output/exit-codes.ts';
 import type { Session } from '../session.ts';
 
-const NAME_NOTE = 'NAME is a queue, an agent or a durable subscription.';
+const NAME_NOTE = 'A name may be that of a durable subscription, too.';
 
 export const pause: Command = defineCommand({
-  args: ['NAME', 'NAME...'],
+  args: ['QUEUE|AGENT', 'QUEUE|AGENT...'],
   flags: {},
   examples: [['busbar pause build', 'no worker gets a task, until busbar resume build']],
   notes: [NAME_NOTE, 'Messages still enter a paused queue, and consumers settle what they hold.'],
@@ -16,7 +16,7 @@ export const pause: Command = defineCommand({
 });
 
 export const resume: Command = defineCommand({
-  args: ['NAME', 'NAME...'],
+  args: ['QUEUE|AGENT', 'QUEUE|AGENT...'],
   flags: {},
   examples: [['busbar resume build', 'workers get tasks again']],
   notes: [NAME_NOTE],

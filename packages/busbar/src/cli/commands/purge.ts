@@ -6,7 +6,7 @@ import { DONE } from '../output/exit-codes.ts';
 import { count } from '../output/table.ts';
 
 export const purge: Command = defineCommand({
-  args: ['NAME'],
+  args: ['QUEUE|AGENT'],
   flags: {
     state: { kind: 'choice', choices: ['ready', 'delayed', 'dead'], help: 'only these (default ready and delayed)' },
   },
@@ -14,7 +14,7 @@ export const purge: Command = defineCommand({
     ['busbar purge build', 'tasks that no worker has started'],
     ['busbar purge @bob --state dead', 'dead letters of an inbox'],
   ],
-  notes: ['NAME is a queue, an agent or a durable subscription. Messages that a consumer holds stay.'],
+  notes: ['A name may be that of a durable subscription, too. Messages that a consumer holds stay.'],
   run: async ({ args: [name = ''], flags: { state }, session }) => {
     const { out, call } = session;
     const [queue] = await findQueues(name, session);

@@ -11,13 +11,13 @@ import type { Session } from '../session.ts';
 type Kind = 'agent' | 'subscription' | 'queue';
 
 export const rm: Command = defineCommand({
-  args: ['NAME', 'NAME...'],
+  args: ['QUEUE|AGENT', 'QUEUE|AGENT...'],
   flags: { force: { kind: 'switch', help: 'also an agent that is online, and with messages' } },
   examples: [
     ['busbar rm @old', 'an agent with its inbox'],
     ['busbar rm build --force', 'a queue with its tasks and dead letters'],
   ],
-  notes: ['NAME is a queue, an agent or a durable subscription. Exit 6 while it has messages or is online.'],
+  notes: ['A name may be that of a durable subscription, too. Exit 6 while it has messages or is online.'],
   run: async ({ args, flags: { force }, session }) => {
     const { out } = session;
     for (const name of args) {

@@ -21,6 +21,7 @@ const ACTIONS: Readonly<Record<string, (invocation: SubsInvocation) => Promise<n
 
 export const subs: Command = defineCommand({
   args: ['ACTION', 'NAME?'],
+  actions: Object.keys(ACTIONS),
   flags: FLAGS,
   examples: [
     ['busbar subs ls', 'all durable subscriptions, with their patterns'],

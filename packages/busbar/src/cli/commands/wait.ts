@@ -23,7 +23,8 @@ const CONDITIONS: Readonly<Record<string, (invocation: WaitInvocation) => Promis
 };
 
 export const wait: Command = defineCommand({
-  args: ['CONDITION', 'WHAT', 'ID?'],
+  args: ['ACTION', 'WHAT', 'ID?'],
+  actions: Object.keys(CONDITIONS),
   flags: FLAGS,
   examples: [
     ['busbar wait online @reviewer --wait 1m', 'until the agent is online'],
