@@ -1,6 +1,6 @@
 /** The fence of a closed store: what the server refuses, whatever a late process does. */
 
-import type { Gate, GateState, Transport } from '@busbar/api/transport';
+import type { BusbarError, Gate, GateState, Transport } from '@busbar/api/transport';
 import { type NatsServer, needServer, startNats } from '@busbar/testbed';
 import { connect, headers, type NatsConnection } from '@nats-io/transport-node';
 import { beforeEach, expect, test } from 'vitest';
@@ -193,3 +193,49 @@ test('events that a client has pulled and not copied are in the queue when the s
   await set('open');
   expect(await bus.queues.receive('bound', { max: 5, waitMs: 5_000 })).toHaveLength(2);
 });
+
+test('a write whose answer is lost while the store closes says whether it was stored', async () => {
+  await using server = await startNats({ proxy: true });
+  await using sender = await openNats(parseNatsUrl(server.url));
+  await using bus = await openNats(parseNatsUrl(`nats://127.0.0.1:${server.port}`));
+  await bus.topics.bind('copies', 'news');
+  const write = (id: string): Promise<unknown[]> => {
+    const calls = [sender.queues.send('work', [{ id, body }]), sender.topics.publish('news', [{ id, body }])];
+    return Promise.all(calls.map((call) => call.catch(({ code, outcome }: BusbarError) => ({ code, outcome }))));
+  };
+  const counts = async (): Promise<number[]> =>
+    Promise.all(['work', 'copies'].map(async (queue) => (await bus.admin.browse(queue)).messages.length));
+  await write('first');
+  server.network.halfOpen('toClient');
+  const heard = write('heard');
+  await expect.poll(counts, { timeout: 20_000 }).toEqual([2, 2]);
+  server.network.halfOpen('toTarget');
+  const unheard = write('unheard');
+  await bus.admin.setGate('closed', { ifRevision: 0, ttlMs: 60_000 });
+  server.network.cut();
+  server.network.heal();
+  expect(await heard).toMatchObject([[{ status: 'stored' }], [{ status: 'stored' }]]);
+  const refused = { code: 'CONFLICT', outcome: 'failed' };
+  expect(await unheard).toEqual([refused, refused]);
+  expect(await counts()).toEqual([2, 2]);
+}, 60_000);
+
+test('the entry of a settlement that the closing store took is put when the store opens again', async () => {
+  await using server = await startNats({ proxy: true });
+  await using worker = await openNats(parseNatsUrl(server.url));
+  await using bus = await openNats(parseNatsUrl(`nats://127.0.0.1:${server.port}`));
+  await worker.queues.send('work', [{ body }]);
+  const [{ receipt = '' } = {}] = await worker.queues.receive('work');
+  server.network.halfOpen('toClient');
+  const settled = worker.queues.settle([{ receipt, action: 'ack', entry: { key: 'result', value: body } }]);
+  const isDone = async (): Promise<boolean> => (await bus.admin.queues())[0]?.totals.done === 1;
+  await expect.poll(isDone, { timeout: 20_000 }).toBe(true);
+  const { revision } = await bus.admin.setGate('closed', { ifRevision: 0, ttlMs: 60_000 });
+  server.network.cut();
+  server.network.heal();
+  await expect.poll(() => worker.state, { timeout: 20_000 }).toBe('open');
+  expect(await bus.kv.get('result')).toBeUndefined();
+  await bus.admin.setGate('open', { ifRevision: revision });
+  expect(await settled).toEqual([{ receipt, status: 'done' }]);
+  expect(await bus.kv.get('result')).toMatchObject({ value: Uint8Array.from(body) });
+}, 60_000);

@@ -2,9 +2,9 @@
 
 import type { Warning } from '@busbar/api/transport';
 import { denied } from '../errors.ts';
+import { streamSubjects } from '../gate/stream-subjects.ts';
 import type { Names } from './names.ts';
 import type { ServerRequests } from './server-requests.ts';
-import { streamSubjects } from './stream-subjects.ts';
 
 interface UserInfo {
   readonly data?: {

@@ -2,13 +2,14 @@
 
 import { BusbarError } from '@busbar/api/transport';
 import { isFull, isLostRace, ServerRefusal, toDriverError, toJetStreamError } from '../errors.ts';
+import type { RefusedWrite } from '../gate/earlier-sending.ts';
+import { streamOf, subjectOfImport } from '../gate/stream-subjects.ts';
 import type { Connection } from './connection.ts';
 import type { HeaderList } from './message-headers.ts';
 import type { Names } from './names.ts';
 import { pause } from './pause.ts';
 import { type Bounds, parseReply, RequestInbox, SILENCE_MS } from './request-inbox.ts';
 import { StreamReader } from './stream-reader.ts';
-import { subjectOfImport } from './stream-subjects.ts';
 
 /** JetStream's reply to a publish. */
 export interface PubAck {
@@ -24,6 +25,23 @@ export interface ImportMode {
   readonly admit: () => Promise<void>;
 }
 
+/** A refused write of a client, and the fence that refused it. */
+interface Refusal {
+  readonly fence: string;
+  readonly times: number;
+  /** Whether it was sent more than once. */
+  readonly isRepeated: boolean;
+}
+
+/** Decides about writes that a fence has refused. */
+export interface FencedWrites {
+  /** A fence has refused a write for so many times. Rejects if the store is closed. */
+  refused(fence: string, times: number): Promise<void>;
+  /** The sequence of an earlier sending in the closed store, 0 if it was not stored; undefined if that cannot be told. */
+  findEarlier(write: RefusedWrite): Promise<number | undefined>;
+}
+
+const FLOORS_MS = 200;
 const RETRY_MS = 50;
 const ASK_MS = 2_000;
 const IN_PROCESS = 10_158;
@@ -34,7 +52,9 @@ export class ServerRequests extends RequestInbox {
   readonly confirmed: Map<string, number> = new Map();
   readonly #names: Names;
   readonly #imports: ImportMode | undefined;
-  #onRefused: ((fence: string, times: number) => Promise<void>) | undefined;
+  #fenced: FencedWrites | undefined;
+  #floors: ReadonlyMap<string, number> = new Map();
+  #flooredAt = Number.NEGATIVE_INFINITY;
 
   /** `imports`: its writes go to a closed store. */
   constructor(connection: Connection, names: Names, imports?: ImportMode) {
@@ -44,9 +64,9 @@ export class ServerRequests extends RequestInbox {
     this.reader = new StreamReader(this, names);
   }
 
-  /** Calls `act` when a fence refuses a write: with its name, and how often one did. It rejects to end the write. */
-  onRefused(act: (fence: string, times: number) => Promise<void>): void {
-    this.#onRefused = act;
+  /** Sets what decides about writes that a fence refuses. */
+  onRefused(fenced: FencedWrites): void {
+    this.#fenced = fenced;
   }
 
   /**
@@ -61,7 +81,8 @@ export class ServerRequests extends RequestInbox {
   ): Promise<PubAck & { readonly isRepeated: boolean }> {
     const target =
       this.#imports === undefined ? subject : subjectOfImport(this.#names, subject, this.#imports.revision);
-    for (let isRepeated = false, refused = 0; ; ) {
+    const floors = this.#floorsNow();
+    for (let isRepeated = false, times = 0; ; ) {
       const request = this.request(target, data, { headers, bounds });
       const [reply] = await request.replies;
       isRepeated ||= request.isRepeated;
@@ -70,11 +91,10 @@ export class ServerRequests extends RequestInbox {
         this.noteSequence(ack);
         return { ...ack, isRepeated };
       }
-      if (this.#names.isFence(ack.stream) && this.#onRefused !== undefined) {
-        refused += 1;
-        await this.#onRefused(ack.stream, refused).catch((error: unknown) => {
-          throw isRepeated ? unsure(toDriverError(error)) : error;
-        });
+      if (this.#names.isFence(ack.stream) && this.#fenced !== undefined) {
+        times += 1;
+        const earlier = await this.#refused({ fence: ack.stream, times, isRepeated, subject, headers, floors });
+        if (earlier !== undefined) return { ...earlier, isRepeated };
         continue;
       }
       // Another publish of this id is under way in a cluster: its outcome is known soon.
@@ -83,6 +103,33 @@ export class ServerRequests extends RequestInbox {
       if (err_code !== IN_PROCESS) throw new ServerRefusal(err_code, description);
       await pause(RETRY_MS);
     }
+  }
+
+  /** Resolves with an earlier sending that is stored, without one to send again. Rejects if the store is closed. */
+  async #refused(write: RefusedWrite & Refusal): Promise<PubAck | undefined> {
+    const { fence, times, isRepeated, subject } = write;
+    try {
+      await this.#fenced?.refused(fence, times);
+      return undefined;
+    } catch (error) {
+      if (!isRepeated) throw error;
+      const seq = await this.#fenced?.findEarlier(write).catch(() => undefined);
+      if (seq === 0) throw error;
+      const stream = streamOf(this.#names, subject);
+      if (seq === undefined || stream === undefined) throw unsure(toDriverError(error));
+      return { stream, seq };
+    }
+  }
+
+  /** Sequences that the streams have by now. Copied rarely: earlier ones will do. */
+  #floorsNow(): ReadonlyMap<string, number> {
+    const now = performance.now();
+    // After a reconnect fewer are confirmed for a time: those before hold.
+    const more = this.confirmed.size - this.#floors.size;
+    if (more < 0 || (more === 0 && now < this.#flooredAt + FLOORS_MS)) return this.#floors;
+    this.#flooredAt = now;
+    this.#floors = new Map(this.confirmed);
+    return this.#floors;
   }
 
   /** Publishes with a guard in `headers`, such as the expected last sequence. Undefined if another write was first. */

@@ -2,12 +2,12 @@
 
 import { BusbarError } from '@busbar/api/transport';
 import { ignoreRefusalOf, toDriverError } from '../errors.ts';
+import { streamSubjects } from '../gate/stream-subjects.ts';
 import type { Settings } from '../options.ts';
 import type { Names } from './names.ts';
 import type { Bounds } from './request-inbox.ts';
 import type { ServerClock } from './server-clock.ts';
 import type { ServerRequests } from './server-requests.ts';
-import { streamSubjects } from './stream-subjects.ts';
 
 /** How long the server remembers the id of a message. */
 export const DEDUPE_MS = 120_000;

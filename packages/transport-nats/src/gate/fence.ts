@@ -7,8 +7,8 @@ import { BusbarError } from '@busbar/api/transport';
 import type { Names } from '../connection/names.ts';
 import type { Bounds } from '../connection/request-inbox.ts';
 import type { ServerRequests } from '../connection/server-requests.ts';
-import { configOf, type StreamSubjects, streamSubjects } from '../connection/stream-subjects.ts';
 import { ignoreRefusalOf, ServerRefusal } from '../errors.ts';
+import { configOf, streamSubjects } from './stream-subjects.ts';
 
 const NAME_IN_USE = 10_058;
 const NO_STREAM = 10_059;
@@ -26,6 +26,7 @@ interface StreamInfo {
 export class Fence {
   readonly #requests: ServerRequests;
   readonly #names: Names;
+  #flushing: Promise<void> | undefined;
 
   constructor(requests: ServerRequests, names: Names) {
     this.#requests = requests;
@@ -44,7 +45,15 @@ export class Fence {
       if (last !== undefined && last !== fence) await this.remove(this.#names.fence(last), context);
       if (tries === MAX_TRIES) throw new BusbarError('UNAVAILABLE', 'other clients change the streams meanwhile');
     }
-    await Promise.all(streamSubjects(this.#names).map((each) => this.#flush(each, revision, context)));
+    await this.#flush(revision, context);
+  }
+
+  /** Resolves when the streams have stored all that they had taken before. Calls at once share the work. */
+  flush(revision: number, context?: Bounds): Promise<void> {
+    this.#flushing ??= this.#flush(revision, context).finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
   }
 
   /** Lets the streams of a closed store take imports at this revision of the gate only. */
@@ -96,9 +105,12 @@ export class Fence {
     await this.#requests.api(`STREAM.DELETE.${name}`, undefined, bounds).catch(ignoreRefusalOf(NO_STREAM));
   }
 
-  /** Resolves when the stream has stored all that it had taken before. */
-  async #flush({ stream, part, root }: StreamSubjects, revision: number, context?: Bounds): Promise<void> {
-    await this.#requests.publish(`${this.#names.imports(revision)}.${part}.z`, '', {}, context);
-    await this.#requests.api(`STREAM.PURGE.${stream}`, { filter: `${root}.z` }, context);
+  async #flush(revision: number, context?: Bounds): Promise<void> {
+    await Promise.all(
+      streamSubjects(this.#names).map(async ({ stream, part, root }) => {
+        await this.#requests.publish(`${this.#names.imports(revision)}.${part}.z`, '', {}, context);
+        await this.#requests.api(`STREAM.PURGE.${stream}`, { filter: `${root}.z` }, context);
+      }),
+    );
   }
 }

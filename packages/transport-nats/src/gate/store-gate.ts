@@ -1,6 +1,7 @@
 /** The gate of the namespace: a record in the ledger that changes by compare and set, and a fence on the server. */
 
 import {
+  Condition,
   changeGate,
   checkGate,
   checkGateRevision,
@@ -18,9 +19,10 @@ import { pause } from '../connection/pause.ts';
 import type { Bounds } from '../connection/request-inbox.ts';
 import type { ServerClock, Standstill } from '../connection/server-clock.ts';
 import type { ServerRequests } from '../connection/server-requests.ts';
-import { configOf, streamSubjects } from '../connection/stream-subjects.ts';
 import { isDenied } from '../errors.ts';
+import { findEarlier, type RefusedWrite } from './earlier-sending.ts';
 import { Fence } from './fence.ts';
+import { configOf, streamSubjects } from './stream-subjects.ts';
 
 /** The gate as the ledger has it. */
 interface GateRecord extends StoredGate, Standstill {
@@ -52,6 +54,8 @@ const SPREAD_MS = 500;
 const RETRY_MS = 50;
 /** How long a change may take until the gate falls back, as without a mover. */
 const CHANGE_MS = 10_000;
+/** How long a search for an earlier sending may take. */
+const FIND_MS = 5_000;
 const MAX_TIMER_MS = 60_000;
 
 /** The gate as this process knows it. Changes are told to it; the server refuses the writes of one that knows less. */
@@ -59,6 +63,7 @@ export class StoreGate {
   readonly #parts: Parts;
   readonly #fence: Fence;
   readonly #listeners = new Set<() => void>();
+  readonly #changed = new Condition();
   #record: GateRecord = FIRST;
   #reading: Promise<StoredGate> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -67,13 +72,17 @@ export class StoreGate {
   private constructor(parts: Parts) {
     this.#parts = parts;
     this.#fence = new Fence(parts.requests, parts.names);
+    this.onChange(() => this.#changed.notify());
   }
 
   /** Reads the gate, and follows its changes. */
   static async open(parts: Parts): Promise<StoreGate> {
     const gate = new StoreGate(parts);
     const { requests, names } = parts;
-    requests.onRefused((fence, times) => gate.#refused(fence, times));
+    requests.onRefused({
+      refused: (fence, times) => gate.#refused(fence, times),
+      findEarlier: (write) => gate.#findEarlier(write),
+    });
     requests.connection.onBack(() => void gate.refresh());
     requests.connection.client.subscribe(names.gateNotice, { callback: (_, message) => gate.#hear(message) });
     gate.#observe((await gate.#load()).record);
@@ -101,6 +110,16 @@ export class StoreGate {
   /** Rejects with CONFLICT if the gate is closed. One that seems closed is read again. */
   async assertOpen(context?: Bounds): Promise<void> {
     if (this.isClosed) checkGate(await this.read(context));
+  }
+
+  /** Resolves with true when the store is open, with false if the bus has moved or the deadline has come. */
+  async reopens(deadline: number): Promise<boolean> {
+    while (this.isClosed) {
+      const leftMs = deadline - performance.now();
+      if (this.#isClosed || this.present.state === 'moved' || leftMs <= 0) return false;
+      await this.#changed.waitFor(Math.min(leftMs, MAX_TIMER_MS));
+    }
+    return true;
   }
 
   /** The gate as it is now. One whose time is over falls back. */
@@ -145,6 +164,7 @@ export class StoreGate {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    this.#changed.notify();
   }
 
   /** Brings streams with these subjects into the state of the gate: a process that was stopped has changed them. */
@@ -181,6 +201,17 @@ export class StoreGate {
       await this.#fence.remove(fence);
       await this.#enforce();
     } else await pause(RETRY_MS * (1 + Math.random()));
+  }
+
+  /** Whether the closed store has an earlier sending of a write. All that it had taken before is stored first. */
+  async #findEarlier(write: RefusedWrite): Promise<number | undefined> {
+    const { requests, names } = this.#parts;
+    const { revision } = this.#record;
+    const bounds = { deadline: performance.now() + FIND_MS };
+    await this.#fence.flush(revision, bounds);
+    const found = await findEarlier(requests.reader, names, write, bounds);
+    // Otherwise the store was open meanwhile.
+    return this.isClosed && this.#record.revision === revision ? found : undefined;
   }
 
   /** Brings the streams into the state of the gate. `last`: the fence before. */

@@ -12,7 +12,7 @@ import type { Delivery, KvPut, QueueSettings, SendResult, Settlement, SettleResu
 import { type Lane, LEVELS } from '../connection/names.ts';
 import { pause } from '../connection/pause.ts';
 import type { AfterWait, Puller, WaitingPull } from '../connection/puller.ts';
-import { throwIfRefused, toDriverError } from '../errors.ts';
+import { isClosedError, throwIfRefused, toDriverError } from '../errors.ts';
 import type { StoreGate } from '../gate/store-gate.ts';
 import { type Bindings, track } from '../topics/bindings.ts';
 import { Claimer, groupsOf, type PulledMessage } from './claim.ts';
@@ -77,15 +77,18 @@ export class Queues implements QueueDriver {
     const isReturned = ({ action }: Settlement, index: number): boolean =>
       (action === 'retry' || action === 'release') && results[index]?.status === 'done';
     await this.#direct.returned(settlements.filter(isReturned).map(({ receipt }) => receipt));
-    if (entries.length > 0) await putEntries(entries, (entry) => this.#putEntry(entry));
+    if (entries.length > 0) await putEntries(entries, (entry) => this.#putEntry(entry, context));
     return results;
   }
 
-  async #putEntry(entry: KvPut): Promise<void> {
-    try {
-      await this.#shared.kv.replace(entry);
-    } catch (error) {
-      throw toDriverError(error);
+  /** A store that has closed after the settlement takes the entry if it opens again. */
+  async #putEntry(entry: KvPut, { deadline }: CallContext): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#shared.kv.replace(entry);
+      } catch (error) {
+        if (!isClosedError(error) || !(await this.#gate.reopens(deadline))) throw toDriverError(error);
+      }
     }
   }
 

@@ -1,8 +1,15 @@
 /** The queues of the store that carries the bus. */
 
 import type { CallContext, PreparedMessage, QueueDriver, ReceiveRequest } from '@busbar/api/driver';
-import type { Delivery, MessageInput, SendResult, Settlement, SettleResult } from '@busbar/api/transport';
-import { boundsOf, ownResult, toInput } from '../../inner/calls.ts';
+import {
+  type Delivery,
+  isBusbarError,
+  type MessageInput,
+  type SendResult,
+  type Settlement,
+  type SettleResult,
+} from '@busbar/api/transport';
+import { boundsOf, ownError, ownResult, toInput } from '../../inner/calls.ts';
 import type { MigrateCalls } from './calls.ts';
 import { type Carrier, untag } from './side.ts';
 
@@ -67,6 +74,8 @@ async function settle(
       results[index] = { ...result, receipt: settlements[index]?.receipt ?? '' };
     }
   } catch (error) {
+    // They may have taken effect.
+    if (isBusbarError(error) && error.outcome === 'unknown') throw ownError(error);
     // A gate that closes ends all leases.
     await calls.refused(carrier, error, context);
   }

@@ -4,14 +4,14 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nats/src', [
   {
     name: 'a fence that leaves the events out',
-    file: 'connection/stream-subjects.ts',
+    file: 'gate/stream-subjects.ts',
     find: 'writes: topics, kept: [],',
     replace: 'writes: [], kept: topics,',
     killedBy: 'J30',
   },
   {
     name: 'a fence that leaves the messages out',
-    file: 'connection/stream-subjects.ts',
+    file: 'gate/stream-subjects.ts',
     find: 'writes: queues, kept: [],',
     replace: 'writes: [], kept: queues,',
     killedBy: 'J30',

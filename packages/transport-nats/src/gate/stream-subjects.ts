@@ -1,6 +1,6 @@
 /** The subjects of the streams. A closed store gives up those of all writes, and takes those of imports at one revision. */
 
-import type { Names } from './names.ts';
+import type { Names } from '../connection/names.ts';
 
 /** The subjects of one stream. */
 export interface StreamSubjects {
@@ -51,11 +51,19 @@ export function configOf(names: Names, { open, kept, root, part }: StreamSubject
   return { subjects: [...kept, src], subject_transform: { src, dest: `${root}.>` } };
 }
 
+/** The stream that stores what is published at `subject` while the store is open; undefined for what a closed one takes too. */
+export function streamOf(names: Names, subject: string): string | undefined {
+  return findSubjects(names, subject)?.stream;
+}
+
 /** The subject to publish at so that a store closed at `revision` stores a message as one of `subject`. */
 export function subjectOfImport(names: Names, subject: string, revision: number): string {
-  for (const { writes, root, part } of streamSubjects(names)) {
-    if (!writes.some((each) => subject.startsWith(each.slice(0, -1)))) continue;
-    return `${names.imports(revision)}.${part}.${subject.slice(root.length + 1)}`;
-  }
-  return subject;
+  const found = findSubjects(names, subject);
+  if (found === undefined) return subject;
+  return `${names.imports(revision)}.${found.part}.${subject.slice(found.root.length + 1)}`;
+}
+
+function findSubjects(names: Names, subject: string): StreamSubjects | undefined {
+  const isOf = (pattern: string): boolean => subject.startsWith(pattern.slice(0, -1));
+  return streamSubjects(names).find(({ writes }) => writes.some(isOf));
 }
