@@ -16,7 +16,7 @@ interface ClientInternals {
   };
 }
 
-/** Call it after each connection, which has a new socket, and after each ping, which sets a new timer. */
+/** Call it after each connection, which has a new socket and a new timer. */
 export function unrefClient(client: NatsConnection): void {
   const { protocol } = client as ClientInternals;
   protocol?.transport?.socket?.unref?.();

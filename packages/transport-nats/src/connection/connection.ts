@@ -21,10 +21,11 @@ import {
 import { toConnectError, toNatsError, toPublishError, unavailable, type Violation } from '../errors.ts';
 import type { Settings } from '../options.ts';
 import { unrefClient } from './client-internals.ts';
+import { Liveness } from './liveness.ts';
 import { ReconnectPace } from './reconnect-pace.ts';
 
-/** A server that leaves a ping unanswered for this long counts as lost. Pings of many idle members would keep it busy. */
-const PING_MS = 10_000;
+/** The client sends no pings of its own: it would also send them beside messages. */
+const NO_PING_MS = 2 ** 31 - 1;
 /** The pause before a flush that was interrupted is repeated. */
 const REPEAT_MS = 100;
 
@@ -45,12 +46,14 @@ export class Connection {
   readonly #denied = new Set<(violation: Violation) => void>();
   readonly #inboxPrefix: string;
   readonly #closing = new Set<() => void>();
+  readonly #liveness: Liveness;
   #outgoing: Outgoing[] = [];
 
   private constructor(connection: NatsConnection, inboxPrefix: string) {
     this.client = connection;
     this.#inboxPrefix = inboxPrefix;
-    unrefClient(connection);
+    this.#liveness = new Liveness(connection);
+    this.#begin();
     void this.#watch();
   }
 
@@ -135,6 +138,7 @@ export class Connection {
     for (const act of this.#closing) act();
     this.#flush();
     this.isUp = false;
+    this.#liveness.end();
     await this.client.close();
   }
 
@@ -151,6 +155,12 @@ export class Connection {
     }
   }
 
+  /** The connection is new. */
+  #begin(): void {
+    unrefClient(this.client);
+    this.#liveness.begin();
+  }
+
   #announce(change: StateChange): void {
     for (const listener of this.#listeners) listener(change);
   }
@@ -158,7 +168,8 @@ export class Connection {
   async #watch(): Promise<void> {
     for await (const status of this.client.status()) {
       const { type } = status;
-      if (type === 'ping' || type === 'reconnect') unrefClient(this.client);
+      if (type === 'reconnect') this.#begin();
+      if (type === 'disconnect') this.#liveness.end();
       const error = type === 'error' ? status.error : undefined;
       if (type === 'disconnect' && this.isUp) {
         this.isUp = false;
@@ -182,8 +193,7 @@ function toConnectOptions(settings: Settings): NodeConnectionOptions {
     name: settings.clientName,
     timeout: settings.connectTimeoutMs,
     maxReconnectAttempts: -1,
-    pingInterval: PING_MS,
-    maxPingOut: 1,
+    pingInterval: NO_PING_MS,
     ignoreAuthErrorAbort: true,
     ...(authenticator && { authenticator }),
     ...(settings.tls && { tls: tlsOf(settings.tls) }),
