@@ -26,6 +26,11 @@ export interface Heartbeat {
 
 /** Two renewals per TTL, so that one may be lost. */
 const INTERVAL_PER_TTL = 0.4;
+/**
+ * The renewals of all processes fall on common moments, this many per interval: an idle server or hub wakes up for each moment,
+ * not for each member.
+ */
+const MOMENTS_PER_INTERVAL = 20;
 const MAX_TOUCHES = 10_000;
 const encoder = new TextEncoder();
 
@@ -66,7 +71,7 @@ class HeartbeatGroup {
   readonly #runtime: BusRuntime;
   readonly #ttlMs: number;
   readonly #all = new Set<HeartbeatEntry>();
-  #timer: ReturnType<typeof setInterval> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #isRenewing = false;
   #isFailing = false;
 
@@ -77,19 +82,29 @@ class HeartbeatGroup {
 
   add(entry: HeartbeatEntry): void {
     this.#all.add(entry);
-    this.#timer ??= setInterval(() => void this.#renewAll(), this.#ttlMs * INTERVAL_PER_TTL);
+    if (this.#timer === undefined) this.#schedule();
   }
 
   delete(entry: HeartbeatEntry): void {
     this.#all.delete(entry);
     if (this.#all.size > 0) return;
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
   /** Writes all entries, after the store may have lost them. */
   async restore(): Promise<void> {
     await Promise.all([...this.#all].map((entry) => entry.restore()));
+  }
+
+  #schedule(): void {
+    this.#timer = setTimeout(
+      () => {
+        this.#schedule();
+        void this.#renewAll();
+      },
+      untilMoment(this.#ttlMs * INTERVAL_PER_TTL, Date.now()),
+    );
   }
 
   async #renewAll(): Promise<void> {
@@ -179,4 +194,11 @@ class HeartbeatEntry {
     this.#createRevision = result.createRevision;
     if (wasEvicted && !this.#isOver) this.#spec.onEvicted?.();
   }
+}
+
+/** The time until the last common moment of an interval from `now` on. A timer that fired a little early loses no moment. */
+export function untilMoment(intervalMs: number, now: number): number {
+  const stepMs = intervalMs / MOMENTS_PER_INTERVAL;
+  const latest = now + intervalMs + stepMs / 10;
+  return Math.ceil(latest - (latest % stepMs) - now);
 }
