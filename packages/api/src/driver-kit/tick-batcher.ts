@@ -25,6 +25,7 @@ interface Batch<Item, Result> {
 /** Calls with the same key share a batch; batches run in the order of their first call. */
 export class TickBatcher<Item, Result> {
   readonly #options: TickBatcherOptions<Item, Result>;
+  /** Batches that run together. */
   #batches: Batch<Item, Result>[] = [];
   /** The batch of each key that takes further calls. */
   readonly #open = new Map<string, Batch<Item, Result>>();
@@ -50,12 +51,20 @@ export class TickBatcher<Item, Result> {
     return results.length === items.length ? results : results.slice(from, from + items.length);
   }
 
-  /** Runs what was collected, now. */
-  flush(): void {
-    const batches = this.#batches;
+  /** Later calls begin new batches, which run later: what is scheduled between them takes effect between them. */
+  seal(): void {
     this.#batches = [];
     this.#open.clear();
-    for (const { key, items, deadline, results } of batches) {
+  }
+
+  /** Runs what was collected, now. */
+  flush(): void {
+    this.#run(this.#batches);
+  }
+
+  #run(batches: Batch<Item, Result>[]): void {
+    if (batches === this.#batches) this.seal();
+    for (const { key, items, deadline, results } of batches.splice(0)) {
       this.#options.run(key, items, deadline).then(results.resolve, results.reject);
     }
   }
@@ -63,8 +72,9 @@ export class TickBatcher<Item, Result> {
   #begin(key: string): Batch<Item, Result> {
     const results = Promise.withResolvers<readonly Result[]>();
     const batch = { key, results, items: [], isCopied: false, size: 0, deadline: 0 };
-    if (this.#batches.length === 0) (this.#options.schedule ?? queueMicrotask)(() => this.flush());
-    this.#batches.push(batch);
+    const batches = this.#batches;
+    if (batches.length === 0) (this.#options.schedule ?? queueMicrotask)(() => this.#run(batches));
+    batches.push(batch);
     this.#open.set(key, batch);
     return batch;
   }

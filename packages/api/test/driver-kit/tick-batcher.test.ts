@@ -78,3 +78,12 @@ test('schedule decides when a turn is over', async () => {
   expect(await Promise.all([first, second])).toEqual([['A'], ['B']]);
   expect(runs).toHaveLength(1);
 });
+
+test('a call behind a seal begins a batch of its own', async () => {
+  const { runs, run } = recorder();
+  const batcher = new TickBatcher({ run });
+  const first = batcher.call('q', ['a']);
+  batcher.seal();
+  await Promise.all([first, batcher.call('q', ['b'])]);
+  expect(runs.map(({ items }) => items)).toEqual([['a'], ['b']]);
+});

@@ -1,15 +1,17 @@
 /** The connection of a transport to its server: runs scripts, and reconnects when the connection is lost. */
 
 import { setTimeout } from 'node:timers/promises';
-import { BriefConnections } from '@busbar/api/driver';
+import { BriefConnections, TickBatcher, type TickBatcherOptions } from '@busbar/api/driver';
 import { BusbarError, type StateChange } from '@busbar/api/transport';
 import { firstWord, isElsewhere, isLoss, toRedisError } from '../errors.ts';
+import { MAX_BYTES, MAX_ITEMS } from '../lua/arguments.ts';
 import type { Script } from '../lua/script.ts';
 import { READ_PAST } from '../lua/store-header.ts';
 import type { Settings } from '../options.ts';
 import type { Argument, Connection, ConnectionLost } from './connection.ts';
 import { type DiscoveredServer, discover, prefixOf } from './discovery.ts';
 import { PubSubConnection } from './pubsub-connection.ts';
+import { Rounds } from './rounds.ts';
 import { checkNotLess, type ServerFacts } from './server.ts';
 import { type PastReply, StorePast } from './store-past.ts';
 
@@ -33,7 +35,8 @@ interface Run extends RunOptions {
   readonly onRepeat?: () => void;
   /** It runs again because its reply was lost, so a refusal says nothing of the first run. */
   readonly isRepeated?: boolean;
-  readonly script: Script;
+  /** Undefined: SPUBLISH. */
+  readonly script: Script | undefined;
   readonly args: readonly Argument[];
   readonly resolve: (reply: unknown) => void;
   readonly reject: (error: BusbarError) => void;
@@ -50,7 +53,10 @@ export class ReconnectingClient {
   /** Hashes of the scripts that this connection has sent. */
   #loaded = new Set<string>();
   #pending: Run[] = [];
-  #flushes: (() => void)[] = [];
+  readonly #rounds = new Rounds((works) => this.#sendTogether(works));
+  readonly #batchers: { seal(): void }[] = [];
+  /** The answer to the last script that was sent. */
+  #lastAnswer: Promise<unknown> | undefined;
   /** Why scripts are rejected though the server can be reached. */
   #refusal: BusbarError | undefined;
   readonly #closing = new AbortController();
@@ -82,13 +88,22 @@ export class ReconnectingClient {
     this.#stateListeners.add(listener);
   }
 
-  /** Runs a script. While the server cannot be reached, scripts wait in the order of their calls. */
+  /** Runs a script in the next round trip. While the server cannot be reached, scripts wait in the order of their calls. */
   run(script: Script, args: readonly Argument[], options: RunOptions): Promise<unknown> {
+    // Later sends and settlements take effect behind it.
+    if (script.changes) for (const batcher of this.#batchers) batcher.seal();
+    return new Promise((resolve, reject) => {
+      this.#rounds.add(() => this.#submit({ script, args, ...options, resolve, reject }));
+    });
+  }
+
+  /** Runs a script at once, such as in work of a round trip. */
+  runNow(script: Script, args: readonly Argument[], options: RunOptions): Promise<unknown> {
     return new Promise((resolve, reject) => this.#submit({ script, args, ...options, resolve, reject }));
   }
 
-  /** Runs a script that knows what it has stored, so that it can be repeated. Returns also whether it was repeated. */
-  async runIdempotent(script: Script, args: readonly Argument[], deadline: number): Promise<[unknown, boolean]> {
+  /** Like `runNow`, for a script that knows what it has stored, so that it can be repeated. Returns also whether it was. */
+  async runIdempotentNow(script: Script, args: readonly Argument[], deadline: number): Promise<[unknown, boolean]> {
     let isRepeated = false;
     const onRepeat = (): void => {
       isRepeated = true;
@@ -99,16 +114,32 @@ export class ReconnectingClient {
     return [reply, isRepeated];
   }
 
+  /** Publishes on a channel of the namespace at once. Resolves with the number of subscribers. */
+  publishNow(channel: string, payload: Argument, options: RunOptions): Promise<unknown> {
+    const args = [this.prefix + channel, payload];
+    return new Promise((resolve, reject) => this.#submit({ script: undefined, args, ...options, resolve, reject }));
+  }
+
   /** Learns whether the store lost data. The next connection and the next maintenance learn it too. */
   async readPast(): Promise<void> {
     const onReply = (reply: unknown): void => this.past.observe(reply as PastReply);
-    await this.run(READ_PAST, this.past.args(), { deadline: Number.POSITIVE_INFINITY, repeat: false, onReply });
+    await this.runNow(READ_PAST, this.past.args(), { deadline: Number.POSITIVE_INFINITY, repeat: false, onReply });
   }
 
-  /** Calls `flush` at the end of this turn of the event loop. All flushes of a turn write to the socket in one piece. */
-  atEndOfTurn(flush: () => void): void {
-    this.#flushes.push(flush);
-    if (this.#flushes.length === 1) setImmediate(() => this.#flush());
+  /** Batches for one script each. They run in the next round trip. */
+  newBatcher<Item, Result>({
+    run,
+    sizeOf,
+  }: Required<Pick<TickBatcherOptions<Item, Result>, 'run' | 'sizeOf'>>): TickBatcher<Item, Result> {
+    const schedule = (flush: () => void): void => this.inNextRound(flush);
+    const batcher = new TickBatcher({ run, sizeOf, schedule, maxItems: MAX_ITEMS, maxSize: MAX_BYTES });
+    this.#batchers.push(batcher);
+    return batcher;
+  }
+
+  /** Calls `work`, which runs scripts, in the next round trip. All work of one is written to the socket in one piece. */
+  inNextRound(work: () => void): void {
+    this.#rounds.add(work);
   }
 
   close(): void {
@@ -119,12 +150,14 @@ export class ReconnectingClient {
     for (const run of this.#pending.splice(0)) run.reject(closed());
   }
 
-  #flush(): void {
-    const flushAll = (): void => {
-      for (const flush of this.#flushes.splice(0)) flush();
+  #sendTogether(works: readonly (() => void)[]): Promise<unknown> | undefined {
+    const sendAll = (): void => {
+      for (const work of works) work();
     };
-    if (this.#connection === undefined) flushAll();
-    else this.#connection.writeTogether(flushAll);
+    this.#lastAnswer = undefined;
+    if (this.#connection === undefined) sendAll();
+    else this.#connection.writeTogether(sendAll);
+    return this.#lastAnswer;
   }
 
   #use(connection: Connection): void {
@@ -142,26 +175,32 @@ export class ReconnectingClient {
   }
 
   #send(connection: Connection, run: Run): void {
-    const { script, args } = run;
-    const isLoaded = this.#loaded.has(script.sha);
-    this.#loaded.add(script.sha);
-    const [name, body] = isLoaded ? ['evalsha', script.sha] : ['eval', script.source];
-    const mark = script.marks ? this.past.nextMark() : 0;
-    const marks = script.marks ? [this.past.process, mark] : [];
+    const mark = run.script?.marks ? this.past.nextMark() : 0;
     const onReply = (reply: unknown): void => {
-      if (script.marks) this.past.confirm(mark);
+      if (mark > 0) this.past.confirm(mark);
       run.onReply?.(reply);
       run.resolve(reply);
     };
-    connection
-      .send(name, [body, 1, this.prefix, ...args, ...marks])
-      .then(onReply, (error: unknown) => this.#failed(connection, run, error));
+    const answer =
+      run.script === undefined
+        ? connection.send('spublish', run.args)
+        : this.#eval(connection, run.script, run.args, mark);
+    this.#lastAnswer = answer;
+    answer.then(onReply, (error: unknown) => this.#failed(connection, run, error));
+  }
+
+  #eval(connection: Connection, script: Script, args: readonly Argument[], mark: number): Promise<unknown> {
+    const isLoaded = this.#loaded.has(script.sha);
+    this.#loaded.add(script.sha);
+    const [name, body] = isLoaded ? ['evalsha', script.sha] : ['eval', script.source];
+    const marks = script.marks ? [this.past.process, mark] : [];
+    return connection.send(name, [body, 1, this.prefix, ...args, ...marks]);
   }
 
   #failed(connection: Connection, run: Run, error: unknown): void {
     // ioredis reports the end later. Until then it rejects each command at once, in an endless loop within this turn.
     if (isLoss(error)) connection.lose('the connection broke');
-    if (firstWord(error) === 'NOSCRIPT' && connection === this.#connection) {
+    if (firstWord(error) === 'NOSCRIPT' && run.script !== undefined && connection === this.#connection) {
       // An operator ran SCRIPT FLUSH.
       this.#loaded.delete(run.script.sha);
       this.#send(connection, run);

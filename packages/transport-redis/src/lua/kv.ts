@@ -170,16 +170,19 @@ if not revision then return false end
 return entryReply(ARGV[1], revision, created, expires) or false
 `);
 
-/** ARGV: key, value, time to live in ms (0: none), required revision or ''. */
+/** ARGV: key, value, time to live in ms (0: none), required revision or '', of each. Returns a list of each. */
 export const KV_PUT: Script = KV.denyOom(`
-local key, value, ttl, required = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local revision, created, expires = findEntry(key)
-if required and required ~= (revision or 0) then
-  if not revision then return { 'conflict' } end
-  return { 'conflict', entryReply(key, revision, created, expires) }
+local function put(key, value, ttl, required)
+  local revision, created, expires = findEntry(key)
+  if required and required ~= (revision or 0) then
+    return { 'conflict', revision and entryReply(key, revision, created, expires) or nil }
+  end
+  revision, created = replaceEntry(key, value, ttl, created)
+  return { 'stored', num(revision), num(created) }
 end
-revision, created = replaceEntry(key, value, ttl, created)
-return { 'stored', num(revision), num(created) }
+local results = {}
+for i = 1, #ARGV, 4 do results[#results + 1] = put(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])) end
+return results
 `);
 
 /** ARGV: key, time to live in ms, revision of creation or '', of each. Returns a letter each: touched, lost. */

@@ -104,6 +104,8 @@ export interface Script {
   readonly sha: string;
   /** Whether it marks the store as written by this process. */
   readonly marks: boolean;
+  /** Whether it changes what the namespace holds for a client. */
+  readonly changes: boolean;
 }
 
 /** Lua functions, and the scripts that use them. */
@@ -130,17 +132,20 @@ export class Library {
 
   #script(flags: string, body: string, { marks = false, changes = false }: ScriptKind): Script {
     const [take, mark] = marks ? [TAKE_MARK, MARK] : ['', ''];
-    return toScript([flags, PRELUDE, take, changes ? CHECK_GATE : '', mark, ...this.#parts, body].join('\n'), marks);
+    return toScript([flags, PRELUDE, take, changes ? CHECK_GATE : '', mark, ...this.#parts, body].join('\n'), {
+      marks,
+      changes,
+    });
   }
 }
 
 /** The same script for a call of a move: in every state, at the revision of the gate that is its last argument. */
-export function atGateRevision({ source, marks }: Script): Script {
-  return toScript(source.replace(CHECK_GATE, CHECK_REVISION), marks);
+export function atGateRevision({ source, marks, changes }: Script): Script {
+  return toScript(source.replace(CHECK_GATE, CHECK_REVISION), { marks, changes });
 }
 
-function toScript(source: string, marks: boolean): Script {
-  return { source, sha: createHash('sha1').update(source).digest('hex'), marks };
+function toScript(source: string, kind: Required<ScriptKind>): Script {
+  return { source, sha: createHash('sha1').update(source).digest('hex'), ...kind };
 }
 
 /** For scripts that need only the prelude. */

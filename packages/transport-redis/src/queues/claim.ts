@@ -33,10 +33,10 @@ export class Claimer {
     client.onReconnect(() => waiting.wakeAll());
   }
 
-  /** Serves the first group of the request. It runs with the other calls of this turn. */
+  /** Serves the first group of the request. It runs with the other calls of the next round trip. */
   claim(queue: string, request: ClaimRequest): Promise<ClaimResult> {
     this.#claiming.add(queue);
-    return new Promise((resolve) => this.#client.atEndOfTurn(() => resolve(this.#claim(queue, request))));
+    return new Promise((resolve) => this.#client.inNextRound(() => resolve(this.#claim(queue, request))));
   }
 
   async #claim(queue: string, request: ClaimRequest): Promise<ClaimResult> {
@@ -54,14 +54,14 @@ export class Claimer {
         return { deliveries: [], hasMore: false };
       }
       const args = [queue, group.max, group.consumer ?? '', waits ? this.#process : '', id];
-      const reply = (await this.#client.run(CLAIM, args, ONCE)) as Reply;
+      const reply = (await this.#client.runNow(CLAIM, args, ONCE)) as Reply;
       const [, , , backfills] = reply;
       if (backfills === 0) return toResult(queue, groups, reply);
       await this.#backfill.run(queue);
     } catch (error) {
       if (!(error instanceof BusbarError) || error.outcome !== 'unknown') throw error;
       // The reply was lost. The messages that it leased, if any, are released and claimed again.
-      await this.#client.run(UNDO_CLAIM, [queue, id], { ...ONCE, repeat: true });
+      await this.#client.runNow(UNDO_CLAIM, [queue, id], { ...ONCE, repeat: true });
     } finally {
       this.#claiming.delete(queue);
     }
@@ -80,7 +80,7 @@ export class Claimer {
 
   /** This process was woken and no longer waits. A claim of no message wakes another process if messages are ready. */
   #passOn(queue: string): void {
-    this.#client.run(CLAIM, [queue, 0, '', '', '-'], ONCE).catch(() => undefined);
+    this.#client.runNow(CLAIM, [queue, 0, '', '', '-'], ONCE).catch(() => undefined);
   }
 }
 

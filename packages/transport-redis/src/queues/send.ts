@@ -1,18 +1,18 @@
-/** Sends messages. The sends of one turn to one queue share a script. */
+/** Sends messages. The sends of one round trip to one queue share a script. */
 
 import {
   type CallContext,
   type PreparedMessage,
   queueFrozen,
   queueFull,
-  TickBatcher,
+  type TickBatcher,
   unknownQueue,
 } from '@busbar/api/driver';
 import type { SendResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import { notRefused, toFailures } from '../errors.ts';
-import { chunksOf, MAX_BYTES, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
+import { chunksOf, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
 import { SEND } from '../lua/queues.ts';
 import { NEW_QUEUE } from './settings.ts';
 import { type StoredMessage, toStoredMessage } from './stored-message.ts';
@@ -30,11 +30,8 @@ export class Sender {
 
   constructor(client: ReconnectingClient) {
     this.#client = client;
-    this.#batcher = new TickBatcher({
+    this.#batcher = client.newBatcher({
       run: (_, items, deadline) => this.#sendAll(items, deadline),
-      schedule: (flush) => client.atEndOfTurn(flush),
-      maxItems: MAX_ITEMS,
-      maxSize: MAX_BYTES,
       sizeOf: bytesOf,
     });
   }
@@ -68,7 +65,7 @@ export class Sender {
     let reply: unknown;
     let isRepeated: boolean;
     try {
-      [reply, isRepeated] = await this.#client.runIdempotent(SEND, args, deadline);
+      [reply, isRepeated] = await this.#client.runIdempotentNow(SEND, args, deadline);
     } catch (error) {
       if (items.length === 0) throw error;
       return toFailures(items, error);

@@ -1,10 +1,10 @@
-/** Settles deliveries. The settlements of one turn on one queue share a script, which never runs twice. */
+/** Settles deliveries. The settlements of one round trip on one queue share a script, which never runs twice. */
 
-import { type CallContext, TickBatcher } from '@busbar/api/driver';
+import type { CallContext, TickBatcher } from '@busbar/api/driver';
 import { type BusbarError, isBusbarError, type Settlement, type SettleResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
-import { chunksOf, MAX_BYTES, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
+import { chunksOf, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
 import { SETTLE, SETTLE_WITH_ENTRIES } from '../lua/queues.ts';
 import { parseReceipt, type Receipt } from './receipt.ts';
 import { toBuffer } from './stored-message.ts';
@@ -29,14 +29,11 @@ export class Settler {
 
   constructor(client: ReconnectingClient) {
     this.#client = client;
-    this.#batcher = new TickBatcher({
+    this.#batcher = client.newBatcher({
       run: (queue, items, deadline) => {
         const chunks = chunksOf(items, MAX_ITEMS, bytesOf);
         return runChunks(chunks, (chunk) => this.#settleChunk(queue, chunk, deadline));
       },
-      schedule: (flush) => client.atEndOfTurn(flush),
-      maxItems: MAX_ITEMS,
-      maxSize: MAX_BYTES,
       sizeOf: bytesOf,
     });
   }
@@ -92,7 +89,7 @@ export class Settler {
     }
     const script = hasEntries ? SETTLE_WITH_ENTRIES : SETTLE;
     try {
-      const [letters, leaseMs] = (await this.#client.run(script, args, { deadline, repeat: false })) as [
+      const [letters, leaseMs] = (await this.#client.runNow(script, args, { deadline, repeat: false })) as [
         Buffer,
         number,
       ];

@@ -1,11 +1,11 @@
-/** Publishes events. The publishes of one turn on one topic share a script, which also copies them to the bound queues. */
+/** Publishes events. The publishes of one round trip on one topic share a script, which also copies them to the bound queues. */
 
-import { type CallContext, type PreparedMessage, TickBatcher } from '@busbar/api/driver';
+import type { CallContext, PreparedMessage, TickBatcher } from '@busbar/api/driver';
 import type { PublishResult, TopicEvent } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/connection.ts';
 import { notRefused, toFailures } from '../errors.ts';
-import { chunksOf, MAX_BYTES, MAX_ITEMS, runChunks, toLuaNumber } from '../lua/arguments.ts';
+import { chunksOf, MAX_ITEMS, runChunks, toLuaNumber } from '../lua/arguments.ts';
 import { PUBLISH, PUBLISH_EPHEMERAL } from '../lua/topics.ts';
 import type { Settings } from '../options.ts';
 import { type StoredMessage, toMessage, toStoredMessage } from '../queues/stored-message.ts';
@@ -36,17 +36,13 @@ export class Publisher {
     this.#client = client;
     this.#bindings = bindings;
     this.#settings = settings;
-    const schedule = (flush: () => void): void => client.atEndOfTurn(flush);
-    this.#events = new TickBatcher({
+    this.#events = client.newBatcher({
       run: (topic, items, deadline) => this.#publish(topic, items, deadline),
-      schedule,
-      maxItems: MAX_ITEMS,
-      maxSize: MAX_BYTES,
       sizeOf: bytesOf,
     });
-    this.#ephemeral = new TickBatcher({
+    this.#ephemeral = client.newBatcher({
       run: (topic, items, deadline) => this.#publishEphemeral(topic, items, deadline),
-      schedule,
+      sizeOf: ({ payload }) => payload.byteLength,
     });
   }
 
@@ -98,7 +94,7 @@ export class Publisher {
     let reply: unknown;
     let isRepeated: boolean;
     try {
-      [reply, isRepeated] = await this.#client.runIdempotent(PUBLISH, args, deadline);
+      [reply, isRepeated] = await this.#client.runIdempotentNow(PUBLISH, args, deadline);
     } catch (error) {
       return toFailures(items, error);
     }
@@ -116,7 +112,7 @@ export class Publisher {
 
   async #publishEphemeral(topic: string, items: readonly EphemeralItem[], deadline: number): Promise<PublishResult[]> {
     const args = [topic, ...items.map(({ payload }) => payload)];
-    await this.#client.run(PUBLISH_EPHEMERAL, args, { deadline, repeat: false });
+    await this.#client.runNow(PUBLISH_EPHEMERAL, args, { deadline, repeat: false });
     return items.map(({ id }) => ({ id, status: 'stored' }));
   }
 }
