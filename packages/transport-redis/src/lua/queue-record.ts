@@ -17,6 +17,12 @@ export const QUEUE_RECORD = `
 local PRIORITY_STEP = 562949953421312
 local EPOCH = 1735689600000000
 local PLAIN = '4 0 - 0 \\n'
+
+-- Without options: such an envelope begins with these rules, or with a letter.
+local function isPlain(envelope)
+  return (string.byte(envelope) or 0) > 57 or string.sub(envelope, 1, 9) == PLAIN
+end
+
 -- How often a dedupe id without a window is checked against its message.
 local KEEP = 120000000
 
@@ -66,8 +72,7 @@ end
 
 -- priority, max attempts (0: the queue's), time to live in ms or nil, delay in ms, ordering key or ''
 local function parse(envelope)
-  if not envelope then return 4, 0, nil, 0, '' end
-  if string.sub(envelope, 1, 9) == PLAIN then return 4, 0, nil, 0, '' end
+  if not envelope or isPlain(envelope) then return 4, 0, nil, 0, '' end
   local p, m, ttl, delay, orderingKey = string.match(envelope, '^(%d) (%d+) (%S+) (%S+) ([^\\n]*)\\n')
   return tonumber(p), tonumber(m), tonumber(ttl), tonumber(delay), orderingKey
 end

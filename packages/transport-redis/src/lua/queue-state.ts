@@ -91,7 +91,7 @@ local function insert(queue, keys, envelopes, bodies, sequences)
     push(envelopeArgs, key, envelope)
     push(bodyArgs, key, bodies[i])
     local score
-    if string.sub(envelope, 1, 9) == PLAIN then score = 5 * PRIORITY_STEP + sequence
+    if isPlain(envelope) then score = 5 * PRIORITY_STEP + sequence
     else score = place(queue, key, envelope, sequence, i) end
     if score then
       push(readyArgs, score, key)
