@@ -6,7 +6,18 @@ export { bodyTooLarge } from './contract/errors.ts';
 export type { StorePast } from './contract/transport.ts';
 export { type BatchLimit, BatchSize } from './driver-kit/batch-size.ts';
 export { BriefConnections } from './driver-kit/brief-connections.ts';
-export { CallReplies, type CallRepliesOptions } from './driver-kit/call-replies.ts';
+export {
+  CALL_WINDOW,
+  type CallAnswer,
+  type CallControl,
+  CallFrame,
+  type CallRequest,
+  encodeFrame,
+  type SizedHead,
+  toSizedHead,
+} from './driver-kit/calls/call-frames.ts';
+export { CallReplies, type CallRepliesOptions } from './driver-kit/calls/call-replies.ts';
+export { CallTask, type CallTaskOptions, type CallWork } from './driver-kit/calls/call-task.ts';
 export { Condition } from './driver-kit/condition.ts';
 export { type Clock, Deadline, DeadlineQueue, type DeadlineQueueOptions } from './driver-kit/deadline-queue.ts';
 export { type EphemeralBounds, EphemeralBuffer } from './driver-kit/ephemeral-buffer.ts';

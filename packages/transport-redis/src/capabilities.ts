@@ -9,7 +9,6 @@ export function capabilitiesOf(facts: ServerFacts, { retention }: Settings): Cap
     durability: facts.durability,
     reach: 'network',
     ...declareFeatures({
-      calls: 'Requests use queues.',
       monotonicClock: 'Delays and leases follow the clock of the server; setting that clock moves them.',
       ...(facts.durability === 'none' && {
         dedupeSurvivesRestart: 'A server without durability loses its dedupe memory when it ends.',

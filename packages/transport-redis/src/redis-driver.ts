@@ -16,6 +16,7 @@ import { openGate } from './admin/gate.ts';
 import { Importer } from './admin/import.ts';
 import { listQueues, listTopics } from './admin/inspect.ts';
 import { type Operator, openOperator } from './admin/operate.ts';
+import { RedisCalls } from './calls/calls.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import type { ReconnectingClient } from './connection/client.ts';
 import type { FoundReset } from './connection/store-past.ts';
@@ -40,6 +41,7 @@ export class RedisDriver implements Driver {
   readonly topics: TopicDriver;
   readonly kv: KvDriver;
   readonly admin: AdminDriver;
+  readonly calls: RedisCalls;
   readonly #client: ReconnectingClient;
   readonly #bindings: BindingCache;
   readonly #backfill: Backfill;
@@ -68,6 +70,7 @@ export class RedisDriver implements Driver {
     this.queues = this.#openQueues(waiting);
     this.topics = this.#openTopics(new Publisher(client, this.#bindings, settings));
     this.kv = openKv(client, this.#watches);
+    this.calls = new RedisCalls(client, this.capabilities.maxBodyBytes);
     const importer = new Importer(client, settings);
     this.admin = this.#openAdmin(importer);
     client.onReconnect(() => void this.#catchUp().catch(() => undefined));
@@ -93,6 +96,7 @@ export class RedisDriver implements Driver {
     this.#scheduler.close();
     await this.#cursors.close();
     await this.#watches.close();
+    await this.calls.close();
     // If the server cannot be reached, a few small keys stay.
     await this.#operator.removeCleared().catch(() => undefined);
     this.#client.close();

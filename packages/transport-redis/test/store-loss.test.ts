@@ -47,7 +47,11 @@ test.concurrent('each bus learns of FLUSHDB once, and each namespace by itself',
   await using server = await startRedis();
   const options = parseRedisUrl(server.url);
   const buses = await Promise.all(['a', 'a', 'b'].map((ns) => openWithErrors({ ...options, ns })));
-  for (const [index, { bus }] of buses.entries()) await bus.agent(`@agent-${index}`);
+  for (const [index, { bus }] of buses.entries()) {
+    await bus.agent(`@agent-${index}`);
+    // A process that waits looks each second, not every five.
+    bus.transport.queues.receive('work', { waitMs: Number.POSITIVE_INFINITY }).catch(() => undefined);
+  }
   await server.call('FLUSHDB');
   const losses = (): number[] => buses.map(({ errors }) => errors.filter(({ code }) => code === 'DATA_LOSS').length);
   await waitFor(() => losses().every((count) => count > 0), { what: 'the loss', ...NOTICE });

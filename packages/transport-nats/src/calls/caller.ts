@@ -1,11 +1,11 @@
 /** Calls that this process makes. */
 
-import { type CallContext, CallReplies, type PreparedMessage } from '@busbar/api/driver';
+import { CALL_WINDOW, type CallContext, type CallControl, CallReplies, type PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type Message } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import type { Connection } from '../connection/connection.ts';
 import { unavailable } from '../errors.ts';
-import { type Control, decodeAnswer, encodeRequest, WINDOW } from './frames.ts';
+import { decodeAnswer, encodeRequest } from './frames.ts';
 
 /** All calls of one transport, behind one subscription. */
 export class Caller {
@@ -41,7 +41,8 @@ export class Caller {
     const call = this.#calls.get(message.subject.slice(this.#inbox.length + 1));
     if (call !== undefined) call.take(message);
     // The caller left before a responder took its call.
-    else if (message.reply) this.#connection.publish(message.reply, JSON.stringify({ left: true } satisfies Control));
+    else if (message.reply)
+      this.#connection.publish(message.reply, JSON.stringify({ left: true } satisfies CallControl));
   }
 
   async #send(call: Call, subject: string, message: PreparedMessage, deadline: number, reply: string): Promise<void> {
@@ -66,7 +67,7 @@ class Call {
     this.#connection = connection;
     this.#onOver = onOver;
     this.replies = new CallReplies({
-      window: WINDOW,
+      window: CALL_WINDOW,
       onRead: (read) => this.#publish({ read }),
       onLeave: () => {
         this.#onOver();
@@ -94,7 +95,7 @@ class Call {
     this.replies.end(error);
   }
 
-  #publish(control: Control): void {
+  #publish(control: CallControl): void {
     if (this.#control !== undefined && this.#connection.isUp) {
       this.#connection.publish(this.#control, JSON.stringify(control));
     }

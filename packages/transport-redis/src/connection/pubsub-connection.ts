@@ -61,6 +61,13 @@ export class PubSubConnection {
     this.#connection?.send('sunsubscribe', this.#names([channel])).catch(() => undefined);
   }
 
+  /** Unsubscribes. Messages that the server has sent before are received until this resolves. */
+  async drain(channel: string): Promise<void> {
+    const listener = this.#listeners.get(channel);
+    await this.#connection?.send('sunsubscribe', this.#names([channel])).catch(() => undefined);
+    if (this.#listeners.get(channel) === listener) this.#listeners.delete(channel);
+  }
+
   /** Resolves when every message published before this call has been received. */
   async catchUp(): Promise<void> {
     await this.#connection?.send('ping', []);
@@ -96,7 +103,13 @@ export class PubSubConnection {
       return connection;
     }
     this.#connection = connection;
-    connection.onMessage((channel, message) => this.#listeners.get(channel.slice(this.#prefix.length))?.(message));
+    connection.onMessage((name, message) => {
+      const channel = name.slice(this.#prefix.length);
+      const listener = this.#listeners.get(channel);
+      if (listener !== undefined) listener(message);
+      // The channel was drained while the connection was replaced.
+      else connection.send('sunsubscribe', this.#names([channel])).catch(() => undefined);
+    });
     connection.onLost((error) => {
       if (this.#connection === connection) this.#onLost(error);
     });

@@ -4,6 +4,20 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 export const mutants: readonly SourceMutant[] = [
   ...mutantsOf('redis', 'api/src', [
     {
+      name: 'sends replies without credit',
+      file: 'driver-kit/calls/call-task.ts',
+      find: 'while (this.#onTheWay >= CALL_WINDOW &&',
+      replace: 'while (this.#onTheWay >= 9e9 * CALL_WINDOW &&',
+      killedBy: 'R7',
+    },
+    {
+      name: 'goes on with a call whose caller left',
+      file: 'driver-kit/calls/call-task.ts',
+      find: "if (left) this.leave('the caller left');",
+      replace: 'if (left) return;',
+      killedBy: 'R8',
+    },
+    {
       name: 'does not notice at a renewal that a lock is lost',
       file: 'bus/locks/lease-renewer.ts',
       find: "if (results[index]?.status !== 'touched') this.#lose(held);",

@@ -185,20 +185,6 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
     killedBy: 'R2',
   },
   {
-    name: 'sends replies without credit',
-    file: 'calls/responder.ts',
-    find: 'while (this.#onTheWay >= WINDOW &&',
-    replace: 'while (this.#onTheWay >= 9e9 * WINDOW &&',
-    killedBy: 'R7',
-  },
-  {
-    name: 'goes on with a call whose caller left',
-    file: 'calls/responder.ts',
-    find: "if (left) this.#leave('the caller left');",
-    replace: 'if (left) return;',
-    killedBy: 'R8',
-  },
-  {
     name: 'releases a message as an attempt',
     file: 'queues/ledger.ts',
     find: "if (did === 'release') entry.attempts -= 1;",

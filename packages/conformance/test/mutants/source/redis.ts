@@ -261,4 +261,11 @@ export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-re
     replace: '',
     killedBy: 'F15',
   },
+  {
+    name: 'a call waits for a server although none serves its address',
+    file: 'calls/servers.ts',
+    find: 'for (const seeker of asking) if (address.seekers.delete(seeker)) seeker.found(undefined);',
+    replace: '',
+    killedBy: 'R4',
+  },
 ]);

@@ -1,6 +1,6 @@
 /** The replies to a call on their way from a responder to the caller. */
 
-import type { Message } from '../contract/message.ts';
+import type { Message } from '../../contract/message.ts';
 
 /** What {@link CallReplies} takes. */
 export interface CallRepliesOptions {
