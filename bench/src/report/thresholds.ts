@@ -28,6 +28,7 @@ const NATS = { target: 'nats', of: 'jetstream-asked' } as const;
 const MEMBERS = { target: 'nats', scenario: 'members' } as const;
 const WAKE = { target: 'sqlite', scenario: 'wake' } as const;
 const UNIX = { target: 'unix', scenario: 'request', of: 'moleculer' } as const;
+const REDIS_CALLS = { scenario: 'request', of: 'moleculer-redis', times: 1 } as const;
 const REQUESTS = 'with 64 in flight';
 
 const THRESHOLDS: readonly Threshold[] = [
@@ -41,8 +42,12 @@ const THRESHOLDS: readonly Threshold[] = [
   { target: 'redis', ...AT_64, figure: 'enqueue', times: 2, of: 'bullmq' },
   { target: 'redis', ...AT_64, figure: 'consume+ack', times: 2, of: 'bullmq' },
   { target: 'redis-many', ...AT_64, figure: 'enqueue', times: 2, of: 'bullmq-many' },
-  { target: 'redis-bus', ...AT_64, figure: 'enqueue', times: 2, of: 'bullmq' },
-  { target: 'redis-bus', ...AT_64, figure: 'consume+ack', times: 2, of: 'bullmq' },
+  { target: 'redis-bus', ...AT_64, figure: 'enqueue', times: 2.5, of: 'bullmq' },
+  { target: 'redis-bus', ...AT_64, figure: 'consume+ack', times: 2.5, of: 'bullmq' },
+  ...['redis', 'redis-bus'].flatMap((target): Threshold[] => [
+    { target, ...REDIS_CALLS, figure: 'p50' },
+    { target, ...REDIS_CALLS, figure: REQUESTS },
+  ]),
   { target: 'redis', ...AT_64, figure: 'enqueue', times: 0.9, of: 'ioredis' },
   { target: 'redis', ...AT_64, figure: 'consume+ack', times: 0.9, of: 'ioredis' },
   { ...NATS, ...AT_64, figure: 'enqueue', times: 0.9 },

@@ -46,7 +46,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   ...busbar('redis', {
     server: 'redis',
     urlOf: ({ url }) => url,
-    beside: { one: ['bullmq', 'moleculer'], many: ['bullmq-many'] },
+    beside: { one: ['bullmq', 'moleculer-redis'], many: ['bullmq-many'] },
   }),
   bullmq: {
     about:
@@ -99,6 +99,12 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     about: 'Moleculer: a call from broker to broker over TCP, JSON, without a hub',
     can: ['request'],
     open: async (location) => (await import('./moleculer.ts')).open(location),
+  },
+  'moleculer-redis': {
+    about: 'Moleculer over the same Redis server: two messages of channels for each call, JSON',
+    can: ['request'],
+    server: 'redis',
+    open: async (location) => (await import('./moleculer.ts')).openOverRedis(location),
   },
   nestjs: {
     about: 'NestJS microservices: a message pattern over TCP, JSON, without a hub',
