@@ -416,12 +416,12 @@ describe('an inbox without an agent', () => {
     await using sh = shell();
     await sh.out('register', '@real');
     await sh.out('send', '@typo', 'x', '--create-inbox');
-    expect(await sh.out('agents')).toMatch(/^@typo +unregistered +- +1 +0 +0 /m);
+    expect(await sh.out('agents')).toMatch(/^@typo +unregistered +1 +0 +0 +\S+ +-$/m);
     expect(await sh.json('agents')).toMatchObject([
       { name: '@real', registeredAt: expect.any(String) },
       { name: '@typo', online: false, registeredAt: null, inbox: { ready: 1 }, instances: [] },
     ]);
-    expect(await sh.json('agents', '--online')).toMatchObject([{ name: '@real' }]);
+    expect(await sh.json('agents', '--online')).toEqual([]);
     const refused = await sh.run('forget', '@typo');
     expect(refused).toMatchObject({ code: 6, stdout: '' });
     expect(refused.stderr).toMatch(/^busbar: the inbox of @typo has 1 message\nhint: .*--force/);

@@ -46,7 +46,12 @@ export const VERB_GROUPS: VerbGroups = {
     ),
   },
   Operation: {
+    top: verb('show what is busy, again and again', async () => (await import('./commands/top.ts')).top),
     agents: verb('list agents and their state', async () => (await import('./commands/agents.ts')).agents),
+    queues: verb('list queues and their counts', async () => (await import('./commands/queues.ts')).queues),
+    topics: verb('list topics and their subscriptions', async () => (await import('./commands/topics.ts')).topics),
+    peek: verb('show messages without receiving them', async () => (await import('./commands/peek.ts')).peek),
+    ping: verb('ask an agent whether it is there', async () => (await import('./commands/ping.ts')).ping),
     logs: verb('print the log of an agent', async () => (await import('./commands/logs.ts')).logs),
     stats: verb(
       'print counts and rates of queues, requests and agents',

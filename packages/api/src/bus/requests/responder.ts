@@ -18,6 +18,9 @@ import { toFailedReply, toReply, toResponse } from './replies.ts';
 /** Shared: a signal fires at the end of each request, and an error with its stack costs a third of a request. */
 const LEFT = new BusbarError('ABORTED', 'the requester left');
 
+/** A request of this type is answered here, without a handler. `busbar ping` measures how long that takes. */
+const PING = '$ping';
+
 /** What a responder works with. */
 export interface ResponderPlan {
   readonly agent: string;
@@ -70,9 +73,14 @@ export class Responder {
   }
 
   #respond(message: Message, signal: AbortSignal): AsyncIterable<MessageInput> {
+    if (message.type === PING) return this.#pong();
     const channel = new RendezvousChannel<MessageInput>();
     void this.#run(message, signal, channel).then((last) => channel.end(last));
     return channel;
+  }
+
+  async *#pong(): AsyncGenerator<MessageInput> {
+    yield toResponse(this.#runtime.bodyCodec, 'pong');
   }
 
   /** Runs the handler. Resolves with the last reply; never rejects. */

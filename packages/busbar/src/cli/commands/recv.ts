@@ -49,6 +49,7 @@ export const recv: Command = defineCommand({
     const deliveries = await receive(transport, agent, flags, session);
     const [first] = deliveries;
     if (first === undefined) {
+      if (flags.wait !== undefined) await announce(transport, agent);
       session.out.note('busbar: nothing to receive');
       return TIMED_OUT;
     }
@@ -57,7 +58,7 @@ export const recv: Command = defineCommand({
     else await session.out.lines(deliveries.map((delivery) => printer(toJson(delivery), session.out)));
     if (flags.ack === 'auto') return ackAll(transport, deliveries, session);
     session.keepLeases();
-    await announce(transport, agent, true, first.leaseLeftMs);
+    await announce(transport, agent, { isBusy: true, ttlMs: first.leaseLeftMs });
     return DONE;
   },
 });

@@ -1,40 +1,60 @@
 /** `busbar stats`: counts and rates of queues, requests and agents. */
 
 import type { BusStats } from '@busbar/api';
+import { invalid } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
+import { type AgentView, agentViews } from '../mail/agent-states.ts';
 import { DONE } from '../output/exit-codes.ts';
 import type { Output } from '../output/output.ts';
+import { prometheusLines } from '../output/prometheus.ts';
+import { kindOf } from '../output/queue-name.ts';
+import { queueTable } from '../output/queue-table.ts';
 import { count, tableLines } from '../output/table.ts';
-
-type QueueStats = BusStats['queues'][number];
+import { printWatched, WATCH_FLAG } from '../output/watch.ts';
 
 export const stats: Command = defineCommand({
   args: [],
   flags: {
     sample: { kind: 'duration', min: 10, max: 60_000, help: 'measure rates over this time' },
     all: { kind: 'switch', help: 'show internal queues too' },
+    prometheus: { kind: 'switch', help: 'metrics as Prometheus reads them' },
+    ...WATCH_FLAG,
   },
   examples: [
     ['busbar stats', 'queues, inboxes, subscriptions'],
     ['busbar stats --sample 1s --json', 'with rates, as one JSON object'],
+    ['busbar stats --prometheus > busbar.prom', 'for the textfile collector of a node exporter'],
   ],
-  notes: ['OLDEST is the age of the oldest ready message. Rates are per second.'],
-  run: async ({ flags, session }) => {
+  notes: [
+    'READY, DELAYED and HELD count what a queue has now. DONE, EXPIRED and SENT count since it was created. OLDEST is the age of the oldest ready message. Rates are per second.',
+    '--prometheus adds up all inboxes, so that agents make no series of their own.',
+  ],
+  run: async ({ flags: { sample, all, prometheus, watch }, session }) => {
     const { out, call } = session;
+    if (prometheus && (out.json || watch !== undefined))
+      throw invalid('--prometheus excludes --json and --watch', 'Leave them out.');
     const bus = await session.bus();
-    const measured = await bus.stats({ ...call, sampleMs: flags.sample });
-    if (out.json) await out.jsonLines([{ ...measured, at: new Date(measured.at).toISOString() }]);
-    else await out.lines(toText(measured, flags.all, out));
+    await printWatched(session, watch, async () => {
+      const [measured, agents] = await Promise.all([bus.stats({ ...call, sampleMs: sample }), agentViews(session)]);
+      const online = agents.filter(({ state }) => state === 'online');
+      const lines = (): string[] =>
+        prometheus ? prometheusLines(measured, online.length) : toText(measured, online, all, out);
+      return { values: [{ ...measured, at: new Date(measured.at).toISOString() }], lines };
+    });
     return DONE;
   },
 });
 
-function toText({ transport, queues, requests, agents }: BusStats, all: boolean, out: Output): string[] {
+function toText(
+  { transport, queues, requests }: BusStats,
+  online: readonly AgentView[],
+  all: boolean,
+  out: Output,
+): string[] {
   const shown = queues.filter(({ name }) => all || kindOf(name) !== 'internal');
-  const online = agents.reduce((sum, { instances }) => sum + instances, 0);
   const lines = [
-    `${transport.name}, ${transport.state}: ${count(shown.length, 'queue')}, ${count(online, 'agent')} online`,
+    `${transport.name}, ${transport.state}: ${count(shown.length, 'queue')}, ${count(online.length, 'agent')} online`,
   ];
   if (shown.length > 0) lines.push('', ...queueTable(shown, out));
   const types = Object.entries(requests);
@@ -47,37 +67,13 @@ function toText({ transport, queues, requests, agents }: BusStats, all: boolean,
     ]);
     lines.push('', ...tableLines(['REQUEST', '#COUNT', '#P50', '#P99'], rows, out));
   }
-  if (agents.length > 0) {
-    const rows = agents.map(({ name, load, limit, instances }) => [name, `${load}/${limit}`, String(instances)]);
-    lines.push('', ...tableLines(['AGENT', '#LOAD', '#INSTANCES'], rows, out));
+  if (online.length > 0) {
+    const rows = online.map(({ info: { name, load, limit, instances } }) => [
+      name,
+      `${load}/${limit}`,
+      String(instances.length),
+    ]);
+    lines.push('', ...tableLines(['!AGENT', '#LOAD', '#INSTANCES'], rows, out));
   }
   return lines;
-}
-
-function queueTable(queues: readonly QueueStats[], out: Output): string[] {
-  const hasRates = queues.some(({ rates }) => rates !== undefined);
-  const headings = ['QUEUE', 'KIND', '#READY', '#DELAYED', '#HELD', '#DEAD', '#OLDEST', '#SENT', '#DONE'];
-  const rows = queues.map(({ name, ready, delayed, leased, dead, oldestAgeMs, totals, rates }) => [
-    shortName(name),
-    kindOf(name),
-    ...[ready, delayed, leased, dead].map(String),
-    ready === 0 ? '-' : formatDuration(oldestAgeMs),
-    ...[totals.sent, totals.done].map(String),
-    ...(rates === undefined ? [] : [toRate(rates.sent), toRate(rates.done)]),
-  ]);
-  return tableLines(hasRates ? [...headings, '#SENT/S', '#DONE/S'] : headings, rows, out);
-}
-
-function kindOf(name: string): 'inbox' | 'subscription' | 'internal' | 'tasks' {
-  if (name.startsWith('$inbox.')) return 'inbox';
-  if (name.startsWith('$sub.')) return 'subscription';
-  return name.startsWith('$') ? 'internal' : 'tasks';
-}
-
-function shortName(name: string): string {
-  return name.replace(/^\$(inbox|sub)\./, '');
-}
-
-function toRate(perSecond: number): string {
-  return perSecond >= 10 || perSecond === 0 ? perSecond.toFixed(0) : perSecond.toFixed(1);
 }

@@ -70,6 +70,15 @@ export class Output {
     return this.#stdout.isTTY === true;
   }
 
+  /** Writes lines over what the terminal shows, as many as it has room for. */
+  screen(lines: readonly string[]): Promise<void> {
+    const stdout = this.#stdout;
+    const rows = (stdout.rows || 24) - 1;
+    const shown =
+      lines.length > rows ? [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more lines`] : lines;
+    return write(stdout, `\u001b[H${shown.map((line) => `${line}\u001b[K\n`).join('')}\u001b[J`);
+  }
+
   /** Columns of the terminal; unlimited without one. */
   get width(): number {
     return this.isTerminal ? (this.#stdout.columns ?? 80) : Number.POSITIVE_INFINITY;

@@ -4,21 +4,65 @@ import type { Output } from './output.ts';
 import { cutToWidth, padToWidth, printableLine, widthOf } from './printable.ts';
 
 const GAP = '  ';
+/** A longer name does not widen its column on a terminal. */
+const MAX_KEPT = 40;
 
-/** Rows under headings, as lines no wider than the terminal. A heading with `#` in front aligns its column right. */
+interface Column {
+  readonly name: string;
+  readonly isRight: boolean;
+  /** Its cells are never cut: the terminal breaks the line. */
+  readonly isKept: boolean;
+  /** It is left out where the terminal is too narrow, the last one first. */
+  readonly isOptional: boolean;
+}
+
+/**
+ * Rows under headings, as lines no wider than the terminal. Marks in front of a heading: `#` aligns its column right, `!` never
+ * cuts its cells, `?` leaves it out where there is no room.
+ */
 export function tableLines(headings: readonly string[], rows: readonly (readonly string[])[], out: Output): string[] {
+  const all = headings.map(toColumn);
   const cells = rows.map((row) => row.map((cell) => printableLine(cell)));
-  const names = headings.map((heading) => heading.replace(/^#/, ''));
-  const widths = names.map((name, column) =>
-    [names, ...cells].reduce((width, row) => Math.max(width, widthOf(row[column] ?? '')), name.length),
-  );
-  const align = (row: readonly string[]): string =>
-    row
-      .map((cell, column) => padToWidth(cell, widths[column] ?? 0, headings[column]?.startsWith('#') === true))
-      .join(GAP)
-      .trimEnd();
-  const cut = (line: string): string => cutToWidth(line, out.width);
-  return [out.paint('bold', cut(align(names))), ...cells.map((row) => cut(align(row)))];
+  const widths = all.map((column, index) => widthOfColumn(column, index, cells, out.width));
+  const shown = chooseColumns(all, widths, out.width);
+  const toLine = (row: readonly string[]): string => {
+    let line = '';
+    let kept = '';
+    for (const index of shown) {
+      const { isRight = false, isKept = false } = all[index] ?? {};
+      line += `${line === '' ? '' : GAP}${padToWidth(row[index] ?? '', widths[index] ?? 0, isRight)}`;
+      if (isKept) kept = line.trimEnd();
+    }
+    return widthOf(kept) + 1 >= out.width ? kept : cutToWidth(line.trimEnd(), out.width);
+  };
+  return [out.paint('bold', toLine(all.map(({ name }) => name))), ...cells.map(toLine)];
+}
+
+function toColumn(heading: string): Column {
+  const [, marks = '', name = ''] = /^([#!?]*)(.*)$/s.exec(heading) ?? [];
+  return { name, isRight: marks.includes('#'), isKept: marks.includes('!'), isOptional: marks.includes('?') };
+}
+
+function widthOfColumn(
+  { name, isKept }: Column,
+  index: number,
+  cells: readonly (readonly string[])[],
+  most: number,
+): number {
+  const width = cells.reduce((widest, row) => Math.max(widest, widthOf(row[index] ?? '')), widthOf(name));
+  return isKept && most < Number.POSITIVE_INFINITY ? Math.min(width, MAX_KEPT) : width;
+}
+
+/** The columns that have room. */
+function chooseColumns(columns: readonly Column[], widths: readonly number[], most: number): number[] {
+  const shown = columns.map((_, index) => index);
+  const width = (): number => shown.reduce((sum, index) => sum + (widths[index] ?? 0) + GAP.length, -GAP.length);
+  while (width() > most) {
+    const last = shown.findLastIndex((index) => columns[index]?.isOptional === true);
+    if (last === -1) break;
+    shown.splice(last, 1);
+  }
+  return shown;
 }
 
 /** `1 message`, `2 messages`. */

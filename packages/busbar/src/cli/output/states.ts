@@ -1,0 +1,24 @@
+/** The states of messages: one word each, in every table. */
+
+import type { MessageState, QueueInfo } from '@busbar/api/transport';
+
+/** The word for a state that a message can be found in. Settled and expired ones are only counted: DONE, EXPIRED. */
+export const STATE_WORDS: Readonly<Record<MessageState, string>> = {
+  ready: 'READY',
+  delayed: 'DELAYED',
+  leased: 'HELD',
+  dead: 'DEAD',
+};
+
+/** The states by their words in lower case, for flags. */
+export const STATES_BY_WORD: Readonly<Record<string, MessageState>> = Object.fromEntries(
+  Object.entries(STATE_WORDS).map(([state, word]) => [word.toLowerCase(), state as MessageState]),
+);
+
+/** Headings of the counts of a queue. */
+export const COUNT_HEADINGS: readonly string[] = ['#READY', '#DELAYED', '#HELD', '#DONE', '#EXPIRED', '#DEAD'];
+
+/** The counts under {@link COUNT_HEADINGS}. */
+export function countsOf({ ready, delayed, leased, dead, totals }: Omit<QueueInfo, 'settings'>): number[] {
+  return [ready, delayed, leased, totals.done, totals.expired, dead];
+}
