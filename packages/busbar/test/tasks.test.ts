@@ -12,7 +12,7 @@ describe('task', () => {
     expect(await sh.out('task', 'status', id)).toBe('queued');
     expect(await sh.run('task', 'result', id)).toMatchObject({ code: 4, stdout: '' });
     expect(await sh.json('task', 'list', 'build')).toMatchObject([{ id, state: 'ready', body: { target: 'all' } }]);
-    expect(await sh.out('task', 'list', 'build')).toMatch(/^STATE +ATTEMPT +SINCE +ID +BODY\nready/);
+    expect(await sh.out('task', 'list', 'build')).toMatch(/^STATE +ATTEMPT +SENT +ID +BODY\nREADY/);
     await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`, { onError: () => undefined });
     await bus.process('build', async ({ body }) => ({ built: body }));
     expect(await sh.out('task', 'result', id, '--wait=10s')).toBe('{"built":{"target":"all"}}');

@@ -8,6 +8,7 @@ import { type Command, defineCommand } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { printableLine } from '../output/printable.ts';
+import { STATE_WORDS } from '../output/states.ts';
 import { tableLines } from '../output/table.ts';
 import type { Session } from '../session.ts';
 
@@ -69,7 +70,7 @@ function headLines(id: string, trails: readonly Trail[], live: readonly LiveStat
 function stateOf(browsed: BrowsedMessage | undefined): string {
   if (browsed === undefined) return 'not in the store';
   const { state, attempts, consumer, leaseLeftMs, delayLeftMs, ttlLeftMs, dead } = browsed;
-  const parts: string[] = [state];
+  const parts: string[] = [STATE_WORDS[state]];
   if (consumer !== undefined) parts.push(`by ${consumer}`);
   if (attempts > 0) parts.push(`attempt ${attempts}`);
   if (leaseLeftMs !== undefined) parts.push(`lease ends in ${formatDuration(leaseLeftMs)}`);

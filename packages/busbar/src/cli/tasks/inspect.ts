@@ -1,11 +1,11 @@
 /** `busbar task status`, `result`, `cancel` and `list`: tasks of any process. */
 
 import type { TaskHandle } from '@busbar/api';
-import { type BrowsedMessage, BusbarError, invalid } from '@busbar/api/transport';
-import { formatDuration } from '../input/durations.ts';
+import { BusbarError, invalid } from '@busbar/api/transport';
 import { findQueues } from '../mail/mailbox.ts';
+import { BROWSED_HEADINGS, browsedJson, browsedRow } from '../output/browsed-view.ts';
 import { CONFLICT, DONE } from '../output/exit-codes.ts';
-import { bodyLine, decodeBody, timeOf } from '../output/message-view.ts';
+import { STATES_BY_WORD } from '../output/states.ts';
 import { tableLines } from '../output/table.ts';
 import type { TaskInvocation } from './task-flags.ts';
 import { noTrace, printResult } from './task-results.ts';
@@ -60,11 +60,10 @@ export async function list({ args: [, queue, extra], flags, session }: TaskInvoc
   if (extra !== undefined) throw invalid('list takes a queue only', 'Write busbar task list QUEUE.');
   const { admin } = await session.transport();
   const [name = queue] = await findQueues(queue, session);
-  const state = flags.state as BrowsedMessage['state'] | undefined;
+  const state = flags.state === undefined ? undefined : STATES_BY_WORD[flags.state];
   const { messages, next } = await admin.browse(name, { limit: flags.limit ?? 100, state, ...call });
-  if (out.json) await out.jsonLines(messages.map(toJson));
-  else if (messages.length > 0)
-    await out.lines(tableLines(['STATE', '#ATTEMPT', 'SINCE', 'ID', 'BODY'], messages.map(toRow), out));
+  if (out.json) await out.jsonLines(messages.map(browsedJson));
+  else if (messages.length > 0) await out.lines(tableLines(BROWSED_HEADINGS, messages.map(browsedRow), out));
   if (next !== undefined) out.note(`busbar: more than ${messages.length}; --limit shows more`);
   return DONE;
 }
@@ -73,25 +72,4 @@ async function handleOf({ args: [, id, extra], session }: TaskInvocation, action
   if (id === undefined) throw invalid('ID is missing', `Write busbar task ${action} ID, as task add printed it.`);
   if (extra !== undefined) throw invalid(`${action} takes an id only`, `Write busbar task ${action} ID.`);
   return (await session.bus()).task(id.slice(0, Math.max(0, id.indexOf('#'))), id);
-}
-
-function toJson({ message, state, attempts, delayLeftMs, leaseLeftMs, consumer, dead }: BrowsedMessage): unknown {
-  const { id, from, priority, sentAt } = message;
-  return {
-    id,
-    state,
-    attempts,
-    from,
-    priority,
-    sentAt: new Date(sentAt).toISOString(),
-    body: decodeBody(message),
-    ...{ delayLeftMs, leaseLeftMs, consumer },
-    dead: dead && { reason: dead.reason, at: new Date(dead.at).toISOString() },
-  };
-}
-
-function toRow({ message, state, attempts, delayLeftMs, dead }: BrowsedMessage): string[] {
-  const shown = delayLeftMs === undefined ? state : `${state} ${formatDuration(delayLeftMs)}`;
-  const body = dead === undefined ? bodyLine(message, 200) : `${dead.reason} — ${bodyLine(message, 200)}`;
-  return [shown, String(attempts), timeOf(message.sentAt), message.id, body];
 }

@@ -20,7 +20,7 @@ export const ACTION_FLAGS = {
   format: { kind: 'text', value: 'TEXT', help: "take: print TEXT with fields: '{{receipt}} {{body}}'" },
   reason: { kind: 'text', max: 2_000, help: 'fail: text for the history of the task' },
   reject: { kind: 'switch', help: 'fail: no retry, it becomes a dead letter' },
-  state: { kind: 'choice', choices: ['ready', 'delayed', 'leased', 'dead'], help: 'list: only tasks in this state' },
+  state: { kind: 'choice', choices: ['ready', 'delayed', 'held', 'dead'], help: 'list: only tasks in this state' },
   limit: { kind: 'integer', min: 1, max: 1000, help: 'list: at most this many (default 100)' },
 } as const;
 
