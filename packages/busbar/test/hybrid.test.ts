@@ -31,7 +31,7 @@ test('the commands of the runbook', { timeout: 120_000 }, async () => {
   expect(printed.get('stats --url store')).toMatch(/@worker +inbox +1 /);
 });
 
-test('commands work while the fast part is away, and doctor says so', { timeout: 90_000 }, async () => {
+test('commands work while the fast part is away, and doctor and check say so', { timeout: 90_000 }, async () => {
   await using server = await startRedis();
   await using sh = shell();
   const env = { MESSAGE_BUS: `hybrid:?fast=${encodeURIComponent(server.url)}&durable=sqlite` };
@@ -43,6 +43,13 @@ test('commands work while the fast part is away, and doctor says so', { timeout:
   await run('register', '@worker');
   await server.kill();
   expect(await run('doctor')).toMatch(/warn .*parts +fast: redis:\/\/\S+ carries .*; it is reconnecting/);
+  const { code, stdout } = await sh.use({ args: ['check'], env });
+  expect(code).toBe(1);
+  expect(stdout).toMatch(
+    /^BUSBAR WARNING - the fast part, redis:\/\/\S+, is away; the other part takes its traffic \| /,
+  );
+  expect(stdout).toMatch(/\nfast: redis:\/\/\S+, reconnecting, carries requests/);
+  expect(stdout).toMatch(/\ndurable: sqlite:\S+, open, carries all else/);
   await run('send', '@worker', 'hello');
   expect(await run('recv', '@worker')).toContain('hello');
 });

@@ -19,6 +19,8 @@ export interface Command<T extends FlagTable = FlagTable> {
   readonly refused?: Readonly<Record<`--${string}`, string>>;
   /** Command lines to copy, each with its meaning. */
   readonly examples: readonly (readonly [line: string, meaning: string])[];
+  /** The exit code of wrong arguments. Default 2. */
+  readonly usageCode?: number;
   /** Sentences below the flags. */
   readonly notes?: readonly string[];
   /** Runs the verb; resolves to the exit code. */

@@ -20,11 +20,13 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { verb, rest } = splitVerb(argv);
   const out = earlyOutput(argv, env);
   using interruption = new Interruption();
+  let usageCode = USAGE;
   try {
     const use = { env, out, interruption };
     if (verb === undefined) return await general(rest, use);
     const known = findVerb(verb, VERB_GROUPS);
     const command = await known.load();
+    usageCode = command.usageCode ?? USAGE;
     if (asksForHelp(rest)) return await showVerb(verb, known.summary, command, out);
     return await run(command, rest, use);
   } catch (error) {
@@ -32,7 +34,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (interruption.exitCode !== undefined && isBusbarError(error) && error.code === 'ABORTED')
       return interruption.exitCode;
     const { reportFailure } = await import('./output/failure.ts');
-    return reportFailure(error, out, env);
+    const code = reportFailure(error, out, env);
+    return code === USAGE ? usageCode : code;
   }
 }
 

@@ -66,6 +66,7 @@ export const VERB_GROUPS: VerbGroups = {
     resume: verb('start the delivery of a queue again', async () => (await import('./commands/pause.ts')).resume),
     purge: verb('delete messages of a queue', async () => (await import('./commands/purge.ts')).purge),
     rm: verb('delete an agent, a queue or a subscription', async () => (await import('./commands/rm.ts')).rm),
+    check: verb('one line and an exit code for monitoring', async () => (await import('./commands/check.ts')).check),
     export: verb(
       'write everything that the bus holds as JSON lines',
       async () => (await import('./commands/export.ts')).exportBus,
