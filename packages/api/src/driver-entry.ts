@@ -54,6 +54,7 @@ export {
   wrongGateRevision,
 } from './driver-kit/gate.ts';
 export { Heap, type HeapItem } from './driver-kit/heap.ts';
+export { type InnerQueues, lentQueues } from './driver-kit/inner-queues.ts';
 export { KeepAlive, keepAliveDuring } from './driver-kit/keep-alive.ts';
 export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
 export { LazyAbortController } from './driver-kit/lazy-abort.ts';
@@ -74,6 +75,7 @@ export type {
   RetentionOptions,
 } from './driver-kit/options/retention.ts';
 export { parseServerAddress, readServerUrl, type ServerAddress } from './driver-kit/options/server-url.ts';
+export { passOn } from './driver-kit/passed-on.ts';
 export { readAhead } from './driver-kit/read-ahead.ts';
 export { putEntries } from './driver-kit/settlement-entries.ts';
 export { checkStoreFormat, newStoreHeader, type StoreHeader } from './driver-kit/store-header.ts';
@@ -83,4 +85,4 @@ export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet
 export { waitForServer } from './driver-kit/wait-for-server.ts';
 export { WaitingReceives } from './driver-kit/waiting-receives.ts';
 export { openTransport } from './open/open-transport.ts';
-export { checkMessage } from './open/prepare-message.ts';
+export { checkMessage, prepareMessages } from './open/prepare-message.ts';

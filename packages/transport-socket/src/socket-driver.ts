@@ -30,10 +30,12 @@ export class SocketDriver implements Driver {
     this.topics = remoteTopics(client, agent);
     this.kv = remoteKv(client);
     this.admin = remoteAdmin(client);
-    const calls = remoteCalls(client, services);
+    // Others may open the store of the hub itself. A client that is limited to an agent has no queue of requests.
+    const isFree = agent === undefined && client.isDirectAllowed;
+    const calls = remoteCalls(client, services, isFree ? 'transport' : undefined);
     const folder = link.socket === undefined ? undefined : new SocketFolder(link.socket);
     // The hub checks what a client sends as an agent.
-    if (folder !== undefined && folder.problem === undefined && agent === undefined && client.isDirectAllowed) {
+    if (folder !== undefined && folder.problem === undefined && isFree) {
       const { maxBodyBytes } = this.capabilities;
       const isAllowed = (): boolean => client.isDirectAllowed;
       this.#direct = new DirectCalls({ folder, kv: this.kv, maxBodyBytes, beside: calls, isAllowed });

@@ -6,10 +6,10 @@ import type { Message, MessageInput } from './message.ts';
 /** The fast path of requests: at most once, and nothing is stored. */
 export interface Calls {
   /**
-   * `user`: calls reach only servers of the same user on the same host. Then requests to others use queues. Default: all
-   * servers of an address.
+   * `user`: calls reach only servers of the same user on the same host. `transport`: only servers that use this transport,
+   * not those that open its store in another way. Then requests to others use queues. Default: all servers of an address.
    */
-  readonly reach?: 'user' | undefined;
+  readonly reach?: 'user' | 'transport' | undefined;
   /**
    * Serves calls to `address`, up to `max` at a time (1 to 10,000, default 16); further calls wait. Several servers of one
    * address share its calls. Yielded messages are sent back in order. An error of the handler reaches the caller as

@@ -9,7 +9,7 @@
 import type { GateChange } from '../driver-kit/gate.ts';
 import type { WaitingReceives } from '../driver-kit/waiting-receives.ts';
 import type { Binding, BrowsePage, MessageState, PendingResult, QueueInfo, StateRecord, TopicInfo } from './admin.ts';
-import type { Service } from './calls.ts';
+import type { Calls, Service } from './calls.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Gate } from './gate.ts';
 import type { DeleteResult, KvChange, KvEntry, KvTouch, PutResult, TouchResult } from './kv.ts';
@@ -182,7 +182,7 @@ export interface PageQuery {
 
 export interface CallDriver {
   /** Becomes {@link Calls.reach}. */
-  readonly reach?: 'user' | undefined;
+  readonly reach?: Calls['reach'];
   /** Errors of the handler reach the caller as HANDLER_FAILED with their message. */
   serve(
     address: string,

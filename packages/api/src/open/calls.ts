@@ -18,7 +18,7 @@ import { Deadline } from '../driver-kit/deadline-queue.ts';
 import { LazyAbortController } from '../driver-kit/lazy-abort.ts';
 import { withErrorContext } from './error-context.ts';
 import { assertNotAborted, DEFAULT_TIMEOUT_MS } from './inflight-calls.ts';
-import { prepareMessage } from './prepare-message.ts';
+import { prepareCall } from './prepare-message.ts';
 import type { TransportInternals } from './transport-internals.ts';
 
 const DEFAULT_MAX = 16;
@@ -61,7 +61,7 @@ async function* call(
     checkDuration(options.timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
     checkSignal(options.signal);
     assertNotAborted(options.signal);
-    const prepared = prepareMessage(message, undefined, internals.driver.capabilities.maxBodyBytes);
+    const prepared = prepareCall(message, internals.driver.capabilities);
     const running = new RunningCall(options, internals, (context) => driver.call(address, prepared, context));
     internals.closables.add(running);
     try {

@@ -20,6 +20,7 @@ import type {
 } from '../contract/transport.ts';
 import { checkDuration, checkOneOf, checkOptions, MAX_TIMER_MS } from '../contract/validation.ts';
 import { DeadlineQueue } from '../driver-kit/deadline-queue.ts';
+import { lendQueues } from '../driver-kit/inner-queues.ts';
 import { KeepAlive, keepAliveDuring } from '../driver-kit/keep-alive.ts';
 import { openExport, openOperations } from './admin.ts';
 import { openCalls } from './calls.ts';
@@ -75,7 +76,9 @@ class OpenTransport implements Transport {
       leases: this.#leases,
       closables: this.#closables,
     };
-    this.queues = withErrorContext(openQueues(internals), 'queues', this.name);
+    const { queues, inner } = openQueues(internals);
+    this.queues = withErrorContext(queues, 'queues', this.name);
+    if (driver.onState === undefined) lendQueues(this, inner);
     this.topics = withErrorContext(openTopics(internals), 'topics', this.name);
     this.kv = withErrorContext(openKv(internals), 'kv', this.name);
     this.admin = { ...withErrorContext(openOperations(internals), 'admin', this.name), ...openExport(internals) };

@@ -18,6 +18,7 @@ import {
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
 import { completeMessage } from '../driver-kit/message-fields.ts';
+import { isPassedOn } from '../driver-kit/passed-on.ts';
 
 const KEYS = [
   ...['id', 'body', 'contentType', 'headers', 'type', 'from', 'to', 'priority', 'orderingKey', 'correlationId'],
@@ -37,10 +38,19 @@ export function prepareMessages(
   topic: string | undefined,
   capabilities: Capabilities,
 ): PreparedMessage[] {
-  checkArray(inputs, 'messages', MAX_BATCH);
-  const prepared = inputs.map((input) => prepareMessage(input as MessageInput, topic, capabilities.maxBodyBytes));
+  const prepared = isPassedOn(inputs) ? (inputs as PreparedMessage[]) : prepareAll(inputs, topic, capabilities);
   if (prepared.some(({ orderingKey }) => orderingKey !== undefined)) requireFeature(capabilities, 'orderingKeys');
   return prepared;
+}
+
+/** Prepares the message of a call. */
+export function prepareCall(input: MessageInput, { maxBodyBytes }: Capabilities): PreparedMessage {
+  return isPassedOn(input) ? (input as PreparedMessage) : prepareMessage(input, undefined, maxBodyBytes);
+}
+
+function prepareAll(inputs: unknown, topic: string | undefined, { maxBodyBytes }: Capabilities): PreparedMessage[] {
+  checkArray(inputs, 'messages', MAX_BATCH);
+  return inputs.map((input) => prepareMessage(input as MessageInput, topic, maxBodyBytes));
 }
 
 /** Prepares one message: checks every field, fills in defaults, copies the body and the headers. */

@@ -18,6 +18,7 @@ import {
   describe,
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
+import type { InnerQueues } from '../driver-kit/inner-queues.ts';
 import { withResultContext } from './error-context.ts';
 import { type Claiming, countFrom, PendingReceives } from './pending-receives.ts';
 import { prepareMessages } from './prepare-message.ts';
@@ -33,10 +34,21 @@ const ANSWER_MS = 30_000;
 const ANSWER_AT_ONCE_MS = 10_000;
 const MAX_COUNT = 2_147_483_647;
 
-/** The queues facet of the transport. */
-export function openQueues(internals: TransportInternals): Queues {
-  const { driver, inflight, leases } = internals;
+/** The queues facet of the transport, and the same for a driver over it. */
+export function openQueues(internals: TransportInternals): { readonly queues: Queues; readonly inner: InnerQueues } {
   const receive = openReceive(internals);
+  const { queues } = internals.driver;
+  const inner: InnerQueues = {
+    send: (...args) => queues.send(...args),
+    settle: (...args) => queues.settle(...args),
+    receive: (queue, request, { signal }) =>
+      receive(queue, request, { timeoutMs: Number.POSITIVE_INFINITY, keepsAlive: false, signal }),
+  };
+  return { queues: openFacet(internals, receive), inner };
+}
+
+function openFacet(internals: TransportInternals, receive: Receive): Queues {
+  const { driver, inflight, leases } = internals;
   return {
     async send(queue, messages, options) {
       checkQueueName(queue);

@@ -1,15 +1,22 @@
 /** What is recorded of a message: its fields, and the start of its body, redacted. */
 
-import type { Headers, MessageInput } from '@busbar/api/transport';
+import type { PreparedMessage } from '@busbar/api/driver';
+import type { Headers } from '@busbar/api/transport';
 import type { AuditSettings } from './options.ts';
 
-/** The fields of a record that come from a message, as members of a JSON object with a comma in front. */
-export type Describe = (message: MessageInput) => string;
+/** What a record says of a message. */
+export interface Description {
+  /** Fields, as members of a JSON object with a comma in front. */
+  readonly json: string;
+  /** The recorded part of the body. */
+  readonly body?: Uint8Array | undefined;
+}
 
-const FIELDS = [
-  ...(['id', 'from', 'to', 'type', 'correlationId', 'causationId', 'replyTo', 'orderingKey'] as const),
-  ...(['delayMs', 'ttlMs'] as const),
-];
+export type Describe = (message: PreparedMessage) => Description;
+
+const FIELDS = (
+  ['id', 'from', 'to', 'type', 'correlationId', 'causationId', 'replyTo', 'orderingKey', 'ttlMs'] as const
+).map((name) => ({ name, start: `,"${name}":` }));
 const TEXT = /^text\/|^application\/json\b|\+json\b/i;
 const JSON_TYPE = /^application\/json\b|\+json\b/i;
 const REDACTED = '***';
@@ -22,42 +29,41 @@ const MAX_RECORDED_BYTES = 98_304;
 export function openDescribe({ bodies, redact }: Pick<AuditSettings, 'bodies' | 'redact'>): Describe {
   const limit = Math.min(MAX_RECORDED_BYTES, bodies === 'none' ? 0 : bodies === 'all' ? MAX_RECORDED_BYTES : bodies);
   const secrets = new Set(redact.map((name) => name.toLowerCase()));
-  const describeBody = secrets.size === 0 ? startOf : redactedStartOf;
+  const startOf = secrets.size === 0 ? plainStart : redactedStart;
   return (message) => {
     let json = `,"bytes":${message.body.byteLength}`;
-    for (const name of FIELDS) {
+    for (const { name, start } of FIELDS) {
       const value = message[name];
-      if (value !== undefined) json += `,"${name}":${JSON.stringify(value)}`;
+      if (value !== undefined) json += start + JSON.stringify(value);
     }
-    const headers = message.headers && redactHeaders(message.headers, secrets);
+    if (message.delayMs > 0) json += `,"delayMs":${message.delayMs}`;
+    const headers = redactHeaders(message.headers, secrets);
     if (headers !== undefined) json += `,"headers":${JSON.stringify(headers)}`;
-    if (limit > 0 && message.body.byteLength > 0) json += describeBody(message, limit, secrets);
-    return json;
+    const body = limit === 0 || message.body.byteLength === 0 ? undefined : startOf(message, limit, secrets);
+    if (body === undefined) return { json };
+    return { json: `${json},"${TEXT.test(message.contentType) ? 'text' : 'binary'}":${body.byteLength}`, body };
   };
 }
 
-function startOf({ body, contentType = '' }: MessageInput, limit: number): string {
-  const start = Buffer.from(body.buffer, body.byteOffset, Math.min(body.byteLength, limit));
-  if (!TEXT.test(contentType)) return `,"bodyBase64":"${start.toString('base64')}"`;
-  const text = start.toString();
-  return `,"body":${JSON.stringify(body.byteLength > limit ? text.replace(/\uFFFD+$/, '') : text)}`;
+function plainStart({ body }: PreparedMessage, limit: number): Uint8Array {
+  return body.byteLength > limit ? body.subarray(0, limit) : body;
 }
 
 /** Only JSON can be redacted. */
-function redactedStartOf(
-  { body, contentType = '' }: MessageInput,
+function redactedStart(
+  { body, contentType }: PreparedMessage,
   limit: number,
   secrets: ReadonlySet<string>,
-): string {
-  if (!JSON_TYPE.test(contentType) || body.byteLength > MAX_REDACTED_BYTES) return '';
+): Uint8Array | undefined {
+  if (!JSON_TYPE.test(contentType) || body.byteLength > MAX_REDACTED_BYTES) return undefined;
   try {
     const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString();
     const value: unknown = JSON.parse(text, (key, member: unknown) =>
       secrets.has(key.toLowerCase()) ? REDACTED : member,
     );
-    return `,"body":${JSON.stringify(JSON.stringify(value).slice(0, limit))}`;
+    return Buffer.from(JSON.stringify(value)).subarray(0, limit);
   } catch {
-    return ''; // It is not JSON.
+    return undefined; // It is not JSON.
   }
 }
 

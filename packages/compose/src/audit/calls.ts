@@ -1,5 +1,6 @@
 /** The fast path of requests of an audited transport. */
 
+import { passOn } from '@busbar/api/driver';
 import type { CallOptions, Calls, Message, MessageInput } from '@busbar/api/transport';
 import { type Recorder, reasonOf } from './recorder.ts';
 
@@ -30,14 +31,13 @@ async function* call(
   options: CallOptions | undefined,
 ): AsyncGenerator<Message> {
   recorder.admit('calls.call');
-  const inputs = recorder.withIds([message]);
-  const [input = message] = inputs;
-  const draft = recorder.draft(inputs);
+  const draft = recorder.draft([message]);
+  const [recorded] = draft.recorded;
   recorder.sent(draft, 0, { action: 'called', queue: address });
   let count = 0;
   let reason: string | undefined;
   try {
-    for await (const reply of calls.call(address, input, options)) {
+    for await (const reply of calls.call(address, recorded === undefined ? message : passOn(recorded), options)) {
       count += 1;
       yield reply;
     }
@@ -46,6 +46,6 @@ async function* call(
     throw error;
   } finally {
     const action = reason === undefined && count > 0 ? 'replied' : 'call-failed';
-    if (draft.messages.length > 0) recorder.writer.write({ action, id: input.id, queue: address, count, reason });
+    if (recorded !== undefined) recorder.writer.write({ action, id: recorded.id, queue: address, count, reason });
   }
 }

@@ -1,7 +1,9 @@
 /** Numbers the records of this process and appends them to the log in batches. */
 
+import { completeMessage, passOn } from '@busbar/api/driver';
 import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
 import { BatchBuffer } from './batch-buffer.ts';
+import type { Description } from './body.ts';
 import { type RecordFields, TOPIC } from './record.ts';
 
 /** What a log writer works with. */
@@ -17,6 +19,8 @@ export interface LogWriterOptions {
   readonly bufferBytes: number;
 }
 
+const CONTENT_TYPE = 'application/vnd.busbar.audit';
+const NO_MESSAGE: Description = { json: '' };
 /** Records wait this long for others. A process that is killed loses them. */
 const FLUSH_MS = 100;
 /** Characters of one record. A store takes bodies of at least 512 KiB, and a character has up to 3 bytes. */
@@ -32,6 +36,7 @@ export class LogWriter {
   #log: Transport | undefined;
   #opening: Promise<Transport> | undefined;
   #next = 0;
+  #hasBegun = false;
   /** The last one takes further records. */
   readonly #batches: BatchBuffer[] = [];
   /** Bytes that the log does not have yet. */
@@ -78,19 +83,25 @@ export class LogWriter {
     });
   }
 
+  /** Records something, and returns the number of the record. */
+  write(fields: RecordFields): number {
+    return this.append(JSON.stringify(fields).slice(1, -1));
+  }
+
   /**
-   * Records something, and returns the number of the record. `json` has the fields of the message, as members of an object: it
-   * was made before the call, since the caller may change the message afterwards.
+   * Records the members of a JSON object, with the recorded bytes of a message. Most of a record is the same in many, so that
+   * its writer keeps that as text.
    */
-  write(fields: RecordFields, { at = Date.now(), json = '' }: { at?: number; json?: string } = {}): number {
-    if (this.#next === 0 && fields.action !== 'begin') this.write({ action: 'begin', ...this.#options.begin });
+  append(members: string, at: number = Date.now(), message: Description = NO_MESSAGE): number {
+    if (!this.#hasBegun) this.#begin();
     const n = this.#next;
     this.#next += 1;
     if (this.#gap !== undefined) this.#gap.count += 1;
     else {
-      const start = `{"n":${n},"at":${at},${JSON.stringify(fields).slice(1, -1)}`;
+      const start = `{"n":${n},"at":${at},${members}`;
       // Characters that JSON escapes can make a message too long for a batch.
-      this.#push(n, start.length + json.length < MAX_CHARS ? `${start}${json}}` : `${start}}`);
+      if (start.length + message.json.length < MAX_CHARS) this.#push(n, `${start}${message.json}}`, message.body);
+      else this.#push(n, `${start}}`);
     }
     return n;
   }
@@ -123,17 +134,22 @@ export class LogWriter {
     return log;
   }
 
-  #push(n: number, text: string): void {
+  #begin(): void {
+    this.#hasBegun = true;
+    this.write({ action: 'begin', ...this.#options.begin });
+  }
+
+  #push(n: number, json: string, body?: Uint8Array): void {
     const { onFull, bufferBytes, process } = this.#options;
-    if (onFull === 'gap' && this.#bytes + text.length > bufferBytes) {
+    if (onFull === 'gap' && this.#bytes + json.length + (body?.byteLength ?? 0) > bufferBytes) {
       this.#gap = { first: n, count: 1, reason: this.#error?.message ?? 'the log is too slow' };
       return;
     }
     const last = this.#batches.at(-1);
     const before = last?.byteLength ?? 0;
-    if (last?.add(text)) this.#bytes += last.byteLength - before;
+    if (last?.add(json, body)) this.#bytes += last.byteLength - before;
     else {
-      const batch = new BatchBuffer(process, n, text);
+      const batch = new BatchBuffer(process, n, json, body);
       this.#batches.push(batch);
       this.#bytes += batch.byteLength;
     }
@@ -172,10 +188,12 @@ export class LogWriter {
 
   /** Resolves with whether the log has it. */
   async #append({ first, body }: BatchBuffer): Promise<boolean> {
-    const message = { id: `${this.#options.process}.${first}`, body, contentType: 'application/json' };
+    // It keeps the bytes: a copy of each batch cost as much as its records.
+    const id = `${this.#options.process}.${first}`;
+    const message = completeMessage({ id, body, contentType: CONTENT_TYPE }, { topic: TOPIC });
     try {
       const log = await this.open();
-      const [result] = await log.topics.publish(TOPIC, [message], {
+      const [result] = await log.topics.publish(TOPIC, passOn([message]), {
         timeoutMs: APPEND_MS,
         signal: this.#closing.signal,
       });

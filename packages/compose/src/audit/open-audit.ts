@@ -71,7 +71,7 @@ export async function openAudit({ of, log }: AuditParts, options: AuditOptions =
       throw error;
     }
   }
-  const recorder = new Recorder(writer, store.name, openDescribe(settings));
+  const recorder = new Recorder(writer, store, openDescribe(settings));
   const duty = new StoreObserver({ store, writer, process, lookMs: settings.lookMs });
   const presence = new LogPresence({ process, log: () => writer.log, lookMs: settings.lookMs, duty });
   return new AuditTransport(store, { recorder, presence });

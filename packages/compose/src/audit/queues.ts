@@ -1,34 +1,14 @@
 /** The queues of an audited transport. */
 
-import type { Queues, SendResult, Settlement } from '@busbar/api/transport';
-import type { MessageAction } from './record.ts';
-import { outcomeOf, type Recorder, reasonOf } from './recorder.ts';
-
-export const SEND_ACTIONS: Readonly<Record<SendResult['status'], MessageAction>> = {
-  stored: 'sent',
-  duplicate: 'duplicate',
-  failed: 'failed',
-  unknown: 'unknown',
-};
+import type { Queues, Settlement } from '@busbar/api/transport';
+import { outcomeOf, type Recorder } from './recorder.ts';
 
 /** The same queues, recorded. */
 export function auditQueues(queues: Queues, recorder: Recorder): Queues {
   return {
     async send(queue, messages, options) {
       recorder.admit('queues.send');
-      const inputs = recorder.withIds(messages);
-      const draft = recorder.draft(inputs);
-      try {
-        const results = await queues.send(queue, inputs, options);
-        for (const [index, { status, error }] of results.entries()) {
-          const reason = error === undefined ? undefined : reasonOf(error);
-          recorder.sent(draft, index, { action: SEND_ACTIONS[status], queue, reason });
-        }
-        return results;
-      } catch (error) {
-        recorder.failed(draft, { queue }, error);
-        throw error;
-      }
+      return recorder.sending({ queue }, messages, (own) => queues.send(queue, own, options));
     },
     async receive(queue, options) {
       recorder.admit('queues.receive');

@@ -106,20 +106,59 @@ export type RecordItem = readonly [
   topic?: string | undefined,
 ];
 
-/** The body of an event of the log. */
+/** What an event of the log holds. */
 export interface RecordBatch {
   readonly process: string;
   readonly records: readonly AuditRecord[];
 }
 
-/** Parses the body of an event; undefined for one that is no batch. */
-export function parseBatch(body: Uint8Array): RecordBatch | undefined {
+/** A record as it is stored: the recorded bytes of its message follow it. */
+interface StoredRecord extends AuditRecord {
+  /** How many bytes follow. */
+  readonly text?: number;
+  readonly binary?: number;
+}
+
+const LINE_FEED = 0x0a;
+/** What the end of the recorded bytes cuts off. */
+const CUT_CHARACTER = /\uFFFD+$/;
+
+/** Parses the body of an event; undefined for one that is no batch. `withBodies`: with the recorded bytes of messages. */
+export function parseBatch(body: Uint8Array, withBodies = true): RecordBatch | undefined {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const records: AuditRecord[] = [];
   try {
-    const batch = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString()) as RecordBatch;
-    return typeof batch.process === 'string' && Array.isArray(batch.records) ? batch : undefined;
+    let at = endOfLine(bytes, 0);
+    const { process } = JSON.parse(bytes.toString('utf8', 0, at)) as { readonly process?: unknown };
+    if (typeof process !== 'string') return undefined;
+    while (at < bytes.byteLength) {
+      const end = endOfLine(bytes, at);
+      const { text, binary, ...record } = JSON.parse(bytes.toString('utf8', at, end)) as StoredRecord;
+      at = end + (text ?? binary ?? 0);
+      const stored = bytes.subarray(end, at);
+      if (!withBodies || stored.byteLength === 0) records.push(record);
+      else
+        records.push({
+          ...record,
+          ...(text === undefined ? { bodyBase64: stored.toString('base64') } : readText(stored, record)),
+        });
+    }
+    return { process, records };
   } catch {
     return undefined;
   }
+}
+
+/** Where the next line begins. Throws if there is no end. */
+function endOfLine(bytes: Buffer, from: number): number {
+  const end = bytes.indexOf(LINE_FEED, from);
+  if (end === -1) throw new SyntaxError('a line without an end');
+  return end + 1;
+}
+
+function readText(stored: Buffer, { bytes = 0 }: AuditRecord): Pick<AuditRecord, 'body'> {
+  const text = stored.toString();
+  return { body: bytes > stored.byteLength ? text.replace(CUT_CHARACTER, '') : text };
 }
 
 /** The same record, or one for each of its messages. */

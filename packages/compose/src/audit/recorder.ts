@@ -1,6 +1,15 @@
 /** Records messages and settlements of this process. The facets of an audit call it. */
 
-import { type Delivery, type MessageInput, newId, type Settlement, type SettleResult } from '@busbar/api/transport';
+import { type PreparedMessage, passOn, prepareMessages } from '@busbar/api/driver';
+import type {
+  Capabilities,
+  Delivery,
+  MessageInput,
+  SendResult,
+  Settlement,
+  SettleResult,
+  Transport,
+} from '@busbar/api/transport';
 import type { Describe } from './body.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { MessageAction, RecordFields, RecordItem } from './record.ts';
@@ -13,12 +22,17 @@ interface Held {
   readonly endsAt: number;
 }
 
-/** What was described before a call, since the caller may change it afterwards. */
+/** What is sent, and what to record of it afterwards. */
 export interface Draft {
   readonly at: number;
-  /** Of each message its fields as JSON. */
-  readonly messages: readonly string[];
+  /** What the store gets. */
+  readonly messages: readonly MessageInput[];
+  /** The same messages, as they can be recorded; none if one of them is illegal. */
+  readonly recorded: readonly PreparedMessage[];
 }
+
+/** Where messages go: a queue, or a topic. */
+export type Destination = Pick<RecordFields, 'queue' | 'topic'>;
 
 /** Receipts of messages that were never settled. The oldest are forgotten, and then a settlement is recorded by its receipt. */
 const MAX_HELD = 100_000;
@@ -38,12 +52,16 @@ export class Recorder {
   readonly writer: LogWriter;
   /** The name of the audited transport, for errors. */
   readonly transport: string;
+  readonly #capabilities: Capabilities;
   readonly #describe: Describe;
   readonly #held = new Map<string, Held>();
+  /** The members that the last record of a message began with. */
+  #head = { action: '', name: '', members: '' };
 
-  constructor(writer: LogWriter, transport: string, describe: Describe) {
+  constructor(writer: LogWriter, { name, capabilities }: Pick<Transport, 'name' | 'capabilities'>, describe: Describe) {
     this.writer = writer;
-    this.transport = transport;
+    this.transport = name;
+    this.#capabilities = capabilities;
     this.#describe = describe;
   }
 
@@ -52,34 +70,60 @@ export class Recorder {
     this.writer.admit(operation, this.transport);
   }
 
-  /** The same messages with ids, so that each can be named whatever happens. What is no message stays as it is. */
-  withIds<M extends MessageInput>(messages: readonly M[]): readonly M[] {
-    if (!Array.isArray(messages)) return messages;
-    return messages.map((message) =>
-      isMessage(message) && message.id === undefined ? { ...message, id: newId() } : message,
-    );
+  /**
+   * Checks, completes and copies messages in place of the store: what is recorded afterwards is what it got. It gets illegal
+   * ones as they are, and refuses them.
+   */
+  draft(messages: readonly MessageInput[], topic?: string): Draft {
+    const at = Date.now();
+    try {
+      const prepared = passOn(prepareMessages(messages, topic, this.#capabilities));
+      return { at, messages: prepared, recorded: prepared };
+    } catch {
+      return { at, messages, recorded: [] };
+    }
   }
 
-  draft(messages: readonly MessageInput[]): Draft {
-    const at = Date.now();
-    const isLegal = Array.isArray(messages) && messages.every(isMessage);
+  /** Sends messages by `send`, and records the result of each. */
+  async sending<R extends SendResult>(
+    place: Destination,
+    messages: readonly MessageInput[],
+    send: (messages: readonly MessageInput[]) => Promise<R[]>,
+  ): Promise<R[]> {
+    const draft = this.draft(messages, place.topic);
     try {
-      return { at, messages: isLegal ? messages.map(this.#describe) : [] };
-    } catch {
-      return { at, messages: [] }; // It has a field that is no JSON. The store refuses it.
+      const results = await send(draft.messages);
+      for (const [index, { status, error }] of results.entries()) {
+        const stored = place.topic === undefined ? 'sent' : 'published';
+        this.sent(draft, index, { action: status === 'stored' ? stored : status, ...place }, error);
+      }
+      return results;
+    } catch (error) {
+      const action = outcomeOf(error) === 'unknown' ? 'unknown' : 'failed';
+      for (const index of draft.recorded.keys()) this.sent(draft, index, { action, ...place }, error);
+      throw error;
     }
   }
 
   /** Records one message of a draft. */
-  sent(draft: Draft, index: number, fields: RecordFields): void {
-    const json = draft.messages[index];
-    if (json !== undefined) this.writer.write(fields, { at: draft.at, json });
+  sent(
+    { at, recorded }: Draft,
+    index: number,
+    about: Destination & { readonly action: MessageAction },
+    error?: unknown,
+  ): void {
+    const message = recorded[index];
+    if (message === undefined) return;
+    const reason = error === undefined ? '' : `,"reason":${JSON.stringify(reasonOf(error))}`;
+    this.writer.append(`${this.#headOf(about)}${reason}`, at, this.#describe(message));
   }
 
-  /** Records that a whole call failed. */
-  failed(draft: Draft, where: Pick<RecordFields, 'queue' | 'topic'>, error: unknown): void {
-    const action = outcomeOf(error) === 'unknown' ? 'unknown' : 'failed';
-    for (const index of draft.messages.keys()) this.sent(draft, index, { action, ...where, reason: reasonOf(error) });
+  #headOf({ action, queue, topic }: Destination & { readonly action: MessageAction }): string {
+    const name = queue ?? topic ?? '';
+    if (this.#head.action !== action || this.#head.name !== name) {
+      this.#head = { action, name, members: JSON.stringify({ action, queue, topic }).slice(1, -1) };
+    }
+    return this.#head.members;
   }
 
   delivered(queue: string, deliveries: readonly Delivery[], consumer: string | undefined): void {
@@ -141,10 +185,6 @@ export class Recorder {
     }
     this.#held.clear();
   }
-}
-
-function isMessage(value: unknown): value is MessageInput {
-  return typeof value === 'object' && value !== null && (value as MessageInput).body instanceof Uint8Array;
 }
 
 export function outcomeOf(error: unknown): unknown {

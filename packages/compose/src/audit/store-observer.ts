@@ -25,7 +25,7 @@ interface OpenMessage {
 const MAX_LOOK = 1_000;
 const MAX_FOLLOWED = 200_000;
 /** It rests this many times as long as it reads, so that it takes little of the time of its process. */
-const REST = 19;
+const REST = 39;
 /** Batches that it reads without a rest. */
 const MAX_BATCHES = 4;
 const CALL_MS = 5_000;
@@ -73,7 +73,7 @@ export class StoreObserver implements Duty {
     const options = { from, max: MAX_BATCHES, timeoutMs: CALL_MS };
     this.#subscription = await log.topics.subscribe(TOPIC, options, async (events) => {
       const began = performance.now();
-      for (const { body } of events) this.#take(parseBatch(body));
+      for (const { body } of events) this.#take(parseBatch(body, false));
       // At the end of the log more comes in batches, since each wake-up has its cost.
       const isAtEnd = events.length < MAX_BATCHES;
       await this.#rest(Math.max((performance.now() - began) * REST, isAtEnd ? this.#lookMs / 2 : 0));

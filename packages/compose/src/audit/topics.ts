@@ -1,27 +1,14 @@
 /** The topics of an audited transport. */
 
 import type { OnEvents, Topics } from '@busbar/api/transport';
-import { SEND_ACTIONS } from './queues.ts';
-import { type Recorder, reasonOf } from './recorder.ts';
+import type { Recorder } from './recorder.ts';
 
 /** The same topics, recorded. */
 export function auditTopics(topics: Topics, recorder: Recorder): Topics {
   return {
     async publish(topic, messages, options) {
       recorder.admit('topics.publish');
-      const inputs = recorder.withIds(messages);
-      const draft = recorder.draft(inputs);
-      try {
-        const results = await topics.publish(topic, inputs, options);
-        for (const [index, { status, error }] of results.entries()) {
-          const action = status === 'stored' ? 'published' : SEND_ACTIONS[status];
-          recorder.sent(draft, index, { action, topic, reason: error === undefined ? undefined : reasonOf(error) });
-        }
-        return results;
-      } catch (error) {
-        recorder.failed(draft, { topic }, error);
-        throw error;
-      }
+      return recorder.sending({ topic }, messages, (own) => topics.publish(topic, own, options));
     },
     subscribe: (pattern, options, onEvents) => topics.subscribe(pattern, options, recordReceived(onEvents, recorder)),
     bind: (queue, pattern, options) => topics.bind(queue, pattern, options),

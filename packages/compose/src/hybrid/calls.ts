@@ -1,12 +1,13 @@
 /** Requests over the fast path of the fast side, where that has one. */
 
-import type { CallContext, CallDriver, PreparedMessage } from '@busbar/api/driver';
+import { type CallContext, type CallDriver, type PreparedMessage, passOn } from '@busbar/api/driver';
 import type { Calls, Message } from '@busbar/api/transport';
-import { boundsOf, own, ownError, toInput } from '../inner/calls.ts';
+import { boundsOf, own, ownError } from '../inner/calls.ts';
 
 export function openCalls(calls: Calls): CallDriver {
   return {
-    reach: calls.reach,
+    // Other programs open one part only.
+    reach: 'transport',
     serve: (address, max, handler) => own(calls.serve(address, { max }, handler)),
     call: (address, message, context) => call(calls, address, { message, context }),
   };
@@ -18,7 +19,7 @@ async function* call(
   { message, context }: { readonly message: PreparedMessage; readonly context: CallContext },
 ): AsyncGenerator<Message> {
   try {
-    yield* calls.call(address, toInput(message), boundsOf(context));
+    yield* calls.call(address, passOn(message), boundsOf(context));
   } catch (error) {
     throw ownError(error);
   }

@@ -12,6 +12,7 @@ import {
   type TransportPart,
   type Warning,
 } from '@busbar/api/transport';
+import { innerQueues } from '../inner/queues.ts';
 import { openAdmin } from './admin.ts';
 import { openCalls } from './calls.ts';
 import { capabilitiesOf, checkReach } from './capabilities.ts';
@@ -54,7 +55,7 @@ export async function openHybrid({ fast, durable }: HybridParts, options?: Hybri
   const open = async (side: HybridSide['side'], part: HybridPart): Promise<HybridSide> => {
     const transport = await part.open();
     opened.push(transport);
-    return { side, name: part.name, transport };
+    return { side, name: part.name, transport, queues: innerQueues(transport) };
   };
   try {
     const [first, second] = await Promise.allSettled([open('fast', fast), open('durable', durable)]);
@@ -84,7 +85,8 @@ function openLater(part: HybridPart, { transport }: HybridSide, settings: Hybrid
     features: { ...features, calls: false },
     reasons: { ...reasons, calls: 'Requests use queues.' },
   };
-  return { side: 'fast', name: part.name, transport: new LateTransport(part.name, () => part.open(), assumed, error) };
+  const late = new LateTransport(part.name, () => part.open(), assumed, error);
+  return { side: 'fast', name: part.name, transport: late, queues: innerQueues(late) };
 }
 
 function checkParts(fast: HybridSide, durable: HybridSide, { reach }: HybridSettings): void {

@@ -11,13 +11,23 @@ const CALL_QUEUES = ['$call.>', '$reply.>'];
 
 const MAX_KNOWN = 10_000;
 
+/** Where the messages of one queue go. */
+export interface HybridRoute {
+  /** The side on which it lives. */
+  readonly side: SideName;
+  /** Whether its messages can be on both sides: urgent ones, events of fast topics, and those of an outage. */
+  readonly isShared: boolean;
+  /** Whether it has requests or replies. An agent that opens the durable part only has its queues there. */
+  readonly isOfRequests: boolean;
+}
+
 /** The routes of one transport. */
 export class Routes {
   readonly #fastQueues: readonly string[];
   readonly #fastTopics: readonly string[];
   readonly #urgent: number;
-  /** The sides of queues that were looked for. */
-  readonly #known = new Map<string, SideName>();
+  /** The routes of queues that were looked for. */
+  readonly #known = new Map<string, HybridRoute>();
 
   constructor({ fastQueues, fastTopics, urgent = Number.POSITIVE_INFINITY }: HybridSettings) {
     this.#fastQueues = [...CALL_QUEUES, ...fastQueues];
@@ -25,14 +35,21 @@ export class Routes {
     this.#urgent = urgent;
   }
 
+  /** The route of a queue. */
+  of(queue: string): HybridRoute {
+    let route = this.#known.get(queue);
+    if (route !== undefined) return route;
+    const side = matchesAny(this.#fastQueues, queue) ? 'fast' : 'durable';
+    const isShared = Number.isFinite(this.#urgent) || this.hasFastTopics || side === 'fast';
+    route = { side, isShared, isOfRequests: matchesAny(CALL_QUEUES, queue) };
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    this.#known.set(queue, route);
+    return route;
+  }
+
   /** The side on which a queue lives. */
   ofQueue(queue: string): SideName {
-    let side = this.#known.get(queue);
-    if (side !== undefined) return side;
-    side = this.#fastQueues.some((pattern) => matchTopic(pattern, queue)) ? 'fast' : 'durable';
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    this.#known.set(queue, side);
-    return side;
+    return this.of(queue).side;
   }
 
   /** The side of one message of a queue. A message with an ordering key stays with its queue, and so in its order. */
@@ -42,7 +59,7 @@ export class Routes {
 
   /** The side with the history of a topic. */
   ofTopic(topic: string): SideName {
-    return this.#fastTopics.some((pattern) => matchTopic(pattern, topic)) ? 'fast' : 'durable';
+    return matchesAny(this.#fastTopics, topic) ? 'fast' : 'durable';
   }
 
   /** Whether the pattern of a subscription can match a topic whose history is on the fast side. */
@@ -60,9 +77,9 @@ export class Routes {
     return this.#fastQueues.length > CALL_QUEUES.length || this.hasFastTopics || Number.isFinite(this.#urgent);
   }
 
-  /** Whether messages of a queue can be on both sides: urgent ones, events of fast topics, and those of an outage. */
+  /** Whether messages of a queue can be on both sides. */
   isShared(queue: string): boolean {
-    return Number.isFinite(this.#urgent) || this.hasFastTopics || this.ofQueue(queue) === 'fast';
+    return this.of(queue).isShared;
   }
 }
 
@@ -73,6 +90,10 @@ export function describeRoutes({ fastQueues, fastTopics, urgent }: HybridSetting
   if (fastTopics.length > 0) fast.push(`topics ${fastTopics.join(' ')}`);
   if (urgent !== undefined) fast.push(`messages of priority ${urgent} and more without an ordering key`);
   return { fast: fast.join(', '), durable: 'all else, and keys' };
+}
+
+function matchesAny(patterns: readonly string[], name: string): boolean {
+  return patterns.some((pattern) => matchTopic(pattern, name));
 }
 
 /** Whether a topic can match both patterns. */

@@ -31,6 +31,11 @@ export async function own<T>(work: Promise<T>): Promise<T> {
   }
 }
 
+/** Results of messages; their errors are those of the outer transport. */
+export function ownResults<R extends { readonly error?: BusbarError }>(results: R[]): R[] {
+  return results.every(({ error }) => error === undefined) ? results : results.map(ownResult);
+}
+
 /** The result of a message; its error is one of the outer transport. */
 export function ownResult<R extends { readonly error?: BusbarError }>(result: R): R {
   return result.error === undefined ? result : { ...result, error: ownError(result.error) };

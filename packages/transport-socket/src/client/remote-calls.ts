@@ -6,8 +6,13 @@ import type { HubClient } from './hub-client.ts';
 import type { RemoteService, ServiceRegistry } from './service-registry.ts';
 
 /** Makes and serves calls. */
-export function remoteCalls(client: HubClient, services: ServiceRegistry): CallDriver {
+export function remoteCalls(
+  client: HubClient,
+  services: ServiceRegistry,
+  reach: CallDriver['reach'] = undefined,
+): CallDriver {
   return {
+    reach,
     async serve(address, max, handler, context) {
       const service = services.add(address, max, handler);
       try {

@@ -36,7 +36,7 @@ export class DirectCalls implements CallDriver {
   constructor(options: DirectCallsOptions) {
     const { folder, kv, maxBodyBytes, beside } = options;
     this.#options = options;
-    this.reach = beside === undefined ? 'user' : undefined;
+    this.reach = beside === undefined ? 'user' : beside.reach;
     this.#directory = new ServerDirectory(kv, this.#end.signal);
     this.#peers = new Peers(folder, maxBodyBytes);
     const services = { maxBodyBytes, find: (address: unknown) => this.#leastBusy(address) };

@@ -57,6 +57,8 @@ export class Responder {
     const [last, ...others] = results.toReversed();
     for (const { reason } of others.filter(isRejected)) this.#runtime.report(reason, `requests of ${this.#plan.agent}`);
     if (last === undefined || !isRejected(last)) return;
+    // A client of a hub that is limited to one agent has no queue of requests.
+    if (this.#services.length > 0 && isBusbarError(last.reason) && last.reason.code === 'PERMISSION_DENIED') return;
     await this.drain();
     throw last.reason;
   }

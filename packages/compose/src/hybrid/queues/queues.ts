@@ -10,41 +10,49 @@ import {
   type SettleResult,
   toBusbarError,
 } from '@busbar/api/transport';
-import { boundsOf, own, ownError, ownResult, timeoutOf, toInput } from '../../inner/calls.ts';
-import type { Routes, SideName } from '../routes.ts';
-import { type HybridSide, tagAll, untag } from '../side.ts';
+import { boundsOf, own, ownError, ownResults } from '../../inner/calls.ts';
+import type { HybridRoute, Routes, SideName } from '../routes.ts';
+import { type HybridSide, innerOf, sideOf, tagAll } from '../side.ts';
 import type { Sides } from '../sides.ts';
 import { settleFast } from './settle-fast.ts';
 import type { SharedReceives } from './shared-receives.ts';
 
 export function openQueues(sides: Sides, routes: Routes, receives: SharedReceives): QueueDriver {
   return {
-    send: (queue, messages, create, context) => {
+    send(queue, messages, create, context) {
+      const sending = { queue, create, route: routes.of(queue), context };
       const routeOf = (message: PreparedMessage): SideName => routes.ofMessage(queue, message);
-      return sendBySide(sides, messages, routeOf, (side, some) =>
-        sendTo(sides, side, { queue, messages: some, create, isShared: routes.isShared(queue), context }),
-      );
+      return sendBySide(sides, messages, routeOf, (side, some) => sendTo(sides, side, some, sending));
     },
     settle: (settlements, context) => settle(sides, settlements, context),
     configure: (queue, settings, context) => configure(sides, routes.isShared(queue), { queue, settings, context }),
     async receive(queue, request, context) {
       if (routes.isShared(queue)) return receives.receive(queue, request, context);
-      const options = { ...request, timeoutMs: Number.POSITIVE_INFINITY, signal: context.signal };
-      return tagAll('durable', await own(sides.durable.transport.queues.receive(queue, options)));
+      return tagAll('durable', await own(sides.durable.queues.receive(queue, request, context)));
     },
   };
 }
 
 /** Sends each message to its side. If one side refuses its share, only the results of that share say so. */
-export async function sendBySide<R extends SendResult>(
+export function sendBySide<R extends SendResult>(
   sides: Sides,
   messages: readonly PreparedMessage[],
   routeOf: (message: PreparedMessage) => SideName,
   send: (side: HybridSide, messages: readonly PreparedMessage[]) => Promise<R[]>,
 ): Promise<R[]> {
-  const routed = messages.map((message) => routeOf(message));
+  const routed = messages.map(routeOf);
   const [first = 'durable'] = routed;
-  if (routed.every((name) => name === first)) return own(send(sides.of(first), messages));
+  return routed.every((name) => name === first)
+    ? own(send(sides.of(first), messages))
+    : sendToBoth(sides, messages, routed, send);
+}
+
+async function sendToBoth<R extends SendResult>(
+  sides: Sides,
+  messages: readonly PreparedMessage[],
+  routed: readonly SideName[],
+  send: (side: HybridSide, messages: readonly PreparedMessage[]) => Promise<R[]>,
+): Promise<R[]> {
   const results: R[] = [];
   const errors: BusbarError[] = [];
   const sendShare = async (name: SideName): Promise<void> => {
@@ -66,41 +74,46 @@ export async function sendBySide<R extends SendResult>(
   return results;
 }
 
-/** What {@link sendTo} sends. */
+/** How {@link sendTo} sends. */
 interface Sending {
   readonly queue: string;
-  readonly messages: readonly PreparedMessage[];
   readonly create: boolean;
-  readonly isShared: boolean;
+  readonly route: HybridRoute;
   readonly context: CallContext;
 }
 
-async function sendTo(sides: Sides, side: HybridSide, sending: Sending): Promise<SendResult[]> {
-  if (side === sides.durable) return sendIn(sides, side, sending);
-  return withFallback(sides, sending.messages, (use, messages) => sendIn(sides, use, { ...sending, messages }));
+function sendTo(
+  sides: Sides,
+  side: HybridSide,
+  messages: readonly PreparedMessage[],
+  sending: Sending,
+): Promise<SendResult[]> {
+  if (side === sides.durable) return sendIn(sides, side, messages, sending);
+  return withFallback(sides, messages, (use, some) => sendIn(sides, use, some, sending));
 }
 
-/** A queue that exists on the other side only exists. */
-async function sendIn(sides: Sides, side: HybridSide, sending: Sending): Promise<SendResult[]> {
-  const { queue, messages, create, isShared, context } = sending;
-  const { queues } = side.transport;
-  const inputs = messages.map(toInput);
+/** A queue that exists on the other side only exists. One of requests is used where it is. */
+async function sendIn(
+  sides: Sides,
+  side: HybridSide,
+  messages: readonly PreparedMessage[],
+  sending: Sending,
+): Promise<SendResult[]> {
+  const { queue, create, route, context } = sending;
+  const send = async (): Promise<SendResult[]> =>
+    ownResults(sides.counted(side, await side.queues.send(queue, messages, create, context)));
+  if (create || !route.isShared) return send();
   try {
-    return sides.counted(
-      side,
-      (await queues.send(queue, inputs, { create, timeoutMs: timeoutOf(context) })).map(ownResult),
-    );
+    return await send();
   } catch (error) {
-    const isMissing = isShared && isBusbarError(error) && error.code === 'NOT_FOUND';
+    const isMissing = isBusbarError(error) && error.code === 'NOT_FOUND';
     const other = sides.other(side);
     if (!isMissing || !sides.isUp(other)) throw error;
     const [known] = await other.transport.admin.queues({ names: [queue], ...boundsOf(context) });
     if (known === undefined) throw error;
-    await queues.configure(queue, known.settings, boundsOf(context));
-    return sides.counted(
-      side,
-      (await queues.send(queue, inputs, { create, timeoutMs: timeoutOf(context) })).map(ownResult),
-    );
+    if (route.isOfRequests) return sendIn(sides, other, messages, sending);
+    await side.transport.queues.configure(queue, known.settings, boundsOf(context));
+    return send();
   }
 }
 
@@ -113,18 +126,20 @@ export async function withFallback<R extends SendResult>(
   messages: readonly PreparedMessage[],
   send: (side: HybridSide, messages: readonly PreparedMessage[]) => Promise<R[]>,
 ): Promise<R[]> {
-  const mayFall = messages.filter(({ orderingKey }) => orderingKey === undefined);
-  if (!sides.isFastUp && mayFall.length === messages.length) return send(sides.durable, messages);
+  const isOrdered = messages.some(({ orderingKey }) => orderingKey !== undefined);
+  if (!sides.isFastUp && !isOrdered) return send(sides.durable, messages);
   let results: R[];
   try {
     results = await send(sides.fast, messages);
   } catch (error) {
-    if (!wasNotSent(toBusbarError(error)) || mayFall.length < messages.length) throw error;
+    if (!wasNotSent(toBusbarError(error)) || isOrdered) throw error;
     return send(sides.durable, messages);
   }
+  if (results.every(({ error }) => error === undefined)) return results;
   const left = messages.flatMap((message, index) => {
     const error = results[index]?.error;
-    return error !== undefined && wasNotSent(error) && mayFall.includes(message) ? [{ message, index }] : [];
+    const mayFall = error !== undefined && wasNotSent(error) && message.orderingKey === undefined;
+    return mayFall ? [{ message, index }] : [];
   });
   if (left.length === 0) return results;
   const again = await send(
@@ -159,32 +174,36 @@ async function configure(sides: Sides, isShared: boolean, { queue, settings, con
 
 /** Settles each receipt on its side. One without a side is foreign, so its lease is lost. */
 async function settle(sides: Sides, settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]> {
-  const results: SettleResult[] = settlements.map(({ receipt }) => ({ receipt, status: 'lease-lost' }));
-  const shares = new Map<SideName, { readonly index: number; readonly settlement: Settlement }[]>();
-  for (const [index, settlement] of settlements.entries()) {
-    const found = untag(settlement.receipt);
-    if (found === undefined) continue;
-    const share = shares.get(found.side) ?? [];
-    share.push({ index, settlement: { ...settlement, receipt: found.inner } });
-    shares.set(found.side, share);
+  const routed = settlements.map(({ receipt }) => sideOf(receipt));
+  const [first] = routed;
+  if (first !== undefined && routed.every((name) => name === first)) {
+    return own(settleOn(sides, first, settlements, context));
   }
-  const settleShare = async ([name, share]: [SideName, typeof shares extends Map<SideName, infer S> ? S : never]) => {
+  const results: SettleResult[] = settlements.map(({ receipt }) => ({ receipt, status: 'lease-lost' }));
+  const settleShare = async (name: SideName): Promise<void> => {
+    const places = [...routed.keys()].filter((index) => routed[index] === name);
+    const share = places.flatMap((index) => settlements[index] ?? []);
+    if (share.length === 0) return;
     try {
-      const inner = share.map(({ settlement }) => settlement);
-      const settled = await own(
-        name === 'fast'
-          ? settleFast(sides, inner, { timeoutMs: timeoutOf(context) })
-          : sides.durable.transport.queues.settle(inner, { timeoutMs: timeoutOf(context) }),
-      );
-      for (const [at, result] of settled.entries()) {
-        const index = share[at]?.index ?? 0;
-        results[index] = { ...result, receipt: settlements[index]?.receipt ?? '' };
-      }
+      const settled = await settleOn(sides, name, share, context);
+      for (const [at, result] of settled.entries()) results[places[at] ?? 0] = result;
     } catch (error) {
-      if (shares.size === 1) throw error;
-      for (const { index } of share) results[index] = { receipt: settlements[index]?.receipt ?? '', status: 'unknown' };
+      if (share.length === settlements.length) throw ownError(error);
+      for (const index of places) results[index] = { receipt: settlements[index]?.receipt ?? '', status: 'unknown' };
     }
   };
-  await Promise.all([...shares].map(settleShare));
+  await Promise.all([settleShare('durable'), settleShare('fast')]);
   return results;
+}
+
+/** Settles on one side. */
+async function settleOn(
+  sides: Sides,
+  name: SideName,
+  settlements: readonly Settlement[],
+  context: CallContext,
+): Promise<SettleResult[]> {
+  const inner = settlements.map((settlement) => ({ ...settlement, receipt: innerOf(settlement.receipt) }));
+  const settled = name === 'fast' ? settleFast(sides, inner, context) : sides.durable.queues.settle(inner, context);
+  return tagAll(name, await settled);
 }

@@ -1,7 +1,8 @@
 /** Settlements on the fast side. Their entries are keys of the durable side. */
 
-import { putEntries } from '@busbar/api/driver';
-import { type CallOptions, type KvPut, newId, type Settlement, type SettleResult } from '@busbar/api/transport';
+import { type CallContext, putEntries } from '@busbar/api/driver';
+import { type KvPut, newId, type Settlement, type SettleResult } from '@busbar/api/transport';
+import { timeoutOf } from '../../inner/calls.ts';
 import type { Sides } from '../sides.ts';
 
 /** How long the fast side keeps the mark of a last attempt. It is deleted when it was read. */
@@ -12,7 +13,7 @@ const NOTHING = new Uint8Array(0);
 export async function settleFast(
   { fast, durable }: Sides,
   settlements: readonly Settlement[],
-  bounds: CallOptions,
+  context: CallContext,
 ): Promise<SettleResult[]> {
   const marks = new Map<KvPut, string>();
   const inner = settlements.map((settlement): Settlement => {
@@ -23,9 +24,10 @@ export async function settleFast(
     marks.set(entry, key);
     return { ...settlement, entry: { key, value: NOTHING, ttlMs: MARK_TTL_MS } };
   });
-  const results = await fast.transport.queues.settle(inner, bounds);
+  const results = await fast.queues.settle(inner, context);
   const entries = settlements.flatMap(({ entry }, index) => (results[index]?.status === 'done' ? (entry ?? []) : []));
   if (entries.length === 0) return results;
+  const bounds = { timeoutMs: timeoutOf(context) };
   await putEntries(entries, async (entry) => {
     const { key, value, ttlMs } = entry;
     const mark = marks.get(entry);

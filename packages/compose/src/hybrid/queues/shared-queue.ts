@@ -123,8 +123,9 @@ export class SharedQueue {
     }
     const { queue, consumer } = this.#place;
     try {
-      const options = { max, waitMs, consumer, timeoutMs: Number.POSITIVE_INFINITY, signal };
-      return { side, deliveries: await own(side.transport.queues.receive(queue, options)) };
+      const request = { max, waitMs, consumer };
+      const bounds = { signal, deadline: Number.POSITIVE_INFINITY };
+      return { side, deliveries: await own(side.queues.receive(queue, request, bounds)) };
     } catch (error) {
       if (!signal.aborted) throw error;
       return { side, deliveries: [] };
@@ -149,7 +150,8 @@ export class SharedQueue {
       const back = surplus.filter((each) => each.side === side);
       if (back.length === 0) continue;
       const settlements = back.map(({ delivery }) => ({ receipt: delivery.receipt, action: 'release' as const }));
-      const releasing = side.transport.queues.settle(settlements, { timeoutMs: RELEASE_MS });
+      const { signal } = new AbortController();
+      const releasing = side.queues.settle(settlements, { signal, deadline: performance.now() + RELEASE_MS });
       // A lease that cannot be released ends by itself.
       const released = releasing.catch(() => undefined).finally(() => this.#releasing.delete(released));
       this.#releasing.add(released);

@@ -1,8 +1,8 @@
 /** The topics of both sides: the history of each is on one of them. */
 
-import type { CallContext, PreparedMessage, TopicDriver } from '@busbar/api/driver';
+import { type CallContext, type PreparedMessage, passOn, type TopicDriver } from '@busbar/api/driver';
 import type { From, PublishResult } from '@busbar/api/transport';
-import { boundsOf, own, ownResult, timeoutOf, toInput } from '../../inner/calls.ts';
+import { boundsOf, own, ownResults, timeoutOf } from '../../inner/calls.ts';
 import { withFallback } from '../queues/queues.ts';
 import type { Routes } from '../routes.ts';
 import { type HybridSide, tag } from '../side.ts';
@@ -48,11 +48,10 @@ async function publishIn(
   { topic, ephemeral, context }: Publishing,
 ): Promise<PublishResult[]> {
   const options = { ephemeral, timeoutMs: timeoutOf(context) };
-  const results = await use.transport.topics.publish(topic, messages.map(toInput), options);
-  return sides.counted(use, results).map((result) => {
-    const owned = ownResult(result);
-    return owned.position === undefined ? owned : { ...owned, position: tag(use.side, owned.position) };
-  });
+  const results = await use.transport.topics.publish(topic, passOn(messages), options);
+  return ownResults(sides.counted(use, results)).map((result) =>
+    result.position === undefined ? result : { ...result, position: tag(use.side, result.position) },
+  );
 }
 
 interface BindingRequest {
