@@ -87,6 +87,7 @@ export class QueueViews {
 
   async #refresh(queue: KnownQueue, extent: Extent): Promise<QueueView> {
     if (queue.record.bindings.length > 0) await this.#bindings.pump(queue);
+    await this.#shared.ledgers.catchUp(queue.name);
     for (;;) {
       const view = await this.#read(queue, extent);
       if ((await this.#end(queue, view.all)).size === 0) return view;

@@ -55,6 +55,8 @@ export class ServerRequests extends RequestInbox {
   #fenced: FencedWrites | undefined;
   #floors: ReadonlyMap<string, number> = new Map();
   #flooredAt = Number.NEGATIVE_INFINITY;
+  /** Whether the server refused the last write, because its storage is full. */
+  #isFull = false;
 
   /** `imports`: its writes go to a closed store. */
   constructor(connection: Connection, names: Names, imports?: ImportMode) {
@@ -88,6 +90,7 @@ export class ServerRequests extends RequestInbox {
       isRepeated ||= request.isRepeated;
       const ack = parseReply<PubAck & { error?: { err_code: number; description: string } }>(reply);
       if (ack.error === undefined) {
+        this.#isFull = false;
         this.noteSequence(ack);
         return { ...ack, isRepeated };
       }
@@ -99,7 +102,8 @@ export class ServerRequests extends RequestInbox {
       }
       // Another publish of this id is under way in a cluster: its outcome is known soon.
       const { err_code, description } = ack.error;
-      if (isFull(err_code)) throw toJetStreamError(err_code, description);
+      this.#isFull = isFull(err_code);
+      if (this.#isFull) throw toJetStreamError(err_code, description);
       if (err_code !== IN_PROCESS) throw new ServerRefusal(err_code, description);
       await pause(RETRY_MS);
     }
@@ -130,6 +134,11 @@ export class ServerRequests extends RequestInbox {
     this.#flooredAt = now;
     this.#floors = new Map(this.confirmed);
     return this.#floors;
+  }
+
+  /** Whether the server may refuse or lose a write that has no reply yet. */
+  get isUnsure(): boolean {
+    return this.#isFull || this.connection.isClustered || !this.connection.isUp;
   }
 
   /** Publishes with a guard in `headers`, such as the expected last sequence. Undefined if another write was first. */

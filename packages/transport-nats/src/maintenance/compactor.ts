@@ -4,9 +4,10 @@ import { sequenceOf } from '../connection/message-headers.ts';
 import type { Lane } from '../connection/names.ts';
 import { DEDUPE_MS } from '../connection/streams.ts';
 import { ignoreRefusal } from '../errors.ts';
-import { type Ledger, type LedgerState, rangesOf } from '../queues/ledger.ts';
+import type { Ledger, LedgerState } from '../queues/ledger.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
+import { countOf, forEachOf, type Runs, subtract } from '../queues/runs.ts';
 import { type Floors, rescue, settledFloors } from './rescuer.ts';
 
 /** Another process that compacted it so lately did it for all. */
@@ -66,27 +67,25 @@ export class Compactor {
     return first === undefined ? Number.MAX_SAFE_INTEGER : sequenceOf(first);
   }
 
-  /** A long lease holds a floor. Old settled messages above it are deleted one by one. */
-  async #deleteSingle(ledger: Ledger, floors: Floors, old: number): Promise<Set<number>> {
+  /** A long lease holds a floor. Old settled messages above it are deleted one by one. Resolves with them. */
+  async #deleteSingle(ledger: Ledger, floors: Floors, old: number): Promise<Runs> {
     const { requests, names } = this.#shared;
-    const seqs = [...ledger.settled]
-      .flatMap(([lane, settled]) => [...settled.keys()].filter((seq) => seq < old && seq > (floors[lane] ?? 0)))
-      .slice(0, MAX_SINGLE);
+    const runsBefore = (end: number): Runs =>
+      Object.fromEntries([...ledger.settled].map(([lane, all]) => [lane, all.runs((floors[lane] ?? 0) + 1, end - 1)]));
+    const all: number[] = [];
+    forEachOf(runsBefore(old), (_, seq) => all.push(seq));
+    const seqs = all.sort((one, other) => one - other).slice(0, MAX_SINGLE);
+    const deleted = runsBefore((seqs.at(-1) ?? 0) + 1);
     const remove = (seq: number): Promise<unknown> =>
       requests.api(`STREAM.MSG.DELETE.${names.queues}`, { seq, no_erase: true }).catch(ignoreRefusal);
     for (let from = 0; from < seqs.length; from += DELETES_AT_ONCE) {
       await Promise.all(seqs.slice(from, from + DELETES_AT_ONCE).map(remove));
     }
-    return new Set(seqs);
+    return deleted;
   }
 
   /** Others add records at any time, more than one during many deletions: it reads those, and tries again. */
-  async #write(
-    queue: KnownQueue,
-    ledger: Ledger,
-    reached: Floors,
-    deleted: ReadonlySet<number>,
-  ): Promise<Floors | undefined> {
+  async #write(queue: KnownQueue, ledger: Ledger, reached: Floors, deleted: Runs): Promise<Floors | undefined> {
     const { ledgers, names } = this.#shared;
     for (let attempt = 1; attempt <= MAX_WRITES; attempt += 1) {
       await ledger.sync();
@@ -107,14 +106,13 @@ export class Compactor {
 }
 
 /** The state of the ledger without messages below the floors and deleted ones. Those count as sent from now on. */
-function stateOf(ledger: Ledger, floors: Floors, deleted: ReadonlySet<number>): LedgerState {
+function stateOf(ledger: Ledger, floors: Floors, deleted: Runs): LedgerState {
   const totals = { ...ledger.totals };
   const settled: Partial<Record<Lane, number[]>> = {};
-  for (const [lane, seqs] of ledger.settled) {
-    const left = [...seqs.keys()].filter((seq) => seq > (floors[lane] ?? 0) && !deleted.has(seq));
-    totals.sent += seqs.size - left.length;
+  for (const [lane, all] of ledger.settled) {
+    const left = subtract(all.runs((floors[lane] ?? 0) + 1), deleted[lane] ?? []);
+    totals.sent += countOf(all.runs(0)) - countOf(left);
     if (left.length > 0) settled[lane] = left;
   }
-  const ranges = Object.fromEntries(Object.entries(settled).map(([lane, seqs = []]) => [lane, rangesOf(seqs)]));
-  return { floors, totals, entries: [...ledger.entries], settled: ranges };
+  return { floors, totals, entries: [...ledger.entries], settled };
 }

@@ -9,11 +9,12 @@ import type { ServerClock } from '../connection/server-clock.ts';
 import { PastLost, toDriverError } from '../errors.ts';
 import type { Consumer } from './consumers.ts';
 import { attemptsOf, dueAtOf, endedHistory, storeDeadLetter } from './dead-letters.ts';
-import type { HeldDelivery } from './held-deliveries.ts';
-import { type Entry, type Ledger, type LedgerRecord, push } from './ledger.ts';
+import type { Claim } from './held-deliveries.ts';
+import type { Entry, Ledger, LedgerRecord } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import { ackSubject, nakBody, toReceipt } from './receipt.ts';
+import { push, runsOf } from './runs.ts';
 import { marginOf } from './settle.ts';
 import { readPulled, type StoredMessage } from './stored-message.ts';
 
@@ -32,6 +33,22 @@ interface Candidate {
   readonly cseq: number;
   readonly consumer: Consumer;
   readonly attempt: number;
+}
+
+/** The lease of a delivery. */
+interface Lease {
+  readonly r: number;
+  readonly end: number;
+  readonly by: string | undefined;
+  readonly claim: Claim;
+}
+
+type ReceiveRecord = Extract<LedgerRecord, { k: 'r' }>;
+
+/** A record of a receive in the ledger, and the messages that it leases. */
+interface Recorded {
+  readonly seq: number;
+  readonly mine: readonly Candidate[];
 }
 
 const MAX_CAUGHT_UP = 1_000;
@@ -252,10 +269,9 @@ export class Claimer {
   ): Promise<Delivery[]> {
     const { clock, requests } = this.#shared;
     const { leaseMs } = queue.record.settings;
-    const { inc } = queue.record;
-    const got: Partial<Record<Lane, number[]>> = {};
+    const seqs: Partial<Record<Lane, number[]>> = {};
     for (const { stored, consumer, cseq } of candidates) {
-      push(got, consumer.lane, stored.seq);
+      push(seqs, consumer.lane, stored.seq);
       const place = { seq: stored.seq, cseq };
       if (consumer.ackWaitMs !== leaseMs)
         requests.send(ackSubject(this.#shared.names, consumer.name, place), nakBody(leaseMs));
@@ -263,30 +279,44 @@ export class Claimer {
     // Not after the server's own end: after it the server delivers the message again.
     const at = Math.min(...candidates.map((candidate) => candidate.at));
     const end = clock.at(at) + leaseMs;
-    const r = await this.#record(queue, candidates, { k: 'r', inc, by, end, got }, at);
-    if (r === undefined) return [];
-    // The server may have given the messages to another process before it took this record.
-    const waitMs = Math.min(leaseMs, ...candidates.map(({ consumer }) => consumer.ackWaitMs));
-    const isLate = at <= this.#lostAt || performance.now() > at + waitMs - marginOf(waitMs);
-    const kept = isAsked || isLate ? await this.#confirm(queue, candidates, r) : candidates;
-    return kept.map((candidate) => this.#deliver(queue, candidate, { r, end, by }));
+    const r = Math.floor(Math.random() * 2 ** 48);
+    const record = { k: 'r', inc: queue.record.inc, r, by, end, got: runsOf(seqs) } as const;
+    const recorded = this.#record(queue, candidates, record, at, isAsked);
+    if (isAsked || requests.isUnsure) {
+      const { seq, mine } = await recorded;
+      const claim = { over: recorded, seq };
+      return mine.map((candidate) => this.#deliver(queue, candidate, { r, end, by, claim }));
+    }
+    const note = ({ seq, mine }: Recorded): void => {
+      if (mine.length === candidates.length) claim.seq = seq;
+    };
+    const claim: Claim = { over: recorded.then(note, ignore), seq: undefined };
+    const deliveries = candidates.map((candidate) => this.#deliver(queue, candidate, { r, end, by, claim }));
+    // The record is on its way: it counts also if this process ends now.
+    await new Promise(setImmediate);
+    return deliveries;
   }
 
   /**
-   * Adds the record of a receive. If the server refuses it, the messages go back at once, without a lease. Undefined if the
-   * store has lost its latest writes since the pull.
+   * Adds the record of a receive. Resolves with those that it leases. If the server refuses it, the messages go back at once,
+   * without a lease.
    */
   async #record(
     queue: KnownQueue,
     candidates: readonly Candidate[],
-    record: LedgerRecord,
-    since: number,
-  ): Promise<number | undefined> {
+    record: ReceiveRecord,
+    at: number,
+    isAsked: boolean,
+  ): Promise<Recorded> {
     const { ledgers, names, requests } = this.#shared;
     try {
-      return (await ledgers.append(queue.name, record, { since })).seq;
+      const { seq } = await ledgers.append(queue.name, record, { since: at });
+      // The server may have given the messages to another process before it took this record.
+      const waitMs = Math.min(...candidates.map(({ consumer }) => consumer.ackWaitMs), queue.record.settings.leaseMs);
+      const isLate = at <= this.#lostAt || performance.now() > at + waitMs - marginOf(waitMs);
+      return { seq, mine: isAsked || isLate ? await this.#confirm(queue, candidates, record.r, seq) : candidates };
     } catch (error) {
-      if (error instanceof PastLost) return undefined;
+      if (error instanceof PastLost) return { seq: 0, mine: [] };
       const isRefused = toDriverError(error).outcome === 'failed';
       for (const { stored, consumer, cseq } of isRefused ? candidates : []) {
         requests.send(ackSubject(names, consumer.name, { seq: stored.seq, cseq }), '-NAK');
@@ -296,8 +326,13 @@ export class Claimer {
   }
 
   /** Those that were neither hidden nor received by another process before this receive. */
-  async #confirm(queue: KnownQueue, candidates: readonly Candidate[], r: number): Promise<Candidate[]> {
-    const ledger = await this.#shared.ledgers.read(queue.name, queue.record.inc, r);
+  async #confirm(
+    queue: KnownQueue,
+    candidates: readonly Candidate[],
+    r: number,
+    upTo: number,
+  ): Promise<readonly Candidate[]> {
+    const ledger = await this.#shared.ledgers.read(queue.name, queue.record.inc, upTo);
     const isMine = ({ stored }: Candidate): boolean => ledger.entries.get(stored.seq)?.lease?.r === r;
     for (const { stored, consumer, cseq } of candidates.filter((each) => !isMine(each))) {
       if (ledger.isSettled(consumer.lane, stored.seq)) {
@@ -310,7 +345,7 @@ export class Claimer {
   #deliver(
     { name: queue, record }: KnownQueue,
     { at, stored, cseq, consumer, attempt }: Candidate,
-    { r, end, by }: { r: number; end: number; by: string | undefined },
+    { r, end, by, claim }: Lease,
   ): Delivery {
     const { message, envelope, seq } = stored;
     const { maxAttempts, expiresAt, ttlMs } = envelope;
@@ -318,7 +353,7 @@ export class Claimer {
     const deadline = at + leaseMs - marginOf(leaseMs);
     const place = { queue, inc: record.inc, lane: consumer.lane, seq, cseq, r, end };
     const receipt = toReceipt(place);
-    const held: HeldDelivery = { ...place, consumer, by, attempt, maxAttempts, expiresAt, deadline, isSettled: false };
+    const held = { ...place, consumer, by, attempt, maxAttempts, expiresAt, deadline, claim, isSettled: false };
     this.#shared.held.add(receipt, held);
     return {
       ...message,
@@ -368,6 +403,8 @@ export function groupsOf({ record }: KnownQueue): Lane[][] {
   if (partitions.length > 0) groups.splice(levels.indexOf('normal'), 0, shuffle(partitions));
   return groups;
 }
+
+function ignore(): void {}
 
 /** The order of the sends. Redelivered messages are out of it anyway. */
 function bySequence(one: PulledMessage, other: PulledMessage): number {

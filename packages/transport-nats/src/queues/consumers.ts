@@ -153,6 +153,8 @@ export class Consumers {
   async #make(queue: KnownQueue, lane: Lane, name: string): Promise<Consumer | undefined> {
     // The server permits pulls by the name of the consumer only. A user who may not create it uses it by mistake.
     this.#permissions.assertMayPublish(`$JS.API.${this.#createPath(queue, lane, name)}`);
+    // A receive may not wait for the reply to its record.
+    this.#permissions.assertMayPublish(this.#names.records(queue.name));
     for (let attempt = 1; ; attempt += 1) {
       try {
         const there = await this.#find(name);

@@ -3,6 +3,14 @@
 import type { Consumer } from './consumers.ts';
 import type { Receipt } from './receipt.ts';
 
+/** The record of a receive, which may still be on its way to the ledger. */
+export interface Claim {
+  /** Resolves when the ledger has replied, or does not reply in time. */
+  readonly over: Promise<unknown>;
+  /** Its sequence in the ledger. Undefined until it gave the leases for sure: then the ledger decides about each. */
+  seq: number | undefined;
+}
+
 /** A delivery that this process received. */
 export interface HeldDelivery extends Receipt {
   readonly consumer: Consumer;
@@ -14,6 +22,7 @@ export interface HeldDelivery extends Receipt {
   readonly expiresAt: number | undefined;
   /** Until when this process may settle it, on its own monotonic clock. */
   deadline: number;
+  readonly claim: Claim;
   isSettled: boolean;
 }
 

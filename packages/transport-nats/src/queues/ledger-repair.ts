@@ -5,7 +5,8 @@ import { sequenceOf } from '../connection/message-headers.ts';
 import type { Names } from '../connection/names.ts';
 import type { Bounds } from '../connection/request-inbox.ts';
 import type { ServerRequests } from '../connection/server-requests.ts';
-import { Ledger, type LedgerRecord, type LedgerState, rangesOf } from './ledger.ts';
+import { Ledger, type LedgerRecord, type LedgerState } from './ledger.ts';
+import { countOf, type Runs } from './runs.ts';
 
 const PAGE = 1_000;
 const REPAIR_MS = 60_000;
@@ -72,9 +73,8 @@ async function repairLedger({ requests, names, bounds }: Parts, queue: string): 
 function stateUpTo({ floors, totals, entries, settled }: Ledger, last: number): LedgerState {
   let lost = 0;
   const kept = [...settled].map(([lane, all]) => {
-    const seqs = [...all.keys()].filter((seq) => seq <= last);
-    lost += all.size - seqs.length;
-    return [lane, rangesOf(seqs)] as const;
+    lost += countOf(all.runs(last + 1));
+    return [lane, all.runs(0, last)] as const;
   });
   return {
     floors: Object.fromEntries(Object.entries(floors).map(([lane, floor = 0]) => [lane, Math.min(floor, last)])),
@@ -88,21 +88,23 @@ function stateUpTo({ floors, totals, entries, settled }: Ledger, last: number): 
 function endOf(record: LedgerRecord): number {
   switch (record.k) {
     case 'r':
-      return highest(Object.values(record.got).flat());
-    case 's':
-      return Math.max(highest(firstOfPairs(record.acked)), highest(record.other.map(({ seq }) => seq)));
+      return highest(endsOf(record.got));
+    case 's': {
+      const acked = Object.values(record.acked).flatMap(endsOf);
+      return Math.max(highest(acked), highest(record.other.map(({ seq }) => seq)));
+    }
     case 'u':
       return 0;
     case 'c': {
       const { floors, entries, settled } = record.state;
-      const ends = Object.values(settled).map((ranges = []) => (ranges.at(-2) ?? 0) + (ranges.at(-1) ?? 1) - 1);
-      return Math.max(highest(Object.values(floors)), highest(ends), highest(entries.map(([seq]) => seq)));
+      return Math.max(highest(Object.values(floors)), highest(endsOf(settled)), highest(entries.map(([seq]) => seq)));
     }
   }
 }
 
-function firstOfPairs(acked: Extract<LedgerRecord, { k: 's' }>['acked']): number[] {
-  return Object.values(acked).flatMap((pairs = []) => pairs.filter((_, index) => index % 2 === 0));
+/** The last sequence of each lane. */
+function endsOf(runs: Runs): number[] {
+  return Object.values(runs).map((list = []) => (list.at(-2) ?? 0) + (list.at(-1) ?? 1) - 1);
 }
 
 function highest(numbers: readonly (number | undefined)[]): number {

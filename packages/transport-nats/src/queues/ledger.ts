@@ -7,25 +7,30 @@ import type { Bounds } from '../connection/request-inbox.ts';
 import type { PubAck, ServerRequests } from '../connection/server-requests.ts';
 import { PastLost } from '../errors.ts';
 import { nonce } from './queue-record.ts';
+import { forEachOf, lanesOf, type Runs, SettledSet } from './runs.ts';
 
 /** Changes of messages in one turn of one process. */
 export type LedgerRecord =
-  /** Received, until `end` on the clock of the server: sequences by lane. */
+  /** The receive `r`: messages that are leased until `end` on the clock of the server. */
   | {
       readonly k: 'r';
       readonly inc: string;
+      readonly r: number;
       readonly by?: string | undefined;
       readonly end: number;
-      readonly got: Seqs;
+      readonly got: Runs;
     }
-  /** Settled. */
-  | { readonly k: 's'; readonly inc: string; readonly acked: Seqs; readonly other: readonly LedgerOutcome[] }
+  /** Settled: what was acked, by receive, and other outcomes. */
+  | {
+      readonly k: 's';
+      readonly inc: string;
+      readonly acked: Readonly<Record<string, Runs>>;
+      readonly other: readonly LedgerOutcome[];
+    }
   /** Messages came that were not sent: imported, or dead letters that were put back. */
   | { readonly k: 'u'; readonly inc: string; readonly unsent: number }
   /** All that was before, in one. */
   | { readonly k: 'c'; readonly inc: string; readonly state: LedgerState };
-
-type Seqs = Readonly<Partial<Record<Lane, readonly number[]>>>;
 
 /** The outcome of one message. */
 export interface LedgerOutcome {
@@ -45,7 +50,7 @@ export interface LedgerOutcome {
   readonly at?: number | undefined;
 }
 
-/** A lease: the receive that holds it, its end on the clock of the server, and the consumer name of the receive. */
+/** A lease: the number of the receive that holds it, its end on the clock of the server, and the consumer name of the receive. */
 interface Lease {
   readonly r: number;
   readonly end: number;
@@ -76,8 +81,7 @@ export interface LedgerState {
   readonly floors: Readonly<Partial<Record<Lane, number>>>;
   readonly totals: Totals;
   readonly entries: readonly (readonly [number, Entry])[];
-  /** First sequence and length of each run. */
-  readonly settled: Seqs;
+  readonly settled: Runs;
 }
 
 const MAX_HISTORY = 20;
@@ -89,8 +93,8 @@ const BY_NONE = -1;
 export class Ledger {
   readonly inc: string;
   readonly entries: Map<number, Entry> = new Map();
-  /** Settled messages above the floors: sequences, each with the receive that settled it, 0 if it is no longer known. */
-  readonly settled: Map<Lane, Map<number, number>> = new Map();
+  /** Settled messages above the floors. */
+  readonly settled: Map<Lane, SettledSet> = new Map();
   totals: Totals = { sent: 0, done: 0, dead: 0, expired: 0 };
   /** All messages of a lane up to this sequence are settled. */
   floors: Partial<Record<Lane, number>> = {};
@@ -121,7 +125,7 @@ export class Ledger {
   }
 
   isSettled(lane: Lane, seq: number): boolean {
-    return seq <= (this.floors[lane] ?? 0) || this.settled.get(lane)?.has(seq) === true;
+    return seq <= (this.floors[lane] ?? 0) || this.settled.get(lane)?.get(seq) !== undefined;
   }
 
   async #sync(bounds: Bounds | undefined): Promise<void> {
@@ -130,21 +134,19 @@ export class Ledger {
         const seq = sequenceOf(message);
         const at = Date.parse(message.headers?.get('Nats-Time-Stamp') ?? '');
         const record = message.json<LedgerRecord>();
-        if (record.inc === this.inc) this.#fold(record, seq, at);
+        if (record.inc === this.inc) this.#fold(record, at);
         this.last = seq;
       }
     }
   }
 
-  #fold(record: LedgerRecord, seq: number, at: number): void {
+  #fold(record: LedgerRecord, at: number): void {
     if (record.k === 'r') {
-      const lease = { r: seq, end: record.end, by: record.by };
-      for (const [lane, seqs] of lanesOf(record.got)) {
-        for (const each of seqs) this.#lease(lane, each, lease, at);
-      }
+      const { r, end, by, got } = record;
+      forEachOf(got, (lane, each) => this.#lease(lane, each, { r, end, by }, at));
     } else if (record.k === 's') {
-      for (const [lane, pairs] of lanesOf(record.acked)) {
-        for (let index = 0; index < pairs.length; index += 2) this.#ack(lane, pairs[index] ?? 0, pairs[index + 1] ?? 0);
+      for (const [r, runs] of Object.entries(record.acked)) {
+        forEachOf(runs, (lane, each) => this.#ack(lane, each, Number(r)));
       }
       for (const ledgerOutcome of record.other) this.#apply(ledgerOutcome, at);
     } else if (record.k === 'u') this.totals.sent -= record.unsent;
@@ -215,10 +217,10 @@ export class Ledger {
   #settle(lane: Lane, seq: number, r = 0): void {
     let settled = this.settled.get(lane);
     if (settled === undefined) {
-      settled = new Map();
+      settled = new SettledSet();
       this.settled.set(lane, settled);
     }
-    settled.set(seq, r);
+    settled.recent.set(seq, r);
     this.entries.delete(seq);
   }
 
@@ -228,12 +230,7 @@ export class Ledger {
     this.entries.clear();
     this.settled.clear();
     for (const [seq, entry] of entries) this.entries.set(seq, { ...entry });
-    for (const [lane, ranges] of lanesOf(settled)) {
-      for (let index = 0; index < ranges.length; index += 2) {
-        const first = ranges[index] ?? 0;
-        for (let seq = first; seq < first + (ranges[index + 1] ?? 0); seq += 1) this.#settle(lane, seq, 0);
-      }
-    }
+    for (const [lane, runs] of lanesOf(settled)) this.settled.set(lane, new SettledSet(runs));
   }
 }
 
@@ -259,6 +256,16 @@ export class Ledgers {
     if (cause === 'replaced') return;
     this.#lostAt = performance.now();
     this.#requests.failPast();
+  }
+
+  /**
+   * Resolves when the ledger of a queue has all records that were sent before. Receives on a single server do not wait for a
+   * reply to theirs. The server refuses this record behind them.
+   */
+  async catchUp(queue: string): Promise<void> {
+    if (this.#requests.connection.isClustered) return;
+    const headers = { 'Nats-Expected-Last-Sequence': Number.MAX_SAFE_INTEGER };
+    await this.#requests.publish(this.#names.records(queue), '', headers).catch(() => undefined);
   }
 
   /** The ledger of a queue, read up to now; with `upTo`, at least up to that record, which is cheaper in a cluster. */
@@ -305,26 +312,3 @@ export class Ledgers {
 const MAX_LEDGERS = 1_000;
 const CATCH_UP_MS = 30_000;
 const APPEND_MS = 30_000;
-
-/** Rising numbers as runs: the first and how many follow each other. */
-export function rangesOf(numbers: readonly number[]): number[] {
-  const ranges: number[] = [];
-  let end = Number.NaN;
-  for (const number of [...numbers].sort((one, other) => one - other)) {
-    if (number === end) ranges[ranges.length - 1] = (ranges.at(-1) ?? 0) + 1;
-    else ranges.push(number, 1);
-    end = number + 1;
-  }
-  return ranges;
-}
-
-/** Adds to a list of a lane. */
-export function push(lists: Partial<Record<Lane, number[]>>, lane: Lane, ...numbers: readonly number[]): void {
-  const list = lists[lane] ?? [];
-  list.push(...numbers);
-  lists[lane] = list;
-}
-
-function lanesOf(seqs: Seqs): [Lane, readonly number[]][] {
-  return Object.entries(seqs) as [Lane, readonly number[]][];
-}

@@ -12,7 +12,7 @@ export interface Receipt {
   readonly seq: number;
   /** Its place among the deliveries of the consumer. */
   readonly cseq: number;
-  /** The record of the receive in the ledger. */
+  /** The number of the receive. */
   readonly r: number;
   /** When the lease ends on the clock of the server, unless it was extended. */
   readonly end: number;

@@ -6,10 +6,11 @@ import type { Lane } from '../connection/names.ts';
 import { toDriverError } from '../errors.ts';
 import { historyOf, readAt, storeDeadLetter } from './dead-letters.ts';
 import type { HeldDelivery } from './held-deliveries.ts';
-import { type Ledger, type LedgerOutcome, push } from './ledger.ts';
+import type { Ledger, LedgerOutcome, LedgerRecord } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
 import { ackSubject, NO_CONSUMER, nakBody, parseReceipt, type Receipt } from './receipt.ts';
+import { push, runsOf } from './runs.ts';
 
 interface Item {
   readonly settlement: Settlement;
@@ -23,8 +24,7 @@ interface SettlementPlan {
   readonly consumer?: string;
   readonly ackSubject?: string;
   readonly ackBody?: string;
-  /** Until this time the lease lasts for sure, on the monotonic clock of this process. */
-  readonly deadline?: number;
+  readonly held?: HeldDelivery;
   /** The ack body returns the message to the queue. */
   readonly isReturn?: boolean;
   /** It ends the message, so its entry is put. */
@@ -128,6 +128,7 @@ export class Settler {
       held !== undefined && (held.isSettled || held.deadline > now);
     const isForeign = own.some((held, index) => !isOwn(held) && items[index]?.receipt.inc === known.record.inc);
     if (!isForeign) return own.map((held) => (held?.inc === known.record.inc ? held : undefined));
+    await this.#shared.ledgers.catchUp(known.name);
     const ledger = await this.#shared.ledgers.read(known.name, known.record.inc);
     return Promise.all(
       items.map(async ({ settlement, receipt }, index) => {
@@ -162,7 +163,8 @@ export class Settler {
     const attempt = (stored.envelope.past?.attempts ?? 0) + (ledger.entries.get(receipt.seq)?.attempts ?? 1);
     const { maxAttempts, expiresAt } = stored.envelope;
     const by = ledger.entries.get(receipt.seq)?.lease?.by;
-    return { ...receipt, consumer, by, attempt, maxAttempts, expiresAt, deadline: 0, isSettled: false };
+    const claim = { over: Promise.resolve(), seq: 0 };
+    return { ...receipt, consumer, by, attempt, maxAttempts, expiresAt, deadline: 0, claim, isSettled: false };
   }
 
   /** A message at a time: a promise each would cost as much as the rest. */
@@ -178,8 +180,7 @@ export class Settler {
     const consumer = held.consumer.name;
     const { expiresAt = Number.POSITIVE_INFINITY } = held;
     const subject = ackSubject(names, consumer, at);
-    const { deadline } = held;
-    const done = { result: { receipt, status: 'done' as const }, consumer, ackSubject: subject, deadline };
+    const done = { result: { receipt, status: 'done' as const }, consumer, ackSubject: subject, held };
     const isExpired = expiresAt <= clock.store.now;
     if (action === 'ack') return { ...done, ledgerOutcome: { did: 'ack', lane, seq, r }, ackBody: '+ACK', isEnd: true };
     if (action === 'extend') return this.#extend(known, receipt, held, subject);
@@ -192,12 +193,11 @@ export class Settler {
     if (isEnd) {
       const ledgerOutcome: LedgerOutcome = { did: 'dead', lane, seq, r, outcome: action, reason };
       const why = reason ?? (action === 'reject' ? 'rejected' : 'attempts used up');
-      return this.#bury(known, held, ledgerOutcome, why).then(() => ({
-        ...done,
-        ledgerOutcome,
-        ackBody: '+TERM',
-        isEnd,
-      }));
+      return this.#bury(known, held, ledgerOutcome, why).then((isMine) =>
+        isMine
+          ? { ...done, ledgerOutcome, ackBody: '+TERM', isEnd }
+          : { result: { receipt, status: 'lease-lost' as const } },
+      );
     }
     const delayMs = settlement.delayMs ?? 0;
     const dueAt = delayMs > 0 ? clock.late + delayMs : 0;
@@ -212,30 +212,36 @@ export class Settler {
 
   #extend(known: KnownQueue, receipt: string, held: HeldDelivery, subject: string): SettlementPlan {
     const { leaseMs } = known.record.settings;
-    const { lane, seq, r, deadline } = held;
+    const { lane, seq, r } = held;
     const ackBody = held.consumer.ackWaitMs === leaseMs ? '+WPI' : nakBody(leaseMs);
     const ledgerOutcome: LedgerOutcome = { did: 'extend', lane, seq, r, at: this.#shared.clock.now + leaseMs };
     const result = { receipt, status: 'done' as const, leaseLeftMs: leaseMs - marginOf(leaseMs) };
-    return { result, ledgerOutcome, consumer: held.consumer.name, ackSubject: subject, ackBody, deadline };
+    return { result, ledgerOutcome, consumer: held.consumer.name, ackSubject: subject, ackBody, held };
   }
 
-  async #bury(known: KnownQueue, held: HeldDelivery, ledgerOutcome: LedgerOutcome, reason: string): Promise<void> {
+  /** Stores the dead letter; false if the lease is lost. */
+  async #bury(known: KnownQueue, held: HeldDelivery, ledgerOutcome: LedgerOutcome, reason: string): Promise<boolean> {
     const { clock, ledgers } = this.#shared;
+    const { claim, attempt, seq, r } = held;
+    await claim.over;
+    const isSure = claim.seq !== undefined;
+    const isRead = attempt > 1 || !isSure;
+    const entry = isRead ? (await ledgers.read(known.name, known.record.inc, claim.seq)).entries.get(seq) : undefined;
+    if (!isSure && entry?.lease?.r !== r) return false;
     const stored = await readAt(this.#shared, held);
-    if (stored === undefined) return;
-    const entry =
-      held.attempt > 1 ? (await ledgers.read(known.name, known.record.inc, held.r)).entries.get(held.seq) : undefined;
+    if (stored === undefined) return true;
     const { outcome = 'reject' } = ledgerOutcome;
     const consumer = held.by;
     const last = {
-      attempt: held.attempt,
+      attempt,
       endedAt: Math.round(clock.middle),
       outcome,
       reason: ledgerOutcome.reason,
       consumer,
     };
     const history = [...historyOf(stored, entry), last].slice(-20);
-    await storeDeadLetter(this.#shared, known, stored, { attempts: held.attempt, history, reason });
+    await storeDeadLetter(this.#shared, known, stored, { attempts: attempt, history, reason });
+    return true;
   }
 
   /** The ack bodies go out after the record: of a lost lease, one would take the message from its next holder for good. */
@@ -248,9 +254,16 @@ export class Settler {
     const { ledgers } = this.#shared;
     if (known === undefined || plans.every(({ ledgerOutcome }) => ledgerOutcome === undefined)) return;
     const pieces = piecesOf(plans.flatMap(({ ledgerOutcome }) => ledgerOutcome ?? []));
+    let first = 0;
+    // A reconnect may bring a record before that of its receive: then it has no effect, and is added again.
+    const isTooEarly = ({ held }: SettlementPlan): boolean => (held?.claim.seq ?? 0) > first;
     try {
-      const inc = known.record.inc;
-      await Promise.all(pieces.map((piece) => ledgers.append(queue, { k: 's', inc, ...piece }, bounds)));
+      do {
+        const inc = known.record.inc;
+        const acks = await Promise.all(pieces.map((piece) => ledgers.append(queue, { k: 's', inc, ...piece }, bounds)));
+        first = Math.min(...acks.map(({ seq }) => seq));
+        await Promise.all(new Set(plans.map(({ held }) => held?.claim.over)));
+      } while (plans.some(isTooEarly));
     } catch (error) {
       const { outcome }: BusbarError = toDriverError(error);
       if (outcome === 'failed') throw toDriverError(error);
@@ -263,10 +276,11 @@ export class Settler {
     await this.#acknowledge(plans);
   }
 
-  /** A record stored after the end of its lease may have no effect: the ledger decides. */
+  /** A record stored after the end of its lease, or without that of its receive, may have no effect: the ledger decides. */
   async #checkLate(known: KnownQueue, plans: SettlementPlan[]): Promise<void> {
     const now = performance.now() + this.#shared.clock.width;
-    const isLate = ({ deadline = now }: SettlementPlan): boolean => deadline < now;
+    const isLate = ({ held }: SettlementPlan): boolean =>
+      held !== undefined && (held.deadline < now || held.claim.seq === undefined);
     if (!plans.some(isLate)) return;
     const ledger = await this.#shared.ledgers.read(known.name, known.record.inc);
     for (const [index, plan] of plans.entries()) {
@@ -301,21 +315,28 @@ function hasEffect(ledger: Ledger, { did, lane, seq, r }: LedgerOutcome): boolea
   return (did === 'retry' || did === 'release') && entry.lease === undefined;
 }
 
-type Piece = { acked: Partial<Record<Lane, number[]>>; other: LedgerOutcome[] };
+type Piece = { acked: Map<number, Partial<Record<Lane, number[]>>>; other: LedgerOutcome[] };
 
 /** Ledger outcomes in records of bounded size. */
-function piecesOf(ledgerOutcomes: readonly LedgerOutcome[]): Piece[] {
+function piecesOf(ledgerOutcomes: readonly LedgerOutcome[]): Omit<Extract<LedgerRecord, { k: 's' }>, 'k' | 'inc'>[] {
   const pieces: Piece[] = [];
   let bytes = Number.POSITIVE_INFINITY;
   for (const ledgerOutcome of ledgerOutcomes) {
     if (bytes > RECORD_BYTES) {
-      pieces.push({ acked: {}, other: [] });
+      pieces.push({ acked: new Map(), other: [] });
       bytes = 0;
     }
     const piece = pieces.at(-1) as Piece;
-    if (ledgerOutcome.did === 'ack') push(piece.acked, ledgerOutcome.lane, ledgerOutcome.seq, ledgerOutcome.r ?? 0);
-    else piece.other.push(ledgerOutcome);
+    const { did, lane, seq, r = 0 } = ledgerOutcome;
+    if (did === 'ack') {
+      const acked = piece.acked.get(r) ?? {};
+      push(acked, lane, seq);
+      piece.acked.set(r, acked);
+    } else piece.other.push(ledgerOutcome);
     bytes += 100 + (ledgerOutcome.reason?.length ?? 0) * 3;
   }
-  return pieces;
+  return pieces.map(({ acked, other }) => ({
+    acked: Object.fromEntries([...acked].map(([r, seqs]) => [r, runsOf(seqs)])),
+    other,
+  }));
 }
