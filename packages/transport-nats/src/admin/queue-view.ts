@@ -100,7 +100,8 @@ export class QueueViews {
    */
   async *scan(queue: KnownQueue): AsyncGenerator<readonly StoredEntry[], void> {
     await this.#pumpIfOpen(queue);
-    const { ledgers, clock } = this.#shared;
+    const { ledgers, clock, gate } = this.#shared;
+    if (!gate.isClosed) await ledgers.catchUp(queue.name);
     let from = 1;
     for (let isMore = true; isMore; ) {
       isMore = false;
