@@ -221,7 +221,7 @@ describe.each(backends)('on %s', (backend) => {
     await expect(bus.publish(names, 5 as never)).rejects.toEqual(code('INVALID_ARGUMENT'));
     const live: string[] = [];
     await bus.subscribe(names, (event) => void live.push(event.body));
-    await bus.subscribe(names, () => undefined, { durableName: 'typed' });
+    await bus.subscribe(names, () => undefined, { durableName: 'typed', onInvalid: 'reject' });
     await bus.publish('names', 5);
     await bus.publish(names, 'ada');
     await waitFor(() => live.length === 1, { what: 'the good one' });

@@ -1,6 +1,6 @@
 /** Failed handlers: time limits, errors that say when to retry, and functions that decide it. */
 
-import { RetryError } from '@busbar/api';
+import { defineQueue, RetryError, type StandardSchema } from '@busbar/api';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import { ROUNDING_MS } from '../steps/consuming.ts';
 import { assertCounts, deadLetters } from '../steps/queue-view.ts';
@@ -99,4 +99,45 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       test.check.equal(await late.status(), 'cancelled', 'its state');
     },
   },
+  {
+    id: 'A36',
+    title: 'a body that does not match the schema of a worker is retried, rejected or released, as its worker says',
+    rules: ['RQ5'],
+    async run(test) {
+      const [bus, transport] = [await test.bus(), await test.transport()];
+      const handled: unknown[] = [];
+      const work = (task: { readonly body: unknown; readonly attempt: number }): void =>
+        void handled.push([task.body, task.attempt]);
+      for (const [queue, attempts, onInvalid] of [
+        ['retried', 2, undefined],
+        ['rejected', 1, 'reject'],
+      ] as const) {
+        await bus.process(defineQueue(queue, { task: texts }), work, {
+          retry: { baseMs: 0 },
+          maxAttempts: 2,
+          onInvalid,
+        });
+        await bus.enqueue(queue, 5);
+        const [letter] = await deadLetters(test, transport, queue, 1);
+        test.check.equal(letter?.attempts, attempts, `attempts of what is ${queue}`);
+        test.check.ok(letter?.dead?.reason.includes('no text') === true, 'the reason');
+      }
+      const older = await bus.process(defineQueue('released', { task: texts }), work, { onInvalid: 'release' });
+      await bus.enqueueAll('released', [5, 'text']);
+      await test.until('what it can read is handled', () => handled.length === 1);
+      await assertCounts(test, transport, 'released', { leased: 1, dead: 0 });
+      await bus.process('released', work);
+      await test.until('the worker without a schema has it', () => handled.length === 2);
+      test.check.equal(handled.map(String).sort(), ['5,1', 'text,1'], 'bodies and attempts');
+      test.check.equal(older.running, 0, 'messages that the older worker keeps');
+    },
+  },
 ]);
+
+const texts: StandardSchema<string> = {
+  '~standard': {
+    version: 1,
+    vendor: 'conformance',
+    validate: (value) => (typeof value === 'string' ? { value } : { issues: [{ message: 'no text' }] }),
+  },
+};

@@ -1,20 +1,18 @@
 /** Takes messages from a queue and runs a handler for each: for inboxes, durable subscriptions and tasks. */
 
-import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { KvPut } from '../../contract/kv.ts';
 import type { Delivery } from '../../contract/message.ts';
-import type { QueueSettings, Settlement } from '../../contract/queues.ts';
+import type { Settlement } from '../../contract/queues.ts';
 import { checkInteger } from '../../contract/validation.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import type { Declare } from '../declarations.ts';
 import { type BusRuntime, DEFAULT_MAX_ATTEMPTS } from '../runtime.ts';
 import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
-import { backoffMs, type CompleteRetry, checkRetry, type RetryRule } from './backoff.ts';
+import { backoffMs, type CompleteRetry, type RetryRule } from './backoff.ts';
 import type { DeliveryLease } from './delivery-leases.ts';
-import { type Failure, toFailure } from './failure.ts';
-import type { ConsumeOptions } from './options.ts';
+import { type Failure, type InvalidRule, toFailure } from './failure.ts';
 
 /** How a consumer works. */
 export interface ConsumerPlan {
@@ -24,6 +22,8 @@ export interface ConsumerPlan {
   /** How many handlers run at a time, 1 to 10,000. */
   readonly concurrency: number;
   readonly retry: RetryRule;
+  /** Default `retry`. */
+  readonly onInvalid?: InvalidRule | undefined;
   /** The attempts of a message without its own `maxAttempts`. Default: read from the settings of the queue before the first message. */
   readonly maxAttempts: number | undefined;
   /** The place in error reports, such as `inbox @service.auth`. */
@@ -49,6 +49,9 @@ export interface ConsumerPlan {
 }
 
 const MAX_RECEIVE = 1000;
+/** How long a message is kept whose body does not match the schema, and how many at a time. */
+const RELEASE_MS = 1000;
+const MAX_KEPT = 1000;
 const RECONNECT: CompleteRetry = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 'full' };
 
 /** Consumes one queue until it is closed. */
@@ -59,12 +62,15 @@ export class Consumer implements BusPart {
   readonly #forget: (() => void)[] = [];
   readonly #idle = new Condition();
   readonly #changed = new Condition();
+  readonly #stopping = new Condition();
   #concurrency: number;
   #maxAttempts: number | undefined;
   #isPaused = false;
   #isStopped = false;
   #receive = new AbortController();
   #settling = 0;
+  /** Messages that are released later. */
+  #kept = 0;
   readonly #loop: Promise<void>;
 
   /** Starts at once. */
@@ -119,6 +125,7 @@ export class Consumer implements BusPart {
   /** Takes no more messages. Resolves when all handlers have ended and their messages are settled. */
   async drain(): Promise<void> {
     this.#isStopped = true;
+    this.#stopping.notify();
     this.#wakeLoop(true);
     await this.#loop;
     if (!this.#isIdle()) await this.#idle.wait();
@@ -152,7 +159,8 @@ export class Consumer implements BusPart {
   async #run(): Promise<void> {
     let failures = 0;
     while (!this.#isStopped) {
-      const free = this.#isPaused ? 0 : this.#concurrency - this.#running.size;
+      const isFull = this.#isPaused || this.#kept >= MAX_KEPT;
+      const free = isFull ? 0 : this.#concurrency - this.#running.size;
       if (free <= 0) await this.#changed.wait();
       else failures = (await this.#take(free)) ? 0 : failures + 1;
       if (failures > 0) await this.#changed.waitFor(backoffMs(RECONNECT, failures));
@@ -192,15 +200,20 @@ export class Consumer implements BusPart {
     const begun = mayBegin ? undefined : (acked ?? this.#runtime.leases.ensure(lease));
     void this.#handle(delivery, lease, begun).then((settlement) => {
       this.#running.delete(lease);
-      if (!lease.isOver) this.#track(this.#settle(delivery, lease, settlement));
+      if (settlement === undefined) this.#track(this.#releaseLater(delivery, lease));
+      else if (!lease.isOver) this.#track(this.#settle(delivery, lease, settlement));
       else if (!ackFirst) this.#reportLost(lease, delivery);
       this.#changed.notify();
       this.#checkIdle();
     });
   }
 
-  /** Runs the handler after `begun`. Resolves with the settlement of the delivery; never rejects. */
-  async #handle(delivery: Delivery, lease: DeliveryLease, begun: Promise<void> | undefined): Promise<Settlement> {
+  /** Runs the handler after `begun`. Resolves with the settlement; undefined to release it later. Never rejects. */
+  async #handle(
+    delivery: Delivery,
+    lease: DeliveryLease,
+    begun: Promise<void> | undefined,
+  ): Promise<Settlement | undefined> {
     const { handle, onDone } = this.#plan;
     try {
       if (begun !== undefined) await begun;
@@ -214,16 +227,18 @@ export class Consumer implements BusPart {
     }
   }
 
-  async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Settlement> {
+  async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Settlement | undefined> {
     const { receipt } = delivery;
     if (lease.isOver) return toRelease(delivery);
-    const { retry, where } = this.#plan;
+    const { retry, onInvalid = 'retry', where } = this.#plan;
     const failure = toFailure(error, delivery, {
       maxAttempts: this.#maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
       retry,
+      onInvalid,
       onError: (failed) => this.#runtime.report(failed, where),
     });
     this.#runtime.report(failure.error, where);
+    if (failure.next === 'release') return undefined;
     let entry: KvPut | undefined;
     try {
       if (this.#plan.onFailed !== undefined) {
@@ -236,6 +251,15 @@ export class Consumer implements BusPart {
     const { reason, next } = failure;
     if (next === 'reject') return { receipt, action: 'reject', reason, entry };
     return { receipt, action: 'retry', delayMs: next, reason, entry };
+  }
+
+  /** Keeps the lease for a while, since this process would take the message again at once. */
+  async #releaseLater(delivery: Delivery, lease: DeliveryLease): Promise<void> {
+    this.#kept += 1;
+    await this.#stopping.waitFor(this.#isStopped ? 0 : RELEASE_MS);
+    await this.#settle(delivery, lease, toRelease(delivery));
+    this.#kept -= 1;
+    this.#changed.notify();
   }
 
   async #settle(delivery: Delivery, lease: DeliveryLease, settlement: Settlement): Promise<void> {
@@ -277,40 +301,4 @@ function toRelease({ receipt }: Delivery): Settlement {
 
 function checkConcurrency(concurrency: unknown): void {
   checkInteger(concurrency ?? Number.NaN, 'concurrency', { min: 1, max: 10_000 });
-}
-
-/** Configures `queue` by the options and begins to consume it. */
-export async function startConsumer(
-  runtime: BusRuntime,
-  queue: string,
-  { concurrency = 1, leaseMs, maxAttempts, retry, consumer = runtime.instance, open }: ConsumeOptions,
-  {
-    declare,
-    resetsBefore = runtime.declarations.resets,
-    ...plan
-  }: Pick<ConsumerPlan, 'where' | 'handle' | 'onDone' | 'onFailed' | 'declare' | 'resetsBefore'>,
-): Promise<Consumer> {
-  const settings: QueueSettings = {
-    ...(leaseMs !== undefined && { leaseMs }),
-    ...(maxAttempts !== undefined && { maxAttempts }),
-  };
-  const configure = async (bounds?: CallOptions): Promise<void> => {
-    if (Object.keys(settings).length > 0) await runtime.transport.queues.configure(queue, settings, bounds);
-  };
-  await configure(open);
-  const attempts = maxAttempts ?? (await runtime.maxAttemptsOf(queue));
-  runtime.assertOpen();
-  return new Consumer(runtime, {
-    ...plan,
-    queue,
-    concurrency,
-    consumer,
-    retry: checkRetry(retry),
-    maxAttempts: attempts,
-    resetsBefore,
-    declare: async (reset) => {
-      await declare?.(reset);
-      await configure();
-    },
-  });
 }

@@ -2,7 +2,7 @@
 
 import { BusbarError, ERROR_CODES, type ErrorCode, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
-import { cutText, hasBrand, REJECT_BRAND, RETRY_BRAND, readThrown, sayThrown } from '../../contract/thrown.ts';
+import { cutText, hasBrand, isA, REJECT_BRAND, RETRY_BRAND, readThrown, sayThrown } from '../../contract/thrown.ts';
 import { checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { backoffMs, DEFAULT_RETRY, type RetryRule, retryAfter } from './backoff.ts';
 
@@ -54,6 +54,23 @@ export class InvalidOutputError extends RejectError {
   }
 }
 
+/** The body of a message cannot be decoded, or does not match the schema of this process. */
+export class InvalidMessageError extends Error {
+  /** INVALID_ARGUMENT, with the issues. */
+  readonly error: BusbarError;
+  /** Whether it was decoded. Another process may have a schema that it matches. */
+  readonly isDecoded: boolean;
+
+  constructor(error: BusbarError, isDecoded: boolean) {
+    super(error.message, { cause: error });
+    this.error = error;
+    this.isDecoded = isDecoded;
+  }
+}
+
+/** What happens to a message whose body does not match the schema of a process. */
+export type InvalidRule = 'retry' | 'reject' | 'release';
+
 /** A failed attempt. */
 export interface Failure {
   /** The error of the handler. */
@@ -62,8 +79,8 @@ export interface Failure {
   readonly error: BusbarError;
   /** The reason in the history of the message, at most 2,000 characters. */
   readonly reason: string;
-  /** The wait before the next attempt, in milliseconds; `reject` for a dead letter at once. */
-  readonly next: number | 'reject';
+  /** The wait before the next attempt, in milliseconds; `reject` for a dead letter at once; `release` if the attempt does not count. */
+  readonly next: number | 'reject' | 'release';
   /** Whether the message becomes a dead letter. */
   readonly isFinal: boolean;
 }
@@ -81,6 +98,7 @@ export interface FailureRules {
   /** From the settings of the queue. */
   readonly maxAttempts: number;
   readonly retry: RetryRule;
+  readonly onInvalid: InvalidRule;
   /** Called with an error of the retry function. */
   readonly onError: (error: unknown) => void;
 }
@@ -90,18 +108,30 @@ export function toFailure(thrown: unknown, delivery: Delivery, { maxAttempts, ..
   const reason = reasonOf(thrown);
   const own = Number(delivery.headers[MAX_ATTEMPTS_HEADER] ?? maxAttempts);
   const isLast = delivery.attempt >= (Number.isFinite(own) ? own : maxAttempts);
-  const next = isRejectError(thrown) ? 'reject' : nextAttempt(thrown, delivery.attempt, rules);
-  const isFinal = isLast || next === 'reject';
+  const next = nextAttempt(thrown, delivery, rules);
+  const isFinal = next === 'reject' || (isLast && next !== 'release');
   const text = `the handler failed at attempt ${delivery.attempt}: ${reason}`;
   const error = new BusbarError('HANDLER_FAILED', text, {
     cause: thrown,
-    hint: isFinal ? 'The message is a dead letter now.' : 'The message is retried.',
+    hint: isFinal
+      ? 'The message is a dead letter now.'
+      : `The message is ${next === 'release' ? 'released' : 'retried'}.`,
     retryable: !isFinal,
   });
   return { thrown, error, reason, next, isFinal };
 }
 
-function nextAttempt(thrown: unknown, attempt: number, rules: Omit<FailureRules, 'maxAttempts'>): number | 'reject' {
+function nextAttempt(
+  thrown: unknown,
+  { attempt, replyTo }: Delivery,
+  rules: Omit<FailureRules, 'maxAttempts'>,
+): Failure['next'] {
+  if (isRejectError(thrown)) return 'reject';
+  if (isA(thrown, InvalidMessageError)) {
+    // A requester waits for the refusal.
+    if (!thrown.isDecoded || replyTo !== undefined) return 'reject';
+    if (rules.onInvalid !== 'retry') return rules.onInvalid;
+  }
   if (isRetryError(thrown) && typeof thrown.afterMs === 'number') return thrown.afterMs;
   try {
     return retryAfter(rules.retry, attempt, thrown);
@@ -114,7 +144,7 @@ function nextAttempt(thrown: unknown, attempt: number, rules: Omit<FailureRules,
 /** `thrown` as the text of a reason. */
 export function reasonOf(thrown: unknown): string {
   const { message, code } = readThrown(thrown);
-  if (isRejectError(thrown) || isRetryError(thrown)) return message;
+  if (isRejectError(thrown) || isRetryError(thrown) || isA(thrown, InvalidMessageError)) return message;
   return isBusbarError(thrown) ? cutText(`${code}: ${message}`) : sayThrown(thrown);
 }
 

@@ -11,7 +11,7 @@ import type { Operations } from '../operations.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { type Context, type ContextHooks, HandlerContext } from './context.ts';
 import type { DeliveryLease } from './delivery-leases.ts';
-import { InvalidOutputError, RejectError } from './failure.ts';
+import { InvalidMessageError, InvalidOutputError, RejectError } from './failure.ts';
 import { drainGenerator, isGenerator } from './generators.ts';
 import { checkHandlerTimeout } from './options.ts';
 import { type ReceivedMessage, toReceived } from './received.ts';
@@ -31,10 +31,7 @@ export interface HandlerPlan {
   readonly progress?: (delivery: Delivery, lease: DeliveryLease, value: unknown) => void;
 }
 
-/**
- * Runs the user's handler inside the middleware. A body that cannot be decoded or does not match the schema is rejected: a
- * retry would fail too.
- */
+/** Runs the user's handler inside the middleware. Rejects with InvalidMessageError for a body that no codec or not the schema takes. */
 export async function handleDelivery(
   runtime: BusRuntime,
   plan: HandlerPlan,
@@ -80,13 +77,13 @@ export async function runHandler(
 }
 
 async function readDelivery(runtime: BusRuntime, plan: HandlerPlan, delivery: Delivery): Promise<ReceivedMessage> {
+  const received = decode(runtime, delivery);
+  if (plan.schema === undefined) return received;
   try {
-    const received = toReceived(runtime.bodyCodec, delivery);
-    if (plan.schema === undefined) return received;
     return { ...received, body: await validate(plan.schema, received.body, plan.what) };
   } catch (error) {
-    const reason = isBusbarError(error) ? error.message : `the schema of ${plan.what} failed: ${textOf(error)}`;
-    throw new RejectError(reason, { cause: error });
+    if (isBusbarError(error)) throw new InvalidMessageError(error, true);
+    throw new RejectError(`the schema of ${plan.what} failed: ${textOf(error)}`, { cause: error });
   }
 }
 
@@ -103,17 +100,6 @@ export interface HandleOptions {
 
 interface HandlerEntry extends Pick<HandlerPlan, 'handler' | 'timeoutMs'> {
   readonly definition: Definition | undefined;
-}
-
-/** The message does not match the schema of its type. A retry would fail too. */
-export class InvalidMessageError extends RejectError {
-  /** INVALID_ARGUMENT, with the issues. */
-  readonly error: BusbarError;
-
-  constructor(error: BusbarError) {
-    super(error.message, { cause: error });
-    this.error = error;
-  }
 }
 
 /** The error that a requester gets, when the request was refused: no handler ran, or its response was too large. */
@@ -187,12 +173,8 @@ export class HandlerRegistry {
 
   /** Returns a promise only if there is a schema. */
   #read(message: Message, { definition }: HandlerEntry): ReceivedMessage | Promise<ReceivedMessage> {
-    try {
-      const received = toReceived(this.#runtime.bodyCodec, message);
-      return definition === undefined ? received : checkBody(received, definition);
-    } catch (error) {
-      throw toBadMessage(error);
-    }
+    const received = decode(this.#runtime, message);
+    return definition === undefined ? received : checkBody(received, definition);
   }
 }
 
@@ -201,12 +183,16 @@ async function checkBody(received: ReceivedMessage, definition: Definition): Pro
   try {
     return { ...received, body: await validate(schema, received.body, `the body of ${definition.type}`) };
   } catch (error) {
-    throw toBadMessage(error);
+    throw isBusbarError(error) ? new InvalidMessageError(error, true) : error;
   }
 }
 
-function toBadMessage(error: unknown): unknown {
-  return isBusbarError(error) ? new InvalidMessageError(error) : error;
+function decode({ bodyCodec }: BusRuntime, message: Message): ReceivedMessage {
+  try {
+    return toReceived(bodyCodec, message);
+  } catch (error) {
+    throw isBusbarError(error) ? new InvalidMessageError(error, false) : error;
+  }
 }
 
 /** Checks each part against the schema before it is sent. */

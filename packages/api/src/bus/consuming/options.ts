@@ -1,8 +1,16 @@
 /** The options of consumers. */
 
 import type { CallOptions } from '../../contract/call-options.ts';
-import { checkDuration, checkInteger, checkOptions, checkText, MAX_TIMER_MS } from '../../contract/validation.ts';
+import {
+  checkDuration,
+  checkInteger,
+  checkOneOf,
+  checkOptions,
+  checkText,
+  MAX_TIMER_MS,
+} from '../../contract/validation.ts';
 import { checkRetry, type RetryFunction, type RetryPolicy } from './backoff.ts';
+import type { InvalidRule } from './failure.ts';
 
 /** How to consume the messages of one queue. */
 export interface ConsumeOptions {
@@ -18,13 +26,20 @@ export interface ConsumeOptions {
   readonly timeoutMs?: number | undefined;
   /** When a failed message is retried. Default: after 1 s, doubling to 60 s, with jitter. */
   readonly retry?: RetryPolicy | RetryFunction | undefined;
+  /**
+   * What to do with a body that does not match the schema of this process. `retry` (default): a process with a newer schema
+   * may get the next attempt. `reject`: it becomes a dead letter at once. `release`: it is offered again about every second,
+   * and attempts do not count. A request is refused at once, and a body that cannot be decoded is rejected.
+   */
+  readonly onInvalid?: InvalidRule | undefined;
   /** The name of the consumer, for operators and the history of dead letters, 1 to 255 characters. Default: an id of this bus. */
   readonly consumer?: string | undefined;
 }
 
 /** The keys of {@link ConsumeOptions}. */
 export const CONSUME_KEYS: readonly string[] = [
-  ...['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'consumer', 'timeoutMs', 'open'],
+  ...['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'onInvalid', 'consumer', 'timeoutMs'],
+  'open',
 ];
 
 /** Throws INVALID_ARGUMENT for illegal values. The caller checks for unknown keys. */
@@ -34,8 +49,14 @@ export function checkConsumeOptions(options: ConsumeOptions): void {
   checkInteger(options.maxAttempts, 'maxAttempts', { min: 1, max: 1000 });
   checkHandlerTimeout(options.timeoutMs);
   checkRetry(options.retry);
+  checkOnInvalid(options.onInvalid);
   checkText(options.consumer, 'consumer', 255);
   checkOptions(options.open, ['timeoutMs', 'signal'], 'open');
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function checkOnInvalid(onInvalid: unknown): void {
+  checkOneOf(onInvalid, 'onInvalid', ['retry', 'reject', 'release']);
 }
 
 /** Throws INVALID_ARGUMENT. */

@@ -5,11 +5,12 @@ import { type BusbarError, invalid } from '../../contract/errors.ts';
 import { checkUserName } from '../../contract/names.ts';
 import type { From } from '../../contract/topics.ts';
 import { checkFrom, checkOptions } from '../../contract/validation.ts';
-import { type Consumer, startConsumer } from '../consuming/consumer.ts';
+import type { Consumer } from '../consuming/consumer.ts';
 import type { Context } from '../consuming/context.ts';
 import { handleDelivery } from '../consuming/handlers.ts';
 import { CONSUME_KEYS, type ConsumeOptions, checkConsumeOptions } from '../consuming/options.ts';
 import type { ReceivedMessage } from '../consuming/received.ts';
+import { startConsumer } from '../consuming/start-consumer.ts';
 import type { TopicDefinition } from '../messages/definitions.ts';
 import type { Operations } from '../operations.ts';
 import { type CloseOptions, checkClose } from '../options.ts';
@@ -68,7 +69,7 @@ interface Dependencies {
 export type EventHandler<T> = (event: ReceivedMessage<T>, context: Context) => unknown;
 
 const KEYS = ['durableName', 'from', ...CONSUME_KEYS];
-const DURABLE_ONLY = ['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'consumer', 'timeoutMs'] as const;
+const DURABLE_ONLY = ['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'onInvalid', 'consumer', 'timeoutMs'] as const;
 
 /** Subscribes to a pattern. */
 export async function subscribe(

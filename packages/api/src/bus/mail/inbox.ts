@@ -30,6 +30,7 @@ export function consumeInbox(runtime: BusRuntime, plan: InboxPlan): Consumer {
     consumer: `${agent}/${instance}`.slice(0, 255),
     concurrency: settings.maxConcurrent,
     retry: settings.retry,
+    onInvalid: settings.onInvalid,
     maxAttempts: settings.maxAttempts,
     where: `inbox ${agent}`,
     handle: (delivery, lease) => inbox.handle(delivery, lease),

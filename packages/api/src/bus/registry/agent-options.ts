@@ -16,6 +16,8 @@ import {
   type RetryPolicy,
   type RetryRule,
 } from '../consuming/backoff.ts';
+import type { InvalidRule } from '../consuming/failure.ts';
+import { checkOnInvalid } from '../consuming/options.ts';
 import { PRESENCE_RANGE } from '../options.ts';
 
 /** Options of an agent. */
@@ -34,6 +36,8 @@ export interface AgentOptions {
   readonly register?: boolean | undefined;
   /** When a failed message is retried. */
   readonly retry?: RetryPolicy | RetryFunction | undefined;
+  /** What to do with a body that does not match its schema: see the `onInvalid` of a worker. Default `retry`. */
+  readonly onInvalid?: InvalidRule | undefined;
   /** The lease of its messages, 50 to 43,200,000. Default 30,000. It is renewed while the handler runs. */
   readonly leaseMs?: number | undefined;
   /** The attempts before a message becomes a dead letter, 1 to 1,000. Default 5. */
@@ -49,7 +53,17 @@ export type AgentSettings = Omit<AgentOptions, Defaulted | 'retry'> &
   Complete<Pick<AgentOptions, Defaulted>> & { readonly retry: RetryRule };
 
 const KEYS = [
-  ...['capabilities', 'maxConcurrent', 'presenceTtlMs', 'note', 'presence', 'register', 'retry', 'leaseMs'],
+  ...[
+    'capabilities',
+    'maxConcurrent',
+    'presenceTtlMs',
+    'note',
+    'presence',
+    'register',
+    'retry',
+    'onInvalid',
+    'leaseMs',
+  ],
   ...['maxAttempts', 'onEvicted'],
 ];
 
@@ -63,6 +77,7 @@ export function checkAgentOptions(options: AgentOptions, presenceTtlMs: number):
   checkText(options.note, 'note', 1000);
   checkBoolean(options.presence, 'presence');
   checkBoolean(options.register, 'register');
+  checkOnInvalid(options.onInvalid);
   checkDuration(options.leaseMs, 'leaseMs', { min: 50, max: 43_200_000 });
   checkInteger(options.maxAttempts, 'maxAttempts', { min: 1, max: 1000 });
   if (options.onEvicted !== undefined) checkCallback(options.onEvicted, 'onEvicted');

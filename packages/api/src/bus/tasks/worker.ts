@@ -2,11 +2,12 @@
 
 import { isA } from '../../contract/thrown.ts';
 import { checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
-import { type Consumer, startConsumer } from '../consuming/consumer.ts';
+import type { Consumer } from '../consuming/consumer.ts';
 import type { Context } from '../consuming/context.ts';
 import { handleDelivery } from '../consuming/handlers.ts';
 import { CONSUME_KEYS, type ConsumeOptions, checkConsumeOptions } from '../consuming/options.ts';
 import type { ReceivedMessage } from '../consuming/received.ts';
+import { startConsumer } from '../consuming/start-consumer.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import type { Operations } from '../operations.ts';
 import { type CloseOptions, checkClose, type DrainOptions, drainWithin } from '../options.ts';
