@@ -30,9 +30,18 @@ async function runBuilt() {
 
 /** @param {{ main(argv: string[]): Promise<number> }} program */
 async function run({ main }) {
+  if (process.env['BUSBAR_WRAPPER'] !== undefined) endWithWrapper();
+  delete process.env['BUSBAR_WRAPPER'];
   process.exitCode = await main(process.argv.slice(2));
   // What a library left open, such as a socket to a server that says nothing, does not keep a command that is over.
   setTimeout(() => process.stdout.writableLength === 0 && process.exit(), 500).unref();
+}
+
+/** Ends as on SIGHUP once the process that started this one for another Node has ended. */
+function endWithWrapper() {
+  if (!process.connected) process.exit(129);
+  process.channel?.unref();
+  process.once('disconnect', () => process.kill(process.pid, 'SIGHUP'));
 }
 
 /**
@@ -76,7 +85,9 @@ async function runSourceWithPinnedNode() {
   }
   const { spawn } = await import('node:child_process');
   const args = [`--conditions=${CONDITION}`, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
-  const child = spawn(node, args, { stdio: 'inherit' });
+  // When this process is killed, the channel closes, and the child ends.
+  const env = { ...process.env, BUSBAR_WRAPPER: '1' };
+  const child = spawn(node, args, { stdio: ['inherit', 'inherit', 'inherit', 'ipc'], env });
   // The arguments may have secrets, which `ps` shows to all users.
   process.title = 'busbar';
   const parent = process.ppid;

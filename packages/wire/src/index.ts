@@ -7,6 +7,7 @@ export { connectionLost, protocolError } from './errors.ts';
 export {
   checkFolder,
   checkPrivateFile,
+  misplaced,
   prepareFolder,
   readParameterFile,
   readPrivateFile,

@@ -1,7 +1,7 @@
 /** The endpoint file of a WebSocket hub on this machine: its port, a token for clients, and a proof of the hub. */
 
 import { quote } from '@busbar/api/transport';
-import { checkFolder, readPrivateFile, unsafe, writePrivateFile } from '@busbar/wire';
+import { checkFolder, misplaced, readPrivateFile, writePrivateFile } from '@busbar/wire';
 import { noHub } from '../errors.ts';
 
 /** The content of an endpoint file. */
@@ -20,7 +20,7 @@ export function readEndpoint(path: string): HubEndpoint {
   const text = readPrivateFile(path);
   if (text === undefined) throw noHub(`ws:${path}`, 'the file does not exist');
   const endpoint = parseEndpoint(text);
-  if (endpoint === undefined) throw unsafe(`${quote(path)} does not name the endpoint of a hub`);
+  if (endpoint === undefined) throw misplaced(`${quote(path)} does not name the endpoint of a hub`);
   return endpoint;
 }
 

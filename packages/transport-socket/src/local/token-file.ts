@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { invalid, quote } from '@busbar/api/transport';
-import { readPrivateFile, unsafe, writePrivateFile } from '@busbar/wire';
+import { misplaced, readPrivateFile, writePrivateFile } from '@busbar/wire';
 
 const HUB_TOKEN = /^[A-Za-z0-9_-]{16,512}$/;
 const USER_TOKEN = /^[\x21-\x7e]{16,512}$/;
@@ -18,7 +18,7 @@ export function readHubToken(socket: string): string | undefined {
   const path = tokenPath(socket);
   const token = readPrivateFile(path)?.trim();
   if (token === undefined || HUB_TOKEN.test(token)) return token;
-  throw unsafe(`${quote(path)} contains no token`);
+  throw misplaced(`${quote(path)} contains no token`);
 }
 
 /**

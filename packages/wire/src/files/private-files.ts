@@ -43,7 +43,7 @@ export function checkFolder(path: string): void {
 export function socketExists(path: string): boolean {
   const stats = lstat(path);
   if (stats === undefined) return false;
-  if (!stats.isSocket()) throw unsafe(`${quote(path)} exists and is not a socket`);
+  if (!stats.isSocket()) throw misplaced(`${quote(path)} exists and is not a socket`);
   checkOwner(path, stats);
   return true;
 }
@@ -80,7 +80,7 @@ function openPrivate(path: string): number | undefined {
 }
 
 function checkPrivate(path: string, stats: Stats): void {
-  if (!stats.isFile()) throw unsafe(`${quote(path)} is not a file`);
+  if (!stats.isFile()) throw misplaced(`${quote(path)} is not a file`);
   checkOwner(path, stats);
   if (process.getuid !== undefined && (stats.mode & 0o077) !== 0) throw unsafe(`other users can read ${quote(path)}`);
 }
@@ -88,7 +88,7 @@ function checkPrivate(path: string, stats: Stats): void {
 /** Creates or replaces the file at `path` in one step, with mode 0600. */
 export function writePrivateFile(path: string, text: string): void {
   const stats = lstat(path);
-  if (stats?.isFile() === false) throw unsafe(`${quote(path)} exists and is not a file`);
+  if (stats?.isFile() === false) throw misplaced(`${quote(path)} exists and is not a file`);
   if (stats !== undefined) checkOwner(path, stats);
   const temporary = `${path}.new`;
   rmSync(temporary, { force: true });
@@ -121,6 +121,13 @@ export function unsafe(problem: string, cause?: unknown): BusbarError {
   return new BusbarError('PERMISSION_DENIED', problem, {
     hint: 'Use a folder that is yours alone (mode 0700), and no symbolic link.',
     ...(cause !== undefined && { cause }),
+  });
+}
+
+/** The error of something else at the path of a file of this package. */
+export function misplaced(problem: string): BusbarError {
+  return new BusbarError('PERMISSION_DENIED', problem, {
+    hint: 'Move it away: the next client makes what it needs. Or name another path.',
   });
 }
 

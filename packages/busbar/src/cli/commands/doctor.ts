@@ -7,6 +7,7 @@ import { checkCapabilities, checkMail, checkMissing, checkParts, checkRoundTrip 
 import { checkLocation, checkNode, checkVariables } from '../doctor/environment-checks.ts';
 import { checkStoreFiles } from '../doctor/file-checks.ts';
 import { type Finding, failWith, ok } from '../doctor/finding.ts';
+import { checkNearby } from '../doctor/nearby-checks.ts';
 import { formatDuration } from '../input/durations.ts';
 import { DONE, UNEXPECTED, USAGE } from '../output/exit-codes.ts';
 import type { Output } from '../output/output.ts';
@@ -17,19 +18,22 @@ const STYLES = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
 
 export const doctor: Command = defineCommand({
   args: [],
-  flags: {},
+  flags: { fix: { kind: 'switch', help: 'mend what is safe to mend: modes of files and folders, .gitignore' } },
   examples: [
     ['busbar doctor', 'prints ok, warn or fail for each check'],
-    ['MESSAGE_BUS=sqlite:./bus.db busbar doctor --json', 'one JSON object'],
+    ['busbar doctor --fix', 'also mends what is safe'],
+    ['busbar doctor --url team --json', 'one JSON object'],
   ],
   notes: [
+    'Names other stores nearby that hold messages, as busbar where does.',
     'Opens the bus and sends one message through a temporary queue. Masks secrets. Exit 1 if a check fails, 2 if the name of the bus is bad.',
   ],
-  run: async ({ session }) => {
+  run: async ({ flags, session }) => {
     const { out } = session;
     const findings: Finding[] = [];
     let code = DONE;
-    for await (const finding of examine(session, (error) => (code = isUsage(error) ? USAGE : UNEXPECTED))) {
+    for await (const found of examine(session, (error) => (code = isUsage(error) ? USAGE : UNEXPECTED))) {
+      const finding = flags.fix ? mended(found) : found;
       findings.push(finding);
       if (finding.status === 'fail' && code === DONE) code = UNEXPECTED;
       if (!out.json) await out.lines(toLines(finding, out));
@@ -39,6 +43,18 @@ export const doctor: Command = defineCommand({
   },
 });
 
+/** The finding after it was mended, if that is possible. */
+function mended(finding: Finding): Finding {
+  const { check, detail, hint = '', mend } = finding;
+  if (mend === undefined) return finding;
+  try {
+    mend();
+    return ok(check, `${detail}; mended: ${hint}`);
+  } catch (error) {
+    return failWith(check, error);
+  }
+}
+
 /** Runs the checks in order; the first error ends them. */
 async function* examine(session: Session, onError: (error: unknown) => void): AsyncGenerator<Finding> {
   yield checkNode();
@@ -47,9 +63,11 @@ async function* examine(session: Session, onError: (error: unknown) => void): As
   try {
     const located = session.locate();
     yield checkLocation(located);
+    check = 'nearby';
+    yield* await checkNearby(located.url, session);
+    yield* checkStoreFiles(located.url);
     check = 'open';
     if (await isMissing(located.url)) {
-      yield* checkStoreFiles(located.url);
       yield* await checkMissing(located.url, session);
       return;
     }
@@ -58,7 +76,6 @@ async function* examine(session: Session, onError: (error: unknown) => void): As
     const opened = formatDuration(performance.now() - began);
     yield ok(check, `in ${opened}`);
     check = 'probe';
-    yield* checkStoreFiles(located.url);
     yield* await checkParts(located.url, session);
     yield* checkCapabilities(transport);
     yield* await checkRoundTrip(transport, session);

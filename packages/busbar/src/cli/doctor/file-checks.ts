@@ -1,8 +1,17 @@
 /** Checks of a SQLite file: permissions of file and folder, and free disk space. */
 
-import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
-import { type Finding, failWith, ok, warn } from './finding.ts';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  readdirSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { type Finding, failWith, mendable, ok, warn } from './finding.ts';
 
 const LOW_BYTES = 256 * 1024 * 1024;
 
@@ -31,15 +40,35 @@ function checkFile(file: string): Finding[] {
   const logBytes = statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
   const log = logBytes === 0 ? '' : ` and ${toMiB(logBytes)} of log`;
   if ((mode & 0o077) === 0) return [ok('file', `${basename(file)}, ${toMiB(size)}${log}, for its owner only`)];
-  return [warn('file', `others may read ${file} (mode ${toOctal(mode)})`, `chmod 600 ${file}*`)];
+  const mend = (): void => {
+    for (const name of readdirSync(dirname(file))) {
+      const path = join(dirname(file), name);
+      if (name.startsWith(basename(file)) && statSync(path).isFile()) chmodSync(path, 0o600);
+    }
+  };
+  return [mendable('file', `others may read ${file} (mode ${toOctal(mode)})`, `chmod 600 ${file}*`, mend)];
 }
 
 function checkFolder(folder: string): Finding[] {
   if (!existsSync(folder)) return [];
   const { mode } = statSync(folder);
   accessSync(folder, constants.W_OK | constants.X_OK);
-  if ((mode & 0o022) === 0) return [ok('folder', `${folder} (mode ${toOctal(mode)})`)];
-  return [warn('folder', `others may write to ${folder} (mode ${toOctal(mode)})`, `chmod 700 ${folder}`)];
+  const shown = `${folder} (mode ${toOctal(mode)})`;
+  const access =
+    (mode & 0o022) === 0
+      ? ok('folder', shown)
+      : mendable('folder', `others may write to ${shown}`, `chmod go-w ${folder}`, () =>
+          chmodSync(folder, mode & 0o755),
+        );
+  return [access, ...checkIgnored(folder)];
+}
+
+/** git must not see the folder of a project. */
+function checkIgnored(folder: string): Finding[] {
+  const file = join(folder, '.gitignore');
+  if (basename(folder) !== '.busbar' || existsSync(file)) return [];
+  const mend = (): void => writeFileSync(file, '*\n', { flag: 'wx', mode: 0o600 });
+  return [mendable('git', `${folder} has no .gitignore, so git may add it`, `echo '*' > ${file}`, mend)];
 }
 
 function checkDisk(folder: string): Finding[] {

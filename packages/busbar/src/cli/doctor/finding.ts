@@ -12,6 +12,8 @@ export interface Finding {
   readonly detail: string;
   /** What to do. */
   readonly hint?: string;
+  /** Does it, where that can harm nothing. */
+  readonly mend?: () => void;
 }
 
 /** A check that passed. */
@@ -22,6 +24,11 @@ export function ok(check: string, detail: string): Finding {
 /** A check that passed with a warning. */
 export function warn(check: string, detail: string, hint: string): Finding {
   return { check, status: 'warn', detail, hint };
+}
+
+/** A check that passed with a warning, which `busbar doctor --fix` mends. */
+export function mendable(check: string, detail: string, hint: string, mend: () => void): Finding {
+  return { check, status: 'warn', detail, hint, mend };
 }
 
 /** A check that failed. */
