@@ -15,7 +15,7 @@ export interface ShutdownOptions extends CloseOptions {
  * closed. Then the process ends by that signal. A second signal ends it at once; leases then end by themselves. Returns a
  * function that undoes it. Throws INVALID_ARGUMENT.
  */
-export function shutdownOn(signals: readonly NodeJS.Signals[], bus: Bus, options: ShutdownOptions = {}): () => void {
+export function shutdownOn(signals: readonly `SIG${string}`[], bus: Bus, options: ShutdownOptions = {}): () => void {
   checkSignals(signals);
   const { drainMs = 5_000, beforeClose } = options;
   const forget = (): void => {
