@@ -1,7 +1,7 @@
 // The packaging smoke test: what users install works in an empty folder, on the oldest Node it promises.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { checkTarball, publishedPackages, removeStaleOutput } from './packages.mjs';
 import { paths } from './paths.mjs';
 import { floorNode, oldNode, run } from './programs.mjs';
@@ -74,6 +74,16 @@ await step('sends and receives over a SQLite file', () => {
   run(node.path, [bin, 'send', '@smoke', '{"text":"over the bus"}', '--type', 'note'], { cwd: folder, env });
   const { stdout } = run(node.path, [bin, 'recv', '--wait', '--json'], { cwd: folder, env });
   if (!stdout.includes('over the bus')) throw new Error(`received something else:\n${stdout}`);
+});
+
+await step('puts `busbar` on a PATH from a clone, as the README says', () => {
+  const [, line = ''] = /^(ln -s .*)$/m.exec(readFileSync(join(paths.root, 'README.md'), 'utf8')) ?? [];
+  const onPath = join(folder, 'on-path');
+  mkdirSync(onPath);
+  run('sh', ['-c', line.replace(/~\/\S*/, onPath)], { cwd: paths.root });
+  const PATH = [onPath, dirname(process.execPath), process.env['PATH']].join(delimiter);
+  const { stdout } = run('sh', ['-c', 'busbar version && busbar completion bash'], { cwd: folder, env: { PATH } });
+  if (!/^\d+\.\d+\.\d+\n# bash completion/.test(stdout)) throw new Error(`it printed:\n${stdout}`);
 });
 
 await step('tells an old Node what it needs', () => {

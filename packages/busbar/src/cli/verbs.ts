@@ -8,6 +8,10 @@ export const VERB_GROUPS: VerbGroups = {
     register: verb('create the mailbox of an agent', async () => (await import('./commands/register.ts')).register),
     send: verb('send a message to an agent', async () => (await import('./commands/send.ts')).send),
     recv: verb('receive the next message of an inbox', async () => (await import('./commands/recv.ts')).recv),
+    inbox: verb(
+      'show the messages that wait, or their number',
+      async () => (await import('./commands/inbox.ts')).inbox,
+    ),
     ack: verb('remove a handled message', async () => (await import('./commands/settle.ts')).ack),
     retry: verb('deliver a message again, now or later', async () => (await import('./commands/settle.ts')).retry),
     reject: verb('make a message a dead letter', async () => (await import('./commands/settle.ts')).reject),
@@ -89,6 +93,8 @@ export const VERB_GROUPS: VerbGroups = {
     ),
   },
   Help: {
+    guide: verb('print a page for coding agents', async () => (await import('./commands/guide.ts')).guide),
+    init: verb('write the files of a project', async () => (await import('./commands/init.ts')).init),
     help: verb('print help, also about a verb or a topic', async () => (await import('./commands/help.ts')).help),
     completion: verb(
       'print the completion for bash, zsh or fish',

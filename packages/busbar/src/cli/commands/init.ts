@@ -1,0 +1,56 @@
+/** `busbar init`: the files of a project that uses Busbar, each shown before it is written. */
+
+import { invalid } from '@busbar/api/transport';
+import { findRepository } from '../../config/git-repository.ts';
+import { workingFolder } from '../../config/locate-bus.ts';
+import { parseBusName } from '../../schemes.ts';
+import { type Command, defineCommand } from '../command.ts';
+import { checkAgent } from '../mail/mailbox.ts';
+import { DONE } from '../output/exit-codes.ts';
+import type { Output } from '../output/output.ts';
+import { printableLine } from '../output/printable.ts';
+import { changesOf, type FileChange, writeChange } from '../project-files.ts';
+
+export const init: Command = defineCommand({
+  args: [],
+  flags: {
+    bus: { kind: 'text', value: 'BUS', help: 'the bus in busbar.config.json (default sqlite)' },
+    hooks: { kind: 'choice', choices: ['claude'], help: 'hooks of Claude Code that show unread mail' },
+    yes: { kind: 'switch', help: 'write the files; without it they are only shown' },
+  },
+  examples: [
+    ['busbar init', 'shows what it would write'],
+    ['busbar init --yes', 'writes busbar.config.json and a line of .gitignore'],
+    ['busbar init --hooks claude --as @claude --yes', 'also hooks for an agent'],
+  ],
+  notes: [
+    'It writes beside .git, or in this folder without .git. It keeps what a file has: a config that exists stays as it is.',
+    'The hooks run at the start of a session, with each prompt, and at the end of a turn. They take no message, and are silent without mail. The agent is --as, else BUSBAR_AGENT of the session.',
+  ],
+  run: async ({ flags: { bus = 'sqlite', hooks, yes, as }, session: { out } }) => {
+    if (as !== undefined) checkAgent(as);
+    if (parseBusName(bus, '--bus').kind === 'word')
+      throw invalid('--bus is a name of busbar.config.json', 'Give a short name such as sqlite, or a URL.');
+    const cwd = workingFolder();
+    const folder = findRepository(cwd)?.root ?? cwd;
+    const changes = changesOf(folder, { bus, hooks: hooks === 'claude', agent: as });
+    for (const change of changes) {
+      await show(change, yes, out);
+      if (yes) writeChange(change);
+    }
+    const open = changes.filter(({ after, before }) => after !== before).length;
+    if (open === 0) out.note('busbar: everything is there');
+    else if (!yes) out.note(`busbar: nothing was written; busbar init --yes writes ${open === 1 ? 'it' : 'them'}`);
+    return DONE;
+  },
+});
+
+async function show({ path, before, after }: FileChange, yes: boolean, out: Output): Promise<void> {
+  const action = before === undefined ? 'create' : before === after ? 'keep' : 'change';
+  if (out.json) return out.jsonLines([{ path, action, written: yes && action !== 'keep', content: after }]);
+  if (action === 'keep') return out.lines([`keep    ${path}`]);
+  const known = new Set(before?.split('\n'));
+  const lines = after.replace(/\n$/, '').split('\n');
+  const shown = lines.map((line) => `${known.has(line) ? '  ' : '+ '}${printableLine(line)}`);
+  return out.lines([`${action.padEnd(6)}  ${path}`, ...shown, '']);
+}
