@@ -7,6 +7,7 @@ import { type Shell, shell } from './shell.ts';
 /** A project whose commands use one bus, and that bus. */
 export interface Project extends Shell {
   readonly bus: Bus;
+  readonly url: string;
 }
 
 /** Runs tests on SQLite and on Redis. `open` makes a project with an empty bus. */
@@ -38,6 +39,7 @@ async function openProject(urlIn: (dir: string) => string): Promise<Project> {
   return {
     ...project,
     bus,
+    url: env.MESSAGE_BUS,
     [Symbol.asyncDispose]: async () => {
       await bus.close({ drainMs: 0 });
       await project[Symbol.asyncDispose]();
