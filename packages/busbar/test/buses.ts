@@ -1,4 +1,4 @@
-// The buses on which each verb is tested: SQLite, and Redis where there is a server.
+// The buses on which each verb is tested: SQLite, and in `npm run test:full` Redis.
 import { needServer, type RedisServer, startRedis } from '@busbar/testbed';
 import { type Bus, connect } from 'busbar';
 import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
@@ -10,12 +10,14 @@ export interface Project extends Shell {
   readonly url: string;
 }
 
-/** Runs tests on SQLite and on Redis. `open` makes a project with an empty bus. */
+const isFull = process.env['BUSBAR_FULL'] === '1';
+
+/** Runs tests on SQLite, and on Redis in full runs. `open` makes a project with an empty bus. */
 export function onEachBus(tests: (open: () => Promise<Project>) => void): void {
   describe('on sqlite', () => {
     tests(() => openProject((dir) => `sqlite:${dir}/bus.db`));
   });
-  describe('on redis', () => {
+  describe.runIf(isFull)('on redis', () => {
     let server: RedisServer | undefined;
     let count = 0;
     beforeEach(({ skip }) => needServer('redis-server', skip));

@@ -62,7 +62,7 @@ onEachBus((open) => {
     await bus.enqueue('q', 'for people', { dedupeKey: 'p' });
     const text = await project.out('task', 'take', 'q');
     expect(text).toMatch(
-      /^q#p from unknown sender, [\d:]+\nfor people\ndone: busbar task done task=q%23p=\S+ {3}\(within \d+m?s\)$/,
+      /^q#p from unknown sender, [\d:]+\nfor people\ndone: busbar task done '?task=q%23p=\S+ {3}\(within \d+m?s\)$/,
     );
   });
 

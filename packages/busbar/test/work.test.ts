@@ -1,6 +1,6 @@
 // A command for each message: exit codes, results, replies, signals.
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
-import { waitFor } from '@busbar/testbed';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { isAlive, waitFor } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { onEachBus } from './buses.ts';
 import { shell } from './shell.ts';
@@ -106,6 +106,34 @@ onEachBus((open) => {
     const [message] = (await bus.transport.admin.browse('q')).messages;
     expect(message).toMatchObject({ state: 'ready', attempts: 0 });
     await waitFor(() => existsSync(project.dir.join('killed')), { what: 'SIGTERM of the command', timeoutMs: 5_000 });
+  });
+
+  test.concurrent('a running task is cancelled, and its command ends', async () => {
+    await using project = await open();
+    const id = await project.out('task', 'add', 'q', '1');
+    const script = 'touch begun; exec sleep 60';
+    const working = project.start({ args: ['work', 'q', '--until-empty', '--', 'sh', '-c', script] });
+    await waitFor(() => existsSync(project.dir.join('begun')), { what: 'the command', timeoutMs: 10_000 });
+    expect(await project.run('task', 'cancel', id)).toMatchObject({ code: 6, stdout: '' });
+    const cancel = ['task', 'cancel', id, '--running', '--reason', 'no longer needed'];
+    expect(await project.json(...cancel)).toEqual([{ id, cancelled: true, status: 'cancelled' }]);
+    expect((await working.ended).code).toBe(0);
+    expect(await project.out('task', 'status', id)).toBe('cancelled');
+  });
+
+  test.concurrent('a command that ignores SIGTERM is killed after a second signal', async () => {
+    await using project = await open();
+    await project.bus.enqueue('q', 1);
+    const script = 'trap "" TERM; echo $$ > pid; while :; do sleep 0.1; done';
+    const stubborn = project.start({ args: ['work', 'q', '--', 'sh', '-c', script] });
+    await waitFor(() => existsSync(project.dir.join('pid')), { what: 'the command', timeoutMs: 10_000 });
+    const pid = Number(await waitFor(() => readFileSync(project.dir.join('pid'), 'utf8').trim(), { what: 'its id' }));
+    for (const text of ['no more messages', '']) {
+      stubborn.child.kill('SIGTERM');
+      await stubborn.said(text);
+    }
+    expect((await stubborn.ended).code).toBe(143);
+    expect(isAlive(pid)).toBe(false);
   });
 
   test.concurrent('a command that takes too long or says too much is ended, and leases are renewed', async () => {

@@ -26,7 +26,7 @@ export const task: Command = defineCommand({
     ['busbar task extend RECEIPT', 'renews the lease'],
     ['busbar task status ID', 'queued, delayed, running, done, dead or cancelled'],
     ['busbar task result ID --wait=5m', 'what its handler returned'],
-    ['busbar task cancel ID', 'cancels it before a worker has it'],
+    ['busbar task cancel ID --running', 'without --running only before a worker has it'],
     ['busbar task list build', 'waiting, running and dead tasks'],
   ],
   notes: [

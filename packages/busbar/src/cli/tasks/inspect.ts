@@ -43,8 +43,9 @@ export async function result(invocation: TaskInvocation): Promise<number> {
 /** `busbar task cancel`. */
 export async function cancel(invocation: TaskInvocation): Promise<number> {
   const { out, call } = invocation.session;
+  const { running, reason } = invocation.flags;
   const handle = await handleOf(invocation, 'cancel');
-  const cancelled = await handle.cancel(call);
+  const cancelled = await handle.cancel({ ...call, running, reason });
   const state = cancelled ? 'cancelled' : await handle.status(call);
   if (out.json) await out.jsonLines([{ id: handle.id, cancelled, status: state }]);
   if (cancelled) return DONE;

@@ -7,6 +7,7 @@ import type { Environment } from '../../config/locate-bus.ts';
 import { exactCodec } from '../exact-json.ts';
 import type { Session } from '../session.ts';
 import { sayFailure } from './message-command.ts';
+import { commandsEnded } from './run-command.ts';
 
 /** How often to look whether a queue is empty. */
 const LOOK_MS = 500;
@@ -53,6 +54,8 @@ export async function consume(session: Session, { queue, untilEmpty, start }: Co
     clearInterval(looking);
     stop();
     await bus.close({ drainMs: 0 });
+    // After a second signal they have five seconds.
+    await commandsEnded();
   }
 }
 

@@ -44,8 +44,22 @@ const LEFT_OPEN_MS = 1_000;
 const MAX_WORDS = 1_000;
 const MAX_LINE = 64 * 1024;
 
+/** The commands that run now. */
+const running = new Set<Promise<CommandEnd>>();
+
+/** Resolves when no command runs. */
+export async function commandsEnded(): Promise<void> {
+  while (running.size > 0) await Promise.allSettled(running);
+}
+
 /** Runs a command. Rejects if it cannot be started. */
-export async function runCommand(run: CommandRun): Promise<CommandEnd> {
+export function runCommand(run: CommandRun): Promise<CommandEnd> {
+  const ended = start(run).finally(() => running.delete(ended));
+  running.add(ended);
+  return ended;
+}
+
+async function start(run: CommandRun): Promise<CommandEnd> {
   const stdin = openInput(run.input);
   let child: ChildProcess;
   try {
