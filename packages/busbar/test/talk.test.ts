@@ -131,6 +131,15 @@ onEachBus((open) => {
   });
 });
 
+test.concurrent('an agent that registers again keeps what is not given', async () => {
+  await using sh = shell();
+  await sh.out('register', '@a', '--capability', 'review', '--note', 'reads diffs');
+  await sh.out('register', '@a', '--lease', '5m');
+  expect(await sh.json('agents')).toMatchObject([{ capabilities: ['review'], note: 'reads diffs' }]);
+  await sh.out('register', '@a', '--capability', 'test', '--note', 'runs tests');
+  expect(await sh.json('agents')).toMatchObject([{ capabilities: ['test'], note: 'runs tests' }]);
+});
+
 describe('a bad use of these verbs', () => {
   test.concurrent.each([
     [['broadcast'], 2, /the body is missing/],

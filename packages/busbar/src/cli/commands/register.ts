@@ -29,16 +29,18 @@ export const register: Command = defineCommand({
     session.createsBus();
     const bus = await session.bus();
     checkAgent(name);
-    const isNew = (await findIdentity(name, bus.transport)) === undefined;
+    const before = await findIdentity(name, bus.transport);
+    const isNew = before === undefined;
+    const capabilities = flags.capability.length > 0 ? flags.capability : (before?.capabilities ?? []);
     const leaseMs = flags.lease ?? (isNew ? SHELL_LEASE_MS : undefined);
     await bus.agent(name, {
-      capabilities: flags.capability,
+      capabilities,
       presence: false,
-      note: flags.note,
+      note: flags.note ?? before?.note,
       leaseMs,
     });
     await announce(bus.transport, name);
-    if (out.json) await out.jsonLines([{ name, created: isNew, capabilities: flags.capability, leaseMs }]);
+    if (out.json) await out.jsonLines([{ name, created: isNew, capabilities, leaseMs }]);
     else await out.lines([name]);
     const held = leaseMs === undefined ? '' : `; leases last ${formatDuration(leaseMs)}`;
     out.note(`busbar: ${isNew ? 'registered' : 'already registered'}${held}`);

@@ -11,8 +11,8 @@ import { toCommandLine } from './program.ts';
 export const COMMAND_FLAGS = {
   concurrency: { kind: 'integer', min: 1, max: 1000, help: 'run up to this many at a time (default 1)' },
   timeout: { kind: 'duration', value: 'TIME', min: 1, help: 'end CMD after this time; that counts as failed' },
-  'on-failure': { kind: 'choice', choices: ['retry', 'reject'], help: 'other exit codes (default retry)' },
-  backoff: { kind: 'duration', min: 0, help: 'wait before the first retry; it doubles (default 1s)' },
+  'on-failure': { kind: 'choice', choices: ['retry', 'reject'], help: 'after other exit codes (default retry)' },
+  backoff: { kind: 'duration', min: 0, help: 'wait before a retry; it doubles (default 1s)' },
   lease: { kind: 'duration', min: 500, max: 43_200_000, help: 'leases; CMD renews them (default 5s)' },
 } as const;
 
