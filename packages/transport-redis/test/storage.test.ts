@@ -87,6 +87,34 @@ test.concurrent('after acks only the dedupe ids of the messages are left', async
   expect(await server.call('ZCARD', '{busbar:}:dedupe:work')).toBe(1000);
 });
 
+test.concurrent('a waiting and a finished task take no more than twice their body and 300 bytes', async () => {
+  await using server = await startRedis({ config: ['appendfsync no'] });
+  await using transport = await openRedis(parseRedisUrl(server.url));
+  const { queues } = transport;
+  const count = 4_096;
+  const body = new Uint8Array(249).fill(0x78);
+  const messages = Array.from({ length: count }, () => ({
+    id: `tasks#${crypto.randomUUID()}`,
+    body,
+    contentType: 'application/json',
+  }));
+  for (let from = 0; from < count; from += 1_000) await queues.send('tasks', messages.slice(from, from + 1_000));
+  expect(await bytesOf(server)).toBeLessThan(count * (2 * body.length + 300));
+  const value = Buffer.from('{"state":"done","sentAt":1795956712377}\n12345');
+  for (let left = count; left > 0; ) {
+    const taken = await queues.receive('tasks', { max: 1_000, waitMs: 1_000 });
+    left -= taken.length;
+    await queues.settle(
+      taken.map(({ id, receipt }) => ({
+        receipt,
+        action: 'ack' as const,
+        entry: { key: `$task/${id}`, value, ttlMs: 3_600_000 },
+      })),
+    );
+  }
+  expect(await bytesOf(server)).toBeLessThan(count * (2 * body.length + 300));
+});
+
 test.concurrent('clear leaves the header, the counters and the log position', async () => {
   await using server = await startRedis({ config: ['appendfsync no'] });
   await using transport = await openRedis(parseRedisUrl(server.url));
@@ -135,6 +163,15 @@ test.concurrent('another client writes the header again with the first data afte
   waiting.catch(() => undefined);
   await waitFor(async () => (await server.call('HGET', '{busbar:}:header', 'format')) === '1', { what: 'the header' });
 });
+
+/** The memory of the keys of the unnamed namespace. */
+async function bytesOf(server: RedisServer): Promise<number> {
+  let bytes = 0;
+  for (const name of (await server.call('KEYS', '{busbar:}:*')) as string[]) {
+    bytes += Number(await server.call('MEMORY', 'USAGE', name, 'SAMPLES', '0'));
+  }
+  return bytes;
+}
 
 /** The keys of the unnamed namespace. Maintenance adds `maintainers` when it runs. */
 async function keys(server: RedisServer): Promise<string[]> {
