@@ -70,7 +70,7 @@ export class RedisDriver implements Driver {
     this.queues = this.#openQueues(waiting);
     this.topics = this.#openTopics(new Publisher(client, this.#bindings, settings));
     this.kv = openKv(client, this.#watches);
-    this.calls = new RedisCalls(client, this.capabilities.maxBodyBytes);
+    this.calls = new RedisCalls(client, this.capabilities.maxBodyBytes, settings.onError);
     const importer = new Importer(client, settings);
     this.admin = this.#openAdmin(importer);
     client.onReconnect(() => void this.#catchUp().catch(() => undefined));

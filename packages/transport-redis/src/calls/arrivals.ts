@@ -1,7 +1,7 @@
 /** Parcels of calls as they arrive on a channel: decoded, in order, with the bodies that were stored. */
 
 import { CallFrame, decodeFields } from '@busbar/api/driver';
-import type { Message } from '@busbar/api/transport';
+import { BusbarError, type Message } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { TAKE_BODIES } from '../lua/calls.ts';
 import { toBytes } from '../queues/stored-message.ts';
@@ -17,22 +17,38 @@ export interface ArrivedParcel {
   readonly messages: readonly Message[] | undefined;
 }
 
+/** What {@link Arrivals} works with. */
+export interface ArrivalsDependencies {
+  readonly client: ReconnectingClient;
+  /** Called with errors of messages that no Busbar sent. */
+  readonly onError: (error: BusbarError) => void;
+}
+
 export class Arrivals {
   readonly #client: ReconnectingClient;
+  readonly #onError: (error: BusbarError) => void;
   readonly #deliver: (parcel: ArrivedParcel) => void;
   /** Payloads that wait for stored bodies, and those behind them. */
   #waiting = 0;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(client: ReconnectingClient, deliver: (parcel: ArrivedParcel) => void) {
+  constructor({ client, onError }: ArrivalsDependencies, deliver: (parcel: ArrivedParcel) => void) {
     this.#client = client;
+    this.#onError = onError;
     this.#deliver = deliver;
   }
 
   /** Takes the payload of a message; an empty one only asks whether this process is there. */
   take(payload: Buffer): void {
     if (payload.byteLength === 0) return;
-    const frame = new CallFrame<ParcelsLine>(payload);
+    try {
+      this.#takeFrame(new CallFrame<ParcelsLine>(payload));
+    } catch (error) {
+      this.#onError(toForeign(error));
+    }
+  }
+
+  #takeFrame(frame: CallFrame<ParcelsLine>): void {
     const stored = storedIds(frame.line);
     if (stored.length === 0 && this.#waiting === 0) {
       this.#deliverAll(frame, new Map());
@@ -40,10 +56,12 @@ export class Arrivals {
     }
     const bodies = this.#fetch(stored);
     this.#waiting += 1;
-    this.#last = this.#last.then(async () => {
-      this.#deliverAll(frame, await bodies);
-      this.#waiting -= 1;
-    });
+    this.#last = this.#last
+      .then(async () => this.#deliverAll(frame, await bodies))
+      .catch((error: unknown) => this.#onError(toForeign(error)))
+      .then(() => {
+        this.#waiting -= 1;
+      });
   }
 
   /** Without the bodies that are lost. */
@@ -69,6 +87,13 @@ export class Arrivals {
       this.#deliver({ by, kind, name, detail, messages: isComplete ? messages : undefined });
     }
   }
+}
+
+function toForeign(cause: unknown): BusbarError {
+  return new BusbarError('INTERNAL', 'a message on a channel of calls cannot be read, and is ignored', {
+    hint: 'Look for other programs that publish in this namespace.',
+    cause,
+  });
 }
 
 function storedIds({ parcels }: ParcelsLine): string[] {

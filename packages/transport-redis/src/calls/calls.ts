@@ -7,7 +7,7 @@ import {
   DeadlineQueue,
   type PreparedMessage,
 } from '@busbar/api/driver';
-import type { Message, Service } from '@busbar/api/transport';
+import type { BusbarError, Message, Service } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { Arrivals } from './arrivals.ts';
 import { Caller } from './caller.ts';
@@ -16,8 +16,12 @@ import { Outbox } from './outbox.ts';
 import { CallPresence } from './presence.ts';
 import { Responder } from './responder.ts';
 
+/** How long telling callers may delay closing. */
+const CLOSE_MS = 1_000;
+
 export class RedisCalls implements CallDriver {
   readonly #client: ReconnectingClient;
+  readonly #onError: (error: BusbarError) => void;
   readonly #deadlines = new DeadlineQueue();
   readonly #outbox: Outbox;
   readonly #caller: Caller;
@@ -25,11 +29,12 @@ export class RedisCalls implements CallDriver {
   #subscribed: Promise<void> | undefined;
   #isSubscribed = false;
 
-  constructor(client: ReconnectingClient, maxBodyBytes: number) {
+  constructor(client: ReconnectingClient, maxBodyBytes: number, onError: (error: BusbarError) => void) {
     this.#client = client;
+    this.#onError = onError;
     this.#outbox = new Outbox(client);
     const presence = new CallPresence(client, this.#deadlines);
-    const shared = { client, deadlines: this.#deadlines, outbox: this.#outbox, presence, maxBodyBytes };
+    const shared = { client, deadlines: this.#deadlines, outbox: this.#outbox, presence, maxBodyBytes, onError };
     this.#caller = new Caller(shared);
     this.#responder = new Responder(shared);
   }
@@ -49,14 +54,14 @@ export class RedisCalls implements CallDriver {
   /** Ends the calls that this process answers. Resolves when their callers have been told. */
   async close(): Promise<void> {
     this.#responder.close();
-    await this.#outbox.sent();
+    await this.#outbox.sent(CLOSE_MS);
     this.#deadlines.clear();
   }
 
   /** From now on this process takes answers and control messages. */
   async #subscribe(): Promise<void> {
     const { channels, past } = this.#client;
-    const arrivals = new Arrivals(this.#client, (parcel) => {
+    const arrivals = new Arrivals({ client: this.#client, onError: this.#onError }, (parcel) => {
       if (parcel.kind === 'control') this.#responder.control(parcel);
       else this.#caller.take(parcel);
     });

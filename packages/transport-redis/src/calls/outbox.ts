@@ -39,8 +39,18 @@ export class Outbox {
     if (this.#count === ENOUGH) this.#flush();
   }
 
-  /** Resolves when what was added has been sent or dropped. */
-  async sent(): Promise<void> {
+  /** Resolves when what was added has been sent or dropped, or after `ms`. */
+  sent(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      void this.#allSent().then(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  async #allSent(): Promise<void> {
     if (this.#channels.size > 0) await new Promise<void>((resolve) => this.#client.inNextRound(resolve));
     await this.#sent;
   }

@@ -38,6 +38,7 @@ export interface ResponderDependencies {
   readonly outbox: Outbox;
   readonly presence: CallPresence;
   readonly maxBodyBytes: number;
+  readonly onError: (error: BusbarError) => void;
 }
 
 export class Responder {
@@ -83,7 +84,7 @@ export class Responder {
   async #subscribe(name: string, servers: ReadonlySet<Server>): Promise<void> {
     const { client, outbox } = this.#dependencies;
     const { channels, past } = client;
-    const arrivals = new Arrivals(client, (parcel) => this.#called(servers, parcel));
+    const arrivals = new Arrivals(this.#dependencies, (parcel) => this.#called(servers, parcel));
     await channels.subscribe(callChannel(past.process, name), (payload) => arrivals.take(payload));
     await channels.subscribe(addressChannel(name), (caller) => {
       outbox.add(processChannel(caller.toString()), {

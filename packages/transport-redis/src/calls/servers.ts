@@ -107,13 +107,14 @@ export class Servers {
       address.turns = answered;
     }
     address.askedAt = performance.now();
-    const deadline = Math.max(0, ...[...address.seekers].map((seeker) => seeker.deadline));
     this.#client.inNextRound(() => {
       const asking = [...address.seekers];
+      const deadline = Math.max(0, ...asking.map((seeker) => seeker.deadline));
       this.#client.publishNow(addressChannel(address.name), this.#client.past.process, { deadline, repeat: true }).then(
         (count) => this.#asked(address, asking, Number(count)),
         (error: unknown) => {
-          for (const seeker of takeAll(address.seekers)) seeker.failed(toRedisError(error));
+          for (const seeker of asking) if (address.seekers.delete(seeker)) seeker.failed(toRedisError(error));
+          if (address.seekers.size > 0) this.#ask(address);
         },
       );
     });
