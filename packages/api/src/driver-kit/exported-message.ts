@@ -37,8 +37,18 @@ export function fromExportedMessage(exported: ExportedMessage): PreparedMessage 
   };
 }
 
-/** Bytes as base64, without the Buffer of Node: the api runs anywhere. */
+interface Base64Buffer {
+  from(bytes: ArrayBufferLike, offset: number, length: number): { toString(encoding: 'base64'): string };
+}
+
+/** The Buffer of Node takes a tenth of the time. The api runs without it, too. */
+const { Buffer: NodeBuffer } = globalThis as { readonly Buffer?: Base64Buffer };
+
+/** Bytes as base64. */
 export function toBase64(bytes: Uint8Array): string {
+  if (NodeBuffer !== undefined) {
+    return NodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+  }
   let binary = '';
   for (let from = 0; from < bytes.length; from += CHUNK) {
     binary += String.fromCharCode(...bytes.subarray(from, from + CHUNK));

@@ -8,7 +8,6 @@ import type { GateView } from '../gate/gate-view.ts';
 import type { StoreGate } from '../gate/store-gate.ts';
 import { KvStore } from '../kv/kv-store.ts';
 import { Consumers } from '../queues/consumers.ts';
-import type { KnownIds } from '../queues/dedupe.ts';
 import { Ledgers } from '../queues/ledger.ts';
 import type { Notices } from '../queues/notices.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
@@ -19,12 +18,12 @@ import { QueueViews } from './queue-view.ts';
 
 /** What a queue holds that imports go to. */
 export interface ImportedQueue {
-  /** When the messages with each id were sent. */
-  messages?: Map<string, number[]>;
-  /** Ids within their windows. */
-  windows?: ReadonlyMap<string, number>;
-  /** Ids with records. */
-  ids?: KnownIds;
+  /** When the message with each id was sent, or all of them. */
+  messages?: Map<string, number | readonly number[]>;
+  /** Ids within their windows when it was read. */
+  windows?: ReadonlySet<string>;
+  /** Set if no id had a record when it was read: the guard of each record refuses a second one. */
+  hasNoRecords?: boolean;
 }
 
 export interface AdminContext extends QueueContext {

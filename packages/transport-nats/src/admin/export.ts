@@ -1,6 +1,6 @@
 /** Exports a namespace, record by record. */
 
-import { toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
+import { readAhead, toBase64, toExportedEvent, toExportedMessage } from '@busbar/api/driver';
 import type { StateRecord } from '@busbar/api/transport';
 import type { KvStore } from '../kv/kv-store.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
@@ -27,7 +27,12 @@ export async function* exportState(context: AdminContext, inspection: Inspection
         yield { kind: 'message', queue: queue.name, message };
       }
     }
-    await readWindows(context, queue, left);
+    for await (const page of readAhead(readWindows(context, queue))) {
+      for (const { id, leftMs } of page) {
+        left.delete(id);
+        yield { kind: 'dedupe', queue: queue.name, id, leftMs };
+      }
+    }
     for (const [id, leftMs] of left) yield { kind: 'dedupe', queue: queue.name, id, leftMs };
     for (const { pattern } of queue.record.bindings) yield { kind: 'binding', queue: queue.name, pattern };
   }

@@ -19,20 +19,18 @@ export function windowsOf(
   return left;
 }
 
-/** Adds the ids with records. */
-export async function readWindows(
+/** The rest of the window of each id with a record, page by page. */
+export async function* readWindows(
   { requests, names, clock }: QueueContext,
   queue: KnownQueue,
-  left: Map<string, number>,
-): Promise<Map<string, number>> {
+): AsyncGenerator<readonly { readonly id: string; readonly leftMs: number }[], void> {
   for await (const page of requests.reader.scan(names.queues, names.ids(queue.name))) {
-    for (const each of page) {
+    yield page.flatMap((each) => {
       const { id, until } = each.json<{ id: string; until: number }>();
       const leftMs = until - clock.store.now;
-      if (leftMs > 0) left.set(id, leftMs);
-    }
+      return leftMs > 0 ? [{ id, leftMs }] : [];
+    });
   }
-  return left;
 }
 
 /** Whether the server remembers the id of a message: not of one that was imported, moved, or copied from a topic. */

@@ -5,13 +5,16 @@ import type { Lane } from '../connection/names.ts';
 import { toDriverError } from '../errors.ts';
 import type { StoredValue } from '../kv/kv-store.ts';
 import { ttlHeader } from '../queues/dead-letters.ts';
-import { knownIds, noteIds } from '../queues/dedupe.ts';
+import { type KnownIds, knownIds, noteIds } from '../queues/dedupe.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
 import { type Envelope, encode } from '../queues/stored-message.ts';
 import { eventId } from '../topics/publish.ts';
 import type { AdminContext, ImportedQueue } from './admin-context.ts';
 import { readWindows, windowsOf } from './id-windows.ts';
+
+/** No id has a record. */
+const NONE: KnownIds = { taken: new Set(), last: new Map() };
 
 type Of<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
 
@@ -112,17 +115,11 @@ export class Importer {
         : { ...record, idsUntil: Math.max(until, record.idsUntil) };
     });
     if (queue === undefined) return 0;
-    // Nobody else notes ids in a closed store.
-    if (!hadRecords && this.#context.imported !== undefined) own.ids ??= { taken: new Set(), last: new Map() };
+    // No other process notes ids in a closed store.
+    own.hasNoRecords ??= !hadRecords && this.#context.imported !== undefined;
     const wanted = new Map(ids.map(({ id, leftMs }) => [id, leftMs]));
-    const added = await noteIds(
-      this.#context,
-      queue,
-      wanted,
-      own.ids ?? (await knownIds(this.#context, queue, [...wanted.keys()])),
-    );
-    for (const id of wanted.keys()) own.ids?.taken.add(id);
-    return added;
+    const known = own.hasNoRecords ? NONE : await knownIds(this.#context, queue, [...wanted.keys()]);
+    return noteIds(this.#context, queue, wanted, known);
   }
 
   async #messages(messages: readonly Of<'message'>[], imported: Map<string, ImportedQueue>): Promise<number> {
@@ -191,24 +188,23 @@ export class Importer {
     const view = await this.#context.views.open(name);
     if (view === undefined) return;
     for (const { stored } of view.all) note(own.messages, stored.message);
-    own.windows = await readWindows(this.#context, view.queue, windowsOf(this.#context, view.stored));
+    const windows = new Set(windowsOf(this.#context, view.stored).keys());
+    for await (const page of readWindows(this.#context, view.queue)) for (const { id } of page) windows.add(id);
+    own.windows = windows;
   }
 }
 
 /** Whether the queue has neither this message, nor within its window another one with its id. It is noted. */
-function isNew({ messages = new Map(), windows, ids }: ImportedQueue, { message }: ExportedMessage): boolean {
-  const { id, sentAt } = message;
-  const known = messages.get(id);
-  if (known?.includes(sentAt)) return false;
-  if (known !== undefined && (windows?.has(id) || ids?.taken.has(id))) return false;
+function isNew({ messages = new Map(), windows }: ImportedQueue, { message }: ExportedMessage): boolean {
+  const known = [messages.get(message.id) ?? []].flat();
+  if (known.includes(message.sentAt) || (known.length > 0 && windows?.has(message.id))) return false;
   note(messages, message);
   return true;
 }
 
-function note(messages: Map<string, number[]>, { id, sentAt }: ExportedMessage['message']): void {
+function note(messages: NonNullable<ImportedQueue['messages']>, { id, sentAt }: ExportedMessage['message']): void {
   const known = messages.get(id);
-  if (known === undefined) messages.set(id, [sentAt]);
-  else known.push(sentAt);
+  messages.set(id, known === undefined ? sentAt : [known, sentAt].flat());
 }
 
 function ownOf(imported: Map<string, ImportedQueue>, name: string): ImportedQueue {

@@ -1,5 +1,6 @@
 /** `busbar migrate`: moves a bus to another backend while its agents work. */
 
+import { setFlagsFromString } from 'node:v8';
 import type { MovePlan, MoveReport, StoreEnds } from '@busbar/compose';
 import { type Command, defineCommand, type Invocation, selectAction } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
@@ -65,6 +66,7 @@ function planLines({ from, to }: StoreEnds, { problems, changes, records, bytes,
 
 async function start(ends: StoreEnds, { flags, session }: MigrateInvocation, { moveBus }: Compose): Promise<number> {
   const { out, signal } = session;
+  keepMemorySmall();
   let step = '';
   let said = 0;
   const report = await moveBus(ends, {
@@ -80,6 +82,12 @@ async function start(ends: StoreEnds, { flags, session }: MigrateInvocation, { m
   });
   await (out.json ? out.jsonLines([report]) : out.lines(reportLines(ends, report)));
   return DONE;
+}
+
+/** A move makes much garbage and keeps little. V8 would let both its old and its young objects grow to more than 100 MiB. */
+function keepMemorySmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
+  setFlagsFromString('--heap-growing-percent=50');
 }
 
 function reportLines({ to }: StoreEnds, { records, pauseMs, ms, redelivered }: MoveReport): string[] {
