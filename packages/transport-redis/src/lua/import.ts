@@ -22,7 +22,7 @@ local function isKnown(key, sentAt)
   if #keys > 0 and tonumber(call('ZSCORE', ns .. 'dedupe:' .. name, key) or 0) > now then return true end
   for _, known in ipairs(keys) do
     local envelope = call('HGET', ns .. 'envelope:' .. name, known)
-    if not envelope or cjson.decode(string.match(envelope, '\\n(.*)$')).sentAt == sentAt then return true end
+    if not envelope or sentAtOf(envelope) == sentAt then return true end
   end
   return false
 end

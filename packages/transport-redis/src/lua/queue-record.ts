@@ -18,9 +18,20 @@ local PRIORITY_STEP = 562949953421312
 local EPOCH = 1735689600000000
 local PLAIN = '4 0 - 0 \\n'
 
--- Without options: such an envelope begins with these rules, or with a letter.
+-- A letter and the time of sending, without options or other fields.
+local function isBrief(envelope)
+  return (string.byte(envelope) or 0) > 57
+end
+
+-- Without options.
 local function isPlain(envelope)
-  return (string.byte(envelope) or 0) > 57 or string.sub(envelope, 1, 9) == PLAIN
+  return isBrief(envelope) or string.sub(envelope, 1, 9) == PLAIN
+end
+
+-- Unix ms; nil if the store lost it.
+local function sentAtOf(envelope)
+  if isBrief(envelope) then return tonumber(string.sub(envelope, 2), 36) end
+  return cjson.decode(string.match(envelope, '\\n(.*)$')).sentAt
 end
 
 -- How often a dedupe id without a window is checked against its message.
