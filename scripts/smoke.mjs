@@ -80,7 +80,7 @@ await step('puts `busbar` on a PATH from a clone, as the README says', () => {
   const [, line = ''] = /^(ln -s .*)$/m.exec(readFileSync(join(paths.root, 'README.md'), 'utf8')) ?? [];
   const onPath = join(folder, 'on-path');
   mkdirSync(onPath);
-  run('sh', ['-c', line.replace(/~\/\S*/, onPath)], { cwd: paths.root });
+  run('sh', ['-c', line.replace('~/.local/bin', onPath)], { cwd: paths.root });
   const PATH = [onPath, dirname(process.execPath), process.env['PATH']].join(delimiter);
   const { stdout } = run('sh', ['-c', 'busbar version && busbar completion bash'], { cwd: folder, env: { PATH } });
   if (!/^\d+\.\d+\.\d+\n# bash completion/.test(stdout)) throw new Error(`it printed:\n${stdout}`);
