@@ -123,3 +123,46 @@ describe('doctor', () => {
     );
   });
 });
+
+describe.runIf(process.platform === 'linux')('a command whose output is closed ends by itself', () => {
+  test.each([
+    [['recv', '@a', '--wait'], 'pipe'],
+    [['tail'], 'pipe'],
+    [['logs', '@a', '-f'], 'pipe'],
+    [['queues', '--watch=60s'], 'pipe'],
+    [['recv', '@a', '--wait'], 'socket'],
+    [['tail'], 'socket'],
+  ])('%j to a %s', { timeout: 30_000 }, async (args, kind) => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    if (kind === 'socket') {
+      const running = sh.start({ args });
+      running.child.stdout?.destroy();
+      expect(await running.ended).toMatchObject({ code: 0, stderr: '' });
+      return;
+    }
+    const line = `"$0" ${bin} ${args.join(' ')} 2>err | sleep 1; echo "\${PIPESTATUS[0]}"; cat err`;
+    const shellEnv = { ...process.env, MESSAGE_BUS: undefined, NODE_OPTIONS: undefined };
+    const child = spawn('bash', ['-c', line, process.execPath], { cwd: sh.dir.path, env: shellEnv });
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (some: string) => (text += some));
+    await once(child, 'close');
+    expect(text).toBe('0\n');
+  });
+
+  test('and one with a slow reader goes on', { timeout: 30_000 }, async () => {
+    await using sh = shell();
+    await sh.out('register', '@a');
+    const line = `"$0" ${bin} recv @a --wait | cat`;
+    const shellEnv = { ...process.env, MESSAGE_BUS: undefined, NODE_OPTIONS: undefined };
+    const child = spawn('bash', ['-c', line, process.execPath], { cwd: sh.dir.path, env: shellEnv });
+    let text = '';
+    child.stdout.setEncoding('utf8').on('data', (some: string) => (text += some));
+    await expect.poll(async () => (await sh.json('agents'))[0]?.['state'], { timeout: 15_000 }).toBe('online');
+    // Long enough for some looks of the probe.
+    for (let look = 0; look < 8; look += 1) expect((await sh.json('agents'))[0]?.['state']).toBe('online');
+    await sh.out('send', '@a', 'still read');
+    await once(child, 'close');
+    expect(text).toContain('still read');
+  });
+});

@@ -95,8 +95,8 @@ describe('logs, agents, stats', () => {
     expect(stats).toMatchObject({ transport: { name: 'sqlite', state: 'open' }, queues: expect.any(Array) });
     const text = await sh.out('stats', '--sample', '50ms');
     expect(text).toMatch(/^sqlite, open: 3 queues/);
-    expect(text).toMatch(/\nq +1 +0 +0 +0 +0 +0 +\S+ +tasks +0 +0\n/);
-    expect(text).toMatch(/\n@idle +1 .* inbox /);
+    expect(text).toMatch(/\nq +1 +0 +0 +0 +0 +0 +\S+ +0 +0 +tasks\n/);
+    expect(text).toMatch(/\n@idle +1 .* inbox$/m);
   });
 
   test.concurrent('of an empty bus', async () => {

@@ -2,7 +2,7 @@
 
 import { exitCodeOfSignal } from './output/exit-codes.ts';
 
-/** How often to look whether the parent process is there. */
+/** How often to look whether the parent process and the reader of the output are there. */
 const LOOK_MS = 500;
 
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
@@ -14,6 +14,7 @@ export class Interruption implements Disposable {
   readonly #listener = (signal: NodeJS.Signals): void => this.#interrupt(signal);
   readonly #parent = process.ppid;
   #looking: NodeJS.Timeout | undefined;
+  #probing: NodeJS.Timeout | undefined;
   #name: NodeJS.Signals | undefined;
   #drains = false;
 
@@ -51,8 +52,25 @@ export class Interruption implements Disposable {
     }, LOOK_MS).unref();
   }
 
+  /** Ends the command when its output has no reader any more. */
+  endWithReader(): void {
+    this.#probing ??= setTimeout(() => void this.#probe(), LOOK_MS).unref();
+  }
+
+  async #probe(): Promise<void> {
+    const { openReaderProbe } = await import('./output/reader-probe.ts');
+    const hasGone = await openReaderProbe().catch(() => undefined);
+    if (hasGone === undefined || this.#name !== undefined) return;
+    this.#probing = setInterval(() => {
+      if (!hasGone()) return;
+      clearInterval(this.#probing);
+      this.#interrupt('SIGPIPE');
+    }, LOOK_MS).unref();
+  }
+
   [Symbol.dispose](): void {
     clearInterval(this.#looking);
+    clearInterval(this.#probing);
     for (const name of SIGNALS) process.off(name, this.#listener);
   }
 

@@ -146,6 +146,12 @@ export class Session implements AsyncDisposable {
     return true;
   }
 
+  /** A command that waits for what it prints also ends when its output has no reader. */
+  endWithReader(): void {
+    this.#interruption.endWithParent();
+    this.#interruption.endWithReader();
+  }
+
   /** A command that waits ends when its parent process has ended. */
   endWithParent(): void {
     this.#interruption.endWithParent();

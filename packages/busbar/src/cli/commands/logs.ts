@@ -46,7 +46,7 @@ export const logs: Command = defineCommand({
 /** Prints the lines that come after `before`, until the command is interrupted or its reader ends. */
 async function follow(agent: string, before: readonly LogLine[], { flags, session }: LogsInvocation): Promise<void> {
   const { kv } = await session.transport();
-  session.endWithParent();
+  session.endWithReader();
   // An entry has the last lines of one process: those that it had are known.
   const known = new Map<string, Set<string>>();
   const first = new Set(before.map((line) => JSON.stringify(line)));

@@ -43,7 +43,7 @@ export const recv: Command = defineCommand({
   run: async ({ args, flags, session }) => {
     const agent = session.inboxOwner(args[0]);
     const printer = fieldPrinter(flags);
-    if (flags.wait !== undefined) session.endWithParent();
+    if (flags.wait !== undefined) session.endWithReader();
     await requireMailbox(agent, session);
     const transport = await session.transport();
     const deliveries = await receive(transport, agent, flags, session);

@@ -52,7 +52,7 @@ export const tail: Command = defineCommand({
 
 async function printNew(pattern: string, from: From, flags: TailFlags, session: Session): Promise<void> {
   const { signal } = session;
-  if (!writesToFile()) session.endWithParent();
+  if (!writesToFile()) session.endWithReader();
   // All events of a bus that did not exist are new.
   const isNew = await session.untilBusExists();
   if (signal.aborted) return;

@@ -36,7 +36,7 @@ export const where: Command = defineCommand({
   notes: [
     'The bus is --url, else MESSAGE_BUS, else bus in the nearest busbar.config.json, else bus.db in the nearest .busbar folder, in this folder or above. A new one is made beside .git. HOME plays no part: a cron job changes to the project first, or sets MESSAGE_BUS.',
     'All worktrees of a git repository share the bus of the main one. A worktree with a .busbar folder has its own.',
-    'sqlite, unix, zmq and ws of one project are one store, with the same messages, events, locks and presence. Only request --live does not pass from one of these ways to another.',
+    'sqlite, unix, zmq and ws of one project are one store, with the same messages, events, locks and presence.',
     'It creates nothing and asks no server. Nearby are stores with messages in .busbar folders and files bus.db: above, one level below, in other worktrees, in the home folder, and in busbar.config.json.',
   ],
   run: async ({ session }) => {

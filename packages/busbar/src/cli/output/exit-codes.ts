@@ -43,6 +43,8 @@ export function exitCodeOf(code: ErrorCode): number {
 
 /** The exit code after a signal: 128 plus its number, as in shells. */
 export function exitCodeOfSignal(signal: NodeJS.Signals): number {
+  // A command whose reader has gone has done what it could.
+  if (signal === 'SIGPIPE') return DONE;
   if (signal === 'SIGHUP') return 129;
   return signal === 'SIGTERM' ? 143 : 130;
 }

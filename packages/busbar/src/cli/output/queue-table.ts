@@ -17,10 +17,10 @@ export function queueTable(queues: readonly QueueStats[], out: Output): string[]
     shortName(queue.name),
     ...countsOf(queue).map(String),
     queue.ready === 0 ? '-' : formatDuration(queue.oldestAgeMs),
-    kindOf(queue.name),
     ...(hasRates ? [toRate(queue.rates?.sent), toRate(queue.rates?.done)] : [String(queue.totals.sent)]),
+    kindOf(queue.name),
   ]);
-  return tableLines(['!QUEUE', ...COUNT_HEADINGS, '#OLDEST', '?KIND', ...rates], rows, out);
+  return tableLines(['!QUEUE', ...COUNT_HEADINGS, '#OLDEST', ...rates, '?KIND'], rows, out);
 }
 
 /** A rate per second. */

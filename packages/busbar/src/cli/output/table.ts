@@ -6,6 +6,8 @@ import { cutToWidth, padToWidth, printableLine, widthOf } from './printable.ts';
 const GAP = '  ';
 /** A longer name does not widen its column on a terminal. */
 const MAX_KEPT = 40;
+/** What the last column needs at least. */
+const MIN_LAST = 12;
 
 interface Column {
   readonly name: string;
@@ -53,10 +55,14 @@ function widthOfColumn(
   return isKept && most < Number.POSITIVE_INFINITY ? Math.min(width, MAX_KEPT) : width;
 }
 
-/** The columns that have room. */
+/** The columns that have room. The last one may be cut. */
 function chooseColumns(columns: readonly Column[], widths: readonly number[], most: number): number[] {
   const shown = columns.map((_, index) => index);
-  const width = (): number => shown.reduce((sum, index) => sum + (widths[index] ?? 0) + GAP.length, -GAP.length);
+  const least = (index: number): number =>
+    index === shown.at(-1) && columns[index]?.isKept === false
+      ? Math.min(widths[index] ?? 0, MIN_LAST)
+      : (widths[index] ?? 0);
+  const width = (): number => shown.reduce((sum, index) => sum + least(index) + GAP.length, -GAP.length);
   while (width() > most) {
     const last = shown.findLastIndex((index) => columns[index]?.isOptional === true);
     if (last === -1) break;

@@ -27,7 +27,7 @@ export async function printWatched(
     const { values, lines } = await look();
     return out.json ? out.jsonLines(values) : out.lines(lines());
   }
-  session.endWithParent();
+  session.endWithReader();
   await session.untilBusExists();
   for (let isFirst = true; !signal.aborted; isFirst = false) {
     const { values, lines } = await look();
