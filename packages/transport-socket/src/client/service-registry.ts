@@ -7,16 +7,15 @@ import { type RequestSpec, ResponseLost } from './pending-request.ts';
 /** An address that this client serves. */
 export class RemoteService extends ServedAddress {
   readonly id: number;
+  readonly header: Header;
   /** Whether the hub has registered it. */
   isRegistered = false;
 
   constructor(id: number, address: string, max: number, handler: ServedHandler) {
-    super(address, max, handler);
+    // The hub limits the number of its calls.
+    super(address, Number.POSITIVE_INFINITY, handler);
     this.id = id;
-  }
-
-  get header(): Header {
-    return { serviceId: this.id, address: this.address, max: this.max };
+    this.header = { serviceId: id, address, max };
   }
 }
 

@@ -69,11 +69,11 @@ export const mutants: readonly SourceMutant[] = [
       killedBy: 'F16',
     },
     {
-      name: 'lets a call go on whose replies are not read',
+      name: 'lets a call go on that was aborted',
       file: 'open/calls.ts',
       find: 'void Promise.resolve(this.#replies.return?.()).catch(() => undefined);',
       replace: '',
-      killedBy: 'R18',
+      killedBy: 'R8',
     },
   ]),
 ];
