@@ -1,6 +1,5 @@
 /** Agents: named processes with an inbox. */
 
-import type { Calls } from '../contract/calls.ts';
 import { BusbarError } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
 import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS } from '../contract/validation.ts';
@@ -28,6 +27,7 @@ import { checkAgentName, inboxOf, presenceKey } from './registry/agent-names.ts'
 import { type AgentOptions, type AgentSettings, checkAgentOptions } from './registry/agent-options.ts';
 import type { Heartbeat, Heartbeats } from './registry/heartbeats.ts';
 import type { Registry } from './registry/registry.ts';
+import type { CallWays } from './requests/requests.ts';
 import { Responder, type ResponderPlan } from './requests/responder.ts';
 import type { BusRuntime } from './runtime.ts';
 import type { BusPart } from './shutdown.ts';
@@ -116,7 +116,7 @@ export interface AgentDependencies {
   readonly heartbeats: Heartbeats;
   readonly mail: Mail;
   /** The ways of requests. */
-  readonly calls: readonly Calls[];
+  readonly calls: CallWays;
   readonly operations: Operations;
 }
 

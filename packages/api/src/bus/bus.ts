@@ -37,7 +37,7 @@ import { LeastLoadedSelector } from './registry/least-loaded.ts';
 import { type OnPresence, watchPresence } from './registry/presence-watch.ts';
 import { type AgentFilter, type ForgetOptions, Registry } from './registry/registry.ts';
 import type { ReplyStream } from './requests/options.ts';
-import { Requests } from './requests/requests.ts';
+import { type CallWays, Requests } from './requests/requests.ts';
 import { RpcClient } from './rpc/client.ts';
 import { BusRuntime } from './runtime.ts';
 import { type BusStats, Statistics, type StatsOptions } from './stats.ts';
@@ -320,8 +320,7 @@ function optionsLast<O>(work: LockWork | O, options: O | undefined): [LockWork |
   return [undefined, work];
 }
 
-/** The ways of requests, the fastest first. A later one reaches the servers that an earlier one does not. */
-function waysOf({ calls }: Transport, overQueues: Calls): readonly Calls[] {
+function waysOf({ calls }: Transport, overQueues: Calls): CallWays {
   if (calls === undefined) return [overQueues];
   return calls.reach === undefined ? [calls] : [calls, overQueues];
 }

@@ -16,13 +16,17 @@ export class Limiter {
     return (this.#active + this.#queued.length) / this.#max;
   }
 
+  /** Takes a slot, which the caller must {@link Limiter.release}, if one is free. */
+  tryAcquire(): boolean {
+    if (this.#active >= this.#max) return false;
+    this.#active += 1;
+    return true;
+  }
+
   /** Resolves when the caller has a slot, which it must {@link Limiter.release}. Rejects with the signal's reason. */
   acquire(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason);
-    if (this.#active < this.#max) {
-      this.#active += 1;
-      return Promise.resolve();
-    }
+    if (this.tryAcquire()) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const start = (): void => {
         signal.removeEventListener('abort', onAbort);

@@ -42,112 +42,164 @@ export function openCalls(internals: TransportInternals, driver: CallDriver): Ca
   return {
     reach: driver.reach,
     ...withErrorContext(serving, 'calls', internals.driver.name),
-    call: (address, message, options) => call(internals, driver, address, message, options ?? {}),
+    call: (address, message, options) =>
+      new RunningCall({ internals, driver, address, message, options: options ?? {} }),
   };
 }
 
-/** The replies to one call. Errors name the operation and the transport. */
-async function* call(
-  internals: TransportInternals,
-  driver: CallDriver,
-  address: string,
-  message: MessageInput,
-  options: CallOptions,
-): AsyncGenerator<Message> {
-  try {
-    internals.lifecycle.assertOpen();
-    checkQueueName(address);
-    checkOptions(options, ['timeoutMs', 'signal'], 'call options');
-    checkDuration(options.timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
-    checkSignal(options.signal);
-    assertNotAborted(options.signal);
-    const prepared = prepareCall(message, internals.driver.capabilities);
-    const running = new RunningCall(options, internals, (context) => driver.call(address, prepared, context));
-    internals.closables.add(running);
-    try {
-      while (true) {
-        const next = await running.next();
-        if (next.done === true) return running.done();
-        yield next.value;
-      }
-    } finally {
-      internals.closables.delete(running);
-      running.end(LEFT);
-    }
-  } catch (error) {
-    throw toBusbarError(error).at('calls.call', internals.driver.name);
-  }
+/** What a {@link RunningCall} is made of. */
+interface CallPlan {
+  readonly internals: TransportInternals;
+  readonly driver: CallDriver;
+  readonly address: string;
+  readonly message: MessageInput;
+  readonly options: CallOptions;
 }
 
-/** One call: it ends at its deadline, when its signal fires, or when the transport closes, also while its replies are not read. */
-class RunningCall extends LazyAbortController implements CallContext {
-  readonly deadline: number;
-  readonly #replies: AsyncIterator<Message>;
+const DONE: IteratorResult<Message> = { done: true, value: undefined };
+
+/**
+ * One call and its replies. It starts with the first read. It ends at its deadline, when its signal fires, or when the transport
+ * closes, also while its replies are not read. Errors name the operation and the transport. It is not a generator: that costs
+ * a tenth of a request.
+ */
+class RunningCall extends LazyAbortController implements CallContext, AsyncIterableIterator<Message> {
+  deadline: number = Number.POSITIVE_INFINITY;
+  readonly #plan: CallPlan;
+  #replies: AsyncIterator<Message> | undefined;
+  #reading: Promise<IteratorResult<Message>> | undefined;
+  /** Ends the pending read. */
+  #fail: ((error: BusbarError) => void) | undefined;
+  /** The end that the caller has not read. */
   #error: BusbarError | undefined;
   #isOver = false;
-  /** Rejects the pending read. */
-  #fail: ((error: BusbarError) => void) | undefined;
-  readonly #free: () => void;
+  #free: () => void = () => undefined;
 
-  constructor(
-    { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CallOptions,
-    { deadlines, keepAlive }: TransportInternals,
-    start: (context: CallContext) => AsyncIterable<Message>,
-  ) {
+  constructor(plan: CallPlan) {
     super();
-    this.deadline = performance.now() + timeoutMs;
-    this.#replies = start(this)[Symbol.asyncIterator]();
-    const onAbort = (): void =>
-      this.end(
-        new BusbarError('ABORTED', 'the call was aborted by its signal', { cause: signal?.reason, outcome: 'unknown' }),
-      );
-    const onTime = (): void =>
-      this.end(
-        new BusbarError('TIMEOUT', 'no reply came in time', {
-          outcome: 'unknown',
-          hint: 'Raise timeoutMs, or look at the responder.',
-        }),
-      );
-    const timeout = new Deadline(onTime);
-    deadlines.set(timeout, this.deadline);
-    keepAlive.hold();
-    this.#free = () => {
-      keepAlive.release();
-      deadlines.cancel(timeout);
-      signal?.removeEventListener('abort', onAbort);
-    };
-    if (signal?.aborted === true) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
+    this.#plan = plan;
   }
 
-  /** The next reply; rejects as soon as the call ends. One at a time. Cheaper than a race with a promise that may never settle. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
   next(): Promise<IteratorResult<Message>> {
-    return new Promise((resolve, reject) => {
-      this.#fail = reject;
-      this.#replies.next().then(resolve, reject);
-      if (this.#error !== undefined) reject(this.#error);
-    });
+    if (this.#reading !== undefined) {
+      const again = (): Promise<IteratorResult<Message>> => this.next();
+      return this.#reading.then(again, again);
+    }
+    try {
+      const replies = this.#isOver ? undefined : (this.#replies ?? this.#start());
+      if (replies !== undefined) return this.#read(replies);
+    } catch (error) {
+      this.#done();
+      return Promise.reject(this.#locate(error));
+    }
+    const error = this.#error;
+    this.#error = undefined;
+    return error === undefined ? Promise.resolve(DONE) : Promise.reject(error);
   }
 
-  /** The last reply was read. */
-  done(): void {
-    this.#isOver = true;
-    this.#free();
-  }
-
-  end(error: BusbarError): void {
-    if (this.#isOver) return;
-    this.done();
-    this.#error = error;
-    this.#fail?.(error);
-    this.abort(error);
-    void Promise.resolve(this.#replies.return?.()).catch(() => undefined);
+  /** The caller leaves. */
+  return(): Promise<IteratorResult<Message>> {
+    this.#error = undefined;
+    if (!this.#isOver) this.#leave(LEFT, LEFT);
+    return Promise.resolve(DONE);
   }
 
   /** The transport closes. */
   async close(): Promise<void> {
-    this.end(new BusbarError('CLOSED', 'the transport was closed', { outcome: 'unknown' }));
+    this.#end(new BusbarError('CLOSED', 'the transport was closed', { outcome: 'unknown' }));
   }
+
+  #start(): AsyncIterator<Message> {
+    const { internals, driver, address, message, options } = this.#plan;
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+    internals.lifecycle.assertOpen();
+    checkQueueName(address);
+    checkOptions(options, ['timeoutMs', 'signal'], 'call options');
+    checkDuration(options.timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
+    checkSignal(signal);
+    assertNotAborted(signal);
+    const prepared = prepareCall(message, internals.driver.capabilities);
+    this.deadline = performance.now() + timeoutMs;
+    this.#replies = driver.call(address, prepared, this)[Symbol.asyncIterator]();
+    this.#bound(internals, signal);
+    return this.#replies;
+  }
+
+  /** Ends the call at its deadline, when its signal fires, and with the transport. Keeps the process alive until then. */
+  #bound({ deadlines, keepAlive, closables }: TransportInternals, signal: AbortSignal | undefined): void {
+    const onAbort = (): void =>
+      this.#end(
+        new BusbarError('ABORTED', 'the call was aborted by its signal', { cause: signal?.reason, outcome: 'unknown' }),
+      );
+    const timeout = new Deadline(() => this.#end(timedOut()));
+    deadlines.set(timeout, this.deadline);
+    keepAlive.hold();
+    closables.add(this);
+    this.#free = () => {
+      closables.delete(this);
+      keepAlive.release();
+      deadlines.cancel(timeout);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+  }
+
+  #read(replies: AsyncIterator<Message>): Promise<IteratorResult<Message>> {
+    const reading = new Promise<IteratorResult<Message>>((resolve, reject) => {
+      this.#fail = reject;
+      replies.next().then(
+        (result) => {
+          this.#reading = undefined;
+          if (result.done === true) this.#done();
+          resolve(result);
+        },
+        (error: unknown) => {
+          this.#reading = undefined;
+          this.#done();
+          reject(this.#locate(error));
+        },
+      );
+    });
+    this.#reading = reading;
+    return reading;
+  }
+
+  #end(error: BusbarError): void {
+    if (this.#isOver) return;
+    const located = this.#locate(error);
+    if (this.#reading === undefined) this.#error = located;
+    this.#leave(error, located);
+  }
+
+  /** Ends the call, and a pending read with an error. */
+  #leave(reason: BusbarError, error: BusbarError): void {
+    this.#done();
+    if (this.#reading !== undefined) this.#fail?.(error);
+    this.#reading = undefined;
+    this.abort(reason);
+    void Promise.resolve(this.#replies?.return?.()).catch(() => undefined);
+  }
+
+  #done(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#free();
+  }
+
+  #locate(error: unknown): BusbarError {
+    return toBusbarError(error).at('calls.call', this.#plan.internals.driver.name);
+  }
+}
+
+function timedOut(): BusbarError {
+  return new BusbarError('TIMEOUT', 'no reply came in time', {
+    outcome: 'unknown',
+    hint: 'Raise timeoutMs, or look at the responder.',
+  });
 }
 
 function trackService(service: Service, { closables, keepAlive }: TransportInternals): Service {

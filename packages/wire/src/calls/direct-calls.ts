@@ -176,7 +176,9 @@ class RoutedCall implements AsyncIterableIterator<Message> {
   }
 
   next(): Promise<IteratorResult<Message>> {
-    return this.#hasReply && this.#replies !== undefined ? this.#replies.next() : this.#first();
+    if (this.#replies === undefined) return this.#route();
+    if (this.#hasReply) return this.#replies.next();
+    return this.#replies.next().then(this.#onReply, this.#onFailure);
   }
 
   async return(): Promise<IteratorResult<Message>> {
@@ -185,22 +187,22 @@ class RoutedCall implements AsyncIterableIterator<Message> {
     return DONE;
   }
 
-  async #first(): Promise<IteratorResult<Message>> {
-    for (;;) {
-      try {
-        this.#replies ??= await this.#calls.route(this.#request);
-        if (this.#isLeft) return await this.return();
-        const first = await this.#replies.next();
-        this.#hasReply = true;
-        return first;
-      } catch (error) {
-        const { server, tried } = this.#request;
-        if (!(error instanceof ServiceClosed) || server === undefined) throw error;
-        tried.add(server);
-        this.#replies = undefined;
-      }
-    }
+  async #route(): Promise<IteratorResult<Message>> {
+    this.#replies = await this.#calls.route(this.#request);
+    return this.#isLeft ? this.return() : this.next();
   }
+
+  readonly #onReply = (first: IteratorResult<Message>): IteratorResult<Message> => {
+    this.#hasReply = true;
+    return first;
+  };
+
+  readonly #onFailure = (error: unknown): Promise<IteratorResult<Message>> => {
+    const { server, tried } = this.#request;
+    if (!(error instanceof ServiceClosed) || server === undefined) throw error;
+    tried.add(server);
+    return this.#route();
+  };
 }
 
 /** The handler of a service, within its limit of concurrent calls. */

@@ -103,13 +103,15 @@ export class ServedCalls {
     this.#calls.set(id, call);
     const { timeoutMs } = header;
     if (typeof timeoutMs === 'number') this.#deadlines.setIn(call.deadline, timeoutMs);
-    this.#waitingBytes += bytes;
-    try {
-      await service.running.acquire(call.signal);
-    } catch {
-      return this.#end(id, call);
-    } finally {
-      this.#waitingBytes -= bytes;
+    if (!service.running.tryAcquire()) {
+      this.#waitingBytes += bytes;
+      try {
+        await service.running.acquire(call.signal);
+      } catch {
+        return this.#end(id, call);
+      } finally {
+        this.#waitingBytes -= bytes;
+      }
     }
     await this.#run(service, call, each);
     service.running.release();

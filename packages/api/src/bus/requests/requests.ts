@@ -29,6 +29,9 @@ interface CheckedRequest {
   readonly onPart: PartSink | undefined;
 }
 
+/** The ways of requests: the second one reaches the servers that the first one does not. */
+export type CallWays = readonly [Calls] | readonly [Calls, Calls];
+
 const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** Sends requests. */
@@ -36,10 +39,10 @@ export class Requests {
   readonly #runtime: BusRuntime;
   readonly #registry: Registry;
   readonly #selector: LeastLoadedSelector;
-  readonly #ways: readonly Calls[];
+  readonly #ways: CallWays;
   readonly #end = new AbortController();
 
-  constructor(runtime: BusRuntime, registry: Registry, selector: LeastLoadedSelector, ways: readonly Calls[]) {
+  constructor(runtime: BusRuntime, registry: Registry, selector: LeastLoadedSelector, ways: CallWays) {
     this.#runtime = runtime;
     this.#registry = registry;
     this.#selector = selector;
@@ -68,7 +71,8 @@ export class Requests {
       const checked = validateSent(bodyCodec, definition?.schemas.request, body, `the body of ${name}`);
       if (checked !== undefined) await checked;
       const request = { type: name, definition, body, options: options ?? {}, onPart };
-      const targets = typeof to === 'string' ? [to] : await this.#selector.select(to.capability);
+      if (typeof to === 'string') return await this.#request(origin, to, request);
+      const targets = await this.#selector.select(to.capability);
       return await tryInOrder(targets, isAbsent, (one) => this.#request(origin, one, request));
     } catch (error) {
       throw this.#runtime.withErrorContext(error, 'request');
@@ -103,30 +107,29 @@ export class Requests {
     } as const;
     return this.#runtime.sendOut(origin, draft, async (input) => {
       const startedAt = performance.now();
-      const response = await this.#respond(to, () =>
-        durable
-          ? this.#collect(this.#durably(origin, to, input, options), to, request)
-          : this.#call(to, input, this.#bounds(origin, options), request),
-      );
+      let response: Message;
+      try {
+        response = durable
+          ? await this.#collect(this.#durably(origin, to, input, options), to, request)
+          : await this.#call(to, input, this.#bounds(origin, options), request);
+      } catch (error) {
+        throw await this.#explain(error, to);
+      }
       this.#runtime.timings.add(type, performance.now() - startedAt);
       return this.#read(response, to, request);
     });
   }
 
-  async #respond(to: string, collect: () => Promise<Message>): Promise<Message> {
-    try {
-      return await collect();
-    } catch (error) {
-      throw await this.#explain(error, to);
-    }
-  }
-
   /** Calls by the first way that leads to an instance. */
   #call(to: string, input: MessageInput, bounds: CallOptions, request: CheckedRequest): Promise<Message> {
+    const [direct, overQueues] = this.#ways;
+    const response = this.#collect(direct.call(addressOf(to), input, bounds), to, request);
+    if (overQueues === undefined) return response;
     const endsAt = performance.now() + (bounds.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    return tryInOrder(this.#ways, isAbsent, (way) => {
-      const left = way === this.#ways[0] ? bounds : { ...bounds, timeoutMs: Math.max(1, endsAt - performance.now()) };
-      return this.#collect(way.call(addressOf(to), input, left), to, request);
+    return response.catch((error: unknown) => {
+      if (!isBusbarError(error) || !isAbsent(error)) throw error;
+      const left = { ...bounds, timeoutMs: Math.max(1, endsAt - performance.now()) };
+      return this.#collect(overQueues.call(addressOf(to), input, left), to, request);
     });
   }
 

@@ -78,8 +78,28 @@ export class Responder {
   #respond(message: Message, signal: AbortSignal): AsyncIterable<MessageInput> {
     if (message.type === PING) return this.#pong();
     const channel = new RendezvousChannel<MessageInput>();
-    void this.#run(message, signal, channel).then((last) => channel.end(last));
+    void this.#inTurn(message, signal, channel).then((last) => channel.end(last));
     return channel;
+  }
+
+  async #inTurn(
+    message: Message,
+    signal: AbortSignal,
+    channel: RendezvousChannel<MessageInput>,
+  ): Promise<MessageInput> {
+    const turns = this.#turns;
+    if (turns === undefined) return this.#run(message, signal, channel);
+    try {
+      if (!turns.tryAcquire()) await turns.acquire(signal);
+    } catch {
+      // The requester left while its request waited.
+      return toFailedReply('refused', LEFT);
+    }
+    try {
+      return await this.#run(message, signal, channel);
+    } finally {
+      turns.release();
+    }
   }
 
   async *#pong(): AsyncGenerator<MessageInput> {
@@ -91,9 +111,6 @@ export class Responder {
     const { agent, handlers, timings, log } = this.#plan;
     const { bodyCodec } = this.#runtime;
     const work = new LazyAbortController(signal, reasonOf);
-    const turns = this.#turns;
-    const turn = turns?.acquire(signal);
-    if (turn !== undefined) await turn.catch(() => undefined);
     this.#running.add(work);
     const startedAt = performance.now();
     try {
@@ -113,7 +130,6 @@ export class Responder {
       return toFailedReply(isUnhandled || refusal !== undefined ? 'refused' : 'failed', refusal ?? error);
     } finally {
       this.#running.delete(work);
-      turns?.release();
       timings.add(message.type ?? '', performance.now() - startedAt);
     }
   }

@@ -71,7 +71,7 @@ export const mutants: readonly SourceMutant[] = [
     {
       name: 'lets a call go on that was aborted',
       file: 'open/calls.ts',
-      find: 'void Promise.resolve(this.#replies.return?.()).catch(() => undefined);',
+      find: 'void Promise.resolve(this.#replies?.return?.()).catch(() => undefined);',
       replace: '',
       killedBy: 'R8',
     },
