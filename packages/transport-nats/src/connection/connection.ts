@@ -117,7 +117,7 @@ export class Connection {
 
   /** Publishes at the end of this turn. The messages of a turn keep their order and share a write to the socket. */
   publish(subject: string, data: Uint8Array | string, options?: PublishOptions, onError?: Outgoing['onError']): void {
-    if (this.#outgoing.push({ subject, data, options, onError }) === 1) setImmediate(() => this.#flush());
+    if (this.#outgoing.push({ subject, data, options, onError }) === 1) setImmediate(() => this.writeOut());
   }
 
   /** Resolves when the server has what was sent before, subscriptions included. After a reconnect it asks again. */
@@ -136,13 +136,14 @@ export class Connection {
 
   async close(): Promise<void> {
     for (const act of this.#closing) act();
-    this.#flush();
+    this.writeOut();
     this.isUp = false;
     this.#liveness.end();
     await this.client.close();
   }
 
-  #flush(): void {
+  /** Publishes what was collected now. After the next microtasks it is written to the socket. */
+  writeOut(): void {
     const outgoing = this.#outgoing;
     this.#outgoing = [];
     for (const { subject, data, options, onError } of outgoing) {

@@ -292,8 +292,9 @@ export class Claimer {
     };
     const claim: Claim = { over: recorded.then(note, ignore), seq: undefined };
     const deliveries = candidates.map((candidate) => this.#deliver(queue, candidate, { r, end, by, claim }));
-    // The record is on its way: it counts also if this process ends now.
-    await new Promise(setImmediate);
+    requests.connection.writeOut();
+    // Then the record is written: it counts also if this process ends.
+    await undefined;
     return deliveries;
   }
 

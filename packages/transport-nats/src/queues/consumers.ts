@@ -52,6 +52,8 @@ export class Consumers {
   readonly #used: Set<string>;
   readonly #permissions: Permissions;
   readonly #made = new Map<string, Promise<Consumer | undefined>>();
+  /** Names of consumers, by the record of their queue. */
+  readonly #digests = new WeakMap<QueueRecord, Map<Lane, string>>();
   /** Consumers that do not answer, each with the time since then. */
   readonly #away = new Map<string, number>();
 
@@ -71,7 +73,11 @@ export class Consumers {
   }
 
   nameOf({ name, record }: KnownQueue, lane: Lane): string {
-    return digest(`${name}\0${lane}\0${record.inc}\0${record.generation}`);
+    const byLane = this.#digests.get(record) ?? new Map<Lane, string>();
+    this.#digests.set(record, byLane);
+    const digested = byLane.get(lane) ?? digest(`${name}\0${lane}\0${record.inc}\0${record.generation}`);
+    byLane.set(lane, digested);
+    return digested;
   }
 
   /** The consumer of a lane, created where there is none. Undefined if it does not answer: the queue may have another one. */

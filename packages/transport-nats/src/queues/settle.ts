@@ -251,7 +251,7 @@ export class Settler {
     plans: SettlementPlan[],
     bounds: { readonly deadline: number; readonly since: number },
   ): Promise<void> {
-    const { ledgers } = this.#shared;
+    const { ledgers, requests } = this.#shared;
     if (known === undefined || plans.every(({ ledgerOutcome }) => ledgerOutcome === undefined)) return;
     const pieces = piecesOf(plans.flatMap(({ ledgerOutcome }) => ledgerOutcome ?? []));
     let first = 0;
@@ -260,7 +260,10 @@ export class Settler {
     try {
       do {
         const inc = known.record.inc;
-        const acks = await Promise.all(pieces.map((piece) => ledgers.append(queue, { k: 's', inc, ...piece }, bounds)));
+        const appending = pieces.map((piece) => ledgers.append(queue, { k: 's', inc, ...piece }, bounds));
+        // The calls of this turn are together already.
+        requests.connection.writeOut();
+        const acks = await Promise.all(appending);
         first = Math.min(...acks.map(({ seq }) => seq));
         await Promise.all(new Set(plans.map(({ held }) => held?.claim.over)));
       } while (plans.some(isTooEarly));
