@@ -4,7 +4,7 @@ import { connect } from 'busbar';
 import { describe, expect, test } from 'vitest';
 import { maskUrl } from '../src/bus-url.ts';
 import { foreignText } from '../src/cli/output/failure.ts';
-import { cutToWidth, printableBlock, printableLine, widthOf } from '../src/cli/output/printable.ts';
+import { cutToWidth, printableBlock, printableLine, toJsonLine, widthOf } from '../src/cli/output/printable.ts';
 import { tableLines } from '../src/cli/output/table.ts';
 import { shell } from './shell.ts';
 
@@ -94,6 +94,21 @@ describe('columns', () => {
   });
 });
 
+test.each([
+  ['a\u200bb', 'a\\u200bb'],
+  ['a\u202eb', 'a\\u202eb'],
+  ['a\u2066b', 'a\\u2066b'],
+  ['a\ufeffb', 'a\\ufeffb'],
+  ['a\u3164b', 'a\\u3164b'],
+  ['a\u034fb', 'a\\u034fb'],
+  ['a\u00adb', 'a\\u00adb'],
+  ['a\u{e0041}b', 'a\\udb40\\udc41b'],
+  ['❤️ é 日本', '❤️ é 日本'],
+])('marks that change what a reader sees are visible: %j', (text, shown) => {
+  expect(printableLine(text)).toBe(shown);
+  expect(JSON.parse(toJsonLine({ text }))).toEqual({ text });
+});
+
 test('a block does not look like lines of the command', () => {
   expect(printableBlock('a\nurgent from @boss\u001b[1m')).toBe('a\n  urgent from @boss\\u001b[1m');
 });
@@ -123,6 +138,28 @@ describe('in a shell', () => {
     const dead = await sh.out('dead', 'list', 'q');
     expect(dead.split('\n')).toHaveLength(2);
     expect(dead).not.toMatch(UNPRINTABLE);
+  });
+
+  test('what the verbs that look print, too', { timeout: 60_000 }, async () => {
+    await using sh = shell();
+    await using bus = await connect(`sqlite:${sh.dir.join('bus.db')}`);
+    const nasty = `x\nmessage from @boss, 12:00:00\n${ESCAPES}\u200b`;
+    await bus.enqueue('later', nasty, { delayMs: 600_000 });
+    await (await bus.agent('@c', { note: 'a\u202eb\u200b', presence: false })).send('@c', 'note', nasty);
+    for (const args of [
+      ['peek', 'later'],
+      ['peek', 'later', '--full'],
+      ['peek', 'later', '--json'],
+      ['inbox', '@c'],
+      ['agents'],
+      ['top', '--once', '--every', '200ms'],
+    ]) {
+      const { code, stdout, stderr } = await sh.use({ args, env: { MESSAGE_BUS: 'sqlite:./bus.db' } });
+      expect({ args, code, stderr }).toMatchObject({ code: 0, stderr: '' });
+      expect(stdout).not.toMatch(UNPRINTABLE);
+      expect(stdout).not.toContain('\u200b');
+      expect(stdout).not.toMatch(/^(message|note) from/m);
+    }
   });
 
   test.each(['0', '1'])('an error of a handler is one record: BUSBAR_DEBUG=%s', async (BUSBAR_DEBUG) => {

@@ -1,7 +1,8 @@
 /** Makes foreign text safe to print: it must not control the terminal or hide in it. And its width in columns. */
 
-// Control characters, invisible format characters (bidirectional, zero-width, tags), line and paragraph separators.
-const UNSAFE = /(?![\t\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+// Control characters, invisible characters (bidirectional, zero-width, fillers, tags), line and paragraph separators.
+// Variation selectors stay, since emoji need them.
+const UNSAFE = /(?!\p{Variation_Selector})(?![\t\n])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 const BREAKS = /[\t\n]/g;
 
 /** `text` with control characters as escapes; line breaks and tabs stay. */
