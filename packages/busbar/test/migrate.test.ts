@@ -1,5 +1,5 @@
 // Moves from a shell.
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { connectTransport } from '../src/index.ts';
 import { shell } from './shell.ts';
@@ -39,9 +39,17 @@ test.concurrent('a bus moves, and both sides say so', { timeout: 90_000 }, async
   expect((await sh.run('migrate', 'rollback', ...ENDS)).code).toBe(6);
 });
 
-test.concurrent('a plan names what is in the way', async () => {
+test.concurrent('a plan names what is in the way', { timeout: 90_000 }, async () => {
   await using sh = shell();
   await sh.out('register', '@a', '--url', TWO);
+  for (const action of ['plan', 'status']) {
+    expect(await sh.run('migrate', action, ...ENDS)).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/there is no bus at sqlite:.*one\.db\nhint: Check the name/),
+    });
+  }
+  expect(existsSync(sh.dir.join('one.db'))).toBe(false);
+  await sh.out('register', '@a', '--url', ONE);
   expect(await sh.run('migrate', 'plan', ...ENDS)).toMatchObject({
     code: 6,
     stdout: expect.stringMatching(/problem .*two\.db is not empty\n {8}Choose an empty store/),

@@ -42,8 +42,8 @@ export const migrate: Command = defineCommand({
   run: async (invocation) => {
     const [action, from, to] = invocation.args;
     const run = selectAction(ACTIONS, action);
-    await using source = await openEnd(from, invocation);
-    await using target = await openEnd(to, invocation);
+    await using source = await openEnd(from, invocation, { mustExist: true });
+    await using target = await openEnd(to, invocation, { mustExist: run !== plan && run !== start });
     return await run({ from: source, to: target }, invocation, await import('@busbar/compose'));
   },
 });
