@@ -47,6 +47,8 @@ export interface Client {
   mail?(name: string, body: Body): Promise<void>;
   /** Receives one message of the work queue and keeps its lease, which lasts an hour from now on. */
   hold?(): Promise<void>;
+  /** Begins to copy a history of events to another store, until the process ends. */
+  copy?(load: { readonly events: number; readonly bodyBytes: number }): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1,7 +1,9 @@
 /** The demonstration over servers: killed at half time, or left as they were found. */
 
 import { mkdirSync, readdirSync } from 'node:fs';
+import { readLog, type Trail, trailsOf } from '@busbar/compose';
 import { needServer, type Outcome, runNode, type ServerProgram, type TempDir, tempDir } from '@busbar/testbed';
+import { connect } from 'busbar';
 import { describe, expect, test } from 'vitest';
 import { makeTree } from './tree.ts';
 
@@ -16,7 +18,7 @@ async function stage(files: number): Promise<AsyncDisposable & { files: number; 
 
 function run(dir: TempDir, bus: string | undefined, ...args: readonly string[]): Promise<Outcome> {
   const env = { TMPDIR: dir.join('tmp'), MESSAGE_BUS: bus, INIT_CWD: undefined };
-  return runNode({ file, args: ['tree', ...args], env, cwd: dir.path, timeoutMs: LONG });
+  return runNode({ file, args: ['tree', ...args], env, cwd: dir.path, timeoutMs: 2 * LONG });
 }
 
 function lastLine({ stdout }: Outcome): string {
@@ -57,6 +59,32 @@ test('the fast part of a hybrid is killed, and two workers; it carries a third o
   expect(lastLine(outcome)).toBe(`demo: ${counts}`);
   const [, share] = /^traffic +messages over each part: fast [\d,]+ \((\d+) %\), durable /m.exec(outcome.stdout) ?? [];
   expect(Number(share)).toBeGreaterThanOrEqual(34);
+});
+
+test('around a hybrid an audit has the last known fate of each task, and counts its gaps', {
+  timeout: 2 * LONG,
+}, async ({ skip }) => {
+  needServer('redis-server', skip);
+  await using on = await stage(60);
+  const log = `sqlite:${on.dir.join('log.db')}`;
+  const parameters = new URLSearchParams({ of: 'hybrid:?fast=redis&durable=sqlite', log, lookMs: '100' });
+  const outcome = await run(on.dir, `audit:?${parameters}`, '--kill', '--kill-server');
+  expect(outcome, outcome.stderr).toMatchObject({ code: 0 });
+  const counts = `${on.files} files, ${on.files} results, 0 lost, 0 duplicated, 2 killed, 1 server killed`;
+  expect(lastLine(outcome)).toBe(`demo: ${counts}`);
+  const ns = /namespace (demo-[0-9a-f]+)/.exec(outcome.stdout)?.[1] ?? '';
+  await using bus = await connect(log, { ns });
+  const { records, gaps } = await readLog(bus.transport);
+  const killed = gaps
+    .filter(({ reason }) => reason === 'the process ended without closing')
+    .map(({ process }) => process);
+  expect(new Set(killed).size).toBe(2);
+  const tasks = trailsOf(records).filter(({ queue }) => queue === 'audits');
+  expect(new Set(tasks.map(({ id }) => id)).size).toBe(on.files);
+  // What a killed worker did in its last moment is in the gap; then the last record of the message is its own.
+  const isExplained = ({ fate, records: trail }: Trail): boolean =>
+    ['acked', 'gone'].includes(fate) || killed.includes(trail.at(-1)?.process ?? '');
+  expect(tasks.filter((trail) => !isExplained(trail))).toEqual([]);
 });
 
 test.for(['redis', ...(process.env['BUSBAR_FULL'] === '1' ? ['nats'] : [])])(

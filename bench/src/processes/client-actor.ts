@@ -1,6 +1,7 @@
 /** Runs the verbs of a target in a process of its own, and counts what arrives. */
 
 import { type Body, type BodyHandler, type Client, makeBody, sharedClockMs, type TargetLocation } from '../client.ts';
+import { percentile } from '../figures.ts';
 import type { Target } from '../targets/target.ts';
 import { TARGETS } from '../targets/targets.ts';
 import { cpuMs, rssBytes } from './usage.ts';
@@ -16,6 +17,7 @@ export interface SendLoad {
 export interface SendSummary {
   /** The slowest call, in milliseconds. */
   readonly slowestMs: number;
+  readonly p99Ms: number;
 }
 
 /** A message that measures the wake-up, on the shared clock. */
@@ -140,6 +142,16 @@ export class ClientActor {
     await this.#verb('hold')();
   }
 
+  /** Whether the target copies its history meanwhile. */
+  async canCopy(): Promise<boolean> {
+    return this.#clients[0]?.copy !== undefined;
+  }
+
+  /** Copies a history of events until the process ends. */
+  async copy(events: number, bodyBytes: number): Promise<void> {
+    await this.#verb('copy')({ events, bodyBytes });
+  }
+
   async cpuMs(): Promise<number> {
     return cpuMs();
   }
@@ -199,16 +211,16 @@ async function sendAll(
   { count, inFlight, bodyBytes }: SendLoad,
 ): Promise<SendSummary> {
   const size = batch ? inFlight : 1;
-  let slowestMs = 0;
+  const times: number[] = [];
   await runConcurrently(batch ? 1 : inFlight, Math.ceil(count / size), async (turn) => {
     const first = turn * size;
     const length = Math.min(size, count - first);
     const bodies = Array.from({ length }, (_, index) => makeBody(first + index, bodyBytes));
     const began = performance.now();
     await send(bodies);
-    slowestMs = Math.max(slowestMs, performance.now() - began);
+    times.push(performance.now() - began);
   });
-  return { slowestMs };
+  return { slowestMs: percentile(times, 1), p99Ms: percentile(times, 0.99) };
 }
 
 /** Runs `run` `count` times, `inFlight` at a time. */

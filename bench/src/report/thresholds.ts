@@ -29,6 +29,7 @@ const MEMBERS = { target: 'nats', scenario: 'members' } as const;
 const WAKE = { target: 'sqlite', scenario: 'wake' } as const;
 const UNIX = { target: 'unix', scenario: 'request', of: 'moleculer' } as const;
 const REDIS_CALLS = { scenario: 'request', of: 'moleculer-redis', times: 1 } as const;
+const COMPOSED = { scenario: 'compositions', figure: 'both at once' } as const;
 const REQUESTS = 'with 64 in flight';
 
 const THRESHOLDS: readonly Threshold[] = [
@@ -75,6 +76,10 @@ const THRESHOLDS: readonly Threshold[] = [
   { ...MEMBERS, at: '500 members', figure: 'of the server', bound: 3 },
   { target: 'nats', scenario: 'mailboxes', at: '10000 mailboxes', figure: 'opening all', bound: 60_000 },
   { target: 'nats', scenario: 'mailboxes', at: '10000 mailboxes', figure: 'server, all woken', bound: 700 },
+  ...['sqlite', 'redis', 'nats', 'unix'].flatMap((of): Threshold[] => [
+    { target: `${of}-audit`, ...COMPOSED, times: 0.75, of },
+    { target: `${of}-hybrid`, ...COMPOSED, times: 0.9, of },
+  ]),
   { target: undefined, scenario: 'startup', figure: 'above', bound: 60 },
 ];
 

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 const DOCUMENT = new URL('../../../docs/benchmarks.md', import.meta.url);
 
 /** The sections of the document with figures. */
-export const SECTIONS = ['all', 'nats', 'members'] as const;
+export const SECTIONS = ['all', 'nats', 'members', 'compositions'] as const;
 
 /** The name of a section. */
 export type Section = (typeof SECTIONS)[number];

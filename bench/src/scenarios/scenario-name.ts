@@ -3,11 +3,11 @@
 /** The name of a scenario. */
 export type ScenarioName =
   | ('queue' | 'request' | 'fanout' | 'wake' | 'idle' | 'members')
-  | ('mailboxes' | 'sustained')
+  | ('mailboxes' | 'sustained' | 'compositions')
   | ('writers' | 'memory' | 'startup' | 'micro');
 
 /** Scenarios that take minutes: they run only if they are named. */
-export const LONG_SCENARIOS: readonly ScenarioName[] = ['members', 'mailboxes', 'sustained'];
+export const LONG_SCENARIOS: readonly ScenarioName[] = ['members', 'mailboxes', 'sustained', 'compositions'];
 
 /** All names, in the order in which they run. */
 export const SCENARIO_NAMES: readonly ScenarioName[] = [

@@ -1,5 +1,6 @@
 /** All scenarios, by name. */
 
+import { compositions } from './compositions.ts';
 import { fanout } from './fanout.ts';
 import { idle } from './idle.ts';
 import { mailboxes } from './mailboxes.ts';
@@ -17,6 +18,6 @@ import { writers } from './writers.ts';
 
 export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   ...{ queue, request, fanout, wake, idle },
-  ...{ members, mailboxes, sustained },
+  ...{ members, mailboxes, sustained, compositions },
   ...{ writers, memory, startup, micro },
 };

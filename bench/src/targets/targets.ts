@@ -1,6 +1,6 @@
 /** All targets, by name. Each is loaded in the process that uses it. */
 
-import type { TargetLocation } from '../client.ts';
+import type { Client, TargetLocation } from '../client.ts';
 import type { Durability } from '../durability.ts';
 import { SERVERS, type ServerName } from '../sandbox/servers.ts';
 import { LONG_SCENARIOS, type ScenarioName } from '../scenarios/scenario-name.ts';
@@ -142,7 +142,7 @@ function busbar(name: string, backend: BusbarBackend): Record<string, Target> {
     [`${name}-audit`]: {
       ...serverOf(backend),
       about: 'the same as the transport, with an audit log in a SQLite file beside it',
-      can: ['queue'],
+      can: ['queue', 'compositions'],
       beside: [name],
       open: async (location) => (await import('./busbar.ts')).open(auditedUrl(urlOf(location), location)),
     },
@@ -150,9 +150,16 @@ function busbar(name: string, backend: BusbarBackend): Record<string, Target> {
       ...serverOf(backend),
       about:
         'the same as a part of a hybrid beside a SQLite file: the fast part if it has a server, else the durable one',
-      can: ['queue'],
+      can: ['queue', 'compositions'],
       beside: [name],
       open: async (location) => (await import('./busbar.ts')).open(hybridUrl(backend, location)),
+    },
+    [`${name}-copy`]: {
+      ...serverOf(backend),
+      about: 'the same as a bus that may move, while a move copies its history to a SQLite file',
+      can: ['compositions'],
+      beside: [name],
+      open: async (location) => openCopied(urlOf(location), `sqlite:${location.folder}/copy.db`),
     },
     [`${name}-bus`]: {
       ...serverOf(backend),
@@ -170,6 +177,15 @@ function hybridUrl({ server, urlOf }: BusbarBackend, location: TargetLocation): 
   const routes =
     server === undefined ? { fast: other, durable: part } : { fast: part, durable: other, fastQueues: '>' };
   return `hybrid:?${new URLSearchParams(routes)}`;
+}
+
+async function openCopied(from: string, to: string): Promise<Client> {
+  const { open } = await import('./busbar.ts');
+  const client = await open(`migrate:?${new URLSearchParams({ from, to })}`);
+  return {
+    ...client,
+    copy: async (load) => (await import('./copying.ts')).copyAgainAndAgain(from, to, load),
+  };
 }
 
 function auditedUrl(of: string, { folder }: TargetLocation): string {

@@ -6,6 +6,7 @@ import { planMove, type StoreEnds } from '@busbar/compose';
 import { type TempDir, tempDir } from '@busbar/testbed';
 import { type Bus, connect, openBus } from 'busbar';
 import { UsageError } from '../options.ts';
+import { isAudited } from './hybrid-place.ts';
 import { openPlace, type Place, placeSource, placeTarget } from './place.ts';
 import { RunMove } from './run-move.ts';
 import type { Server } from './server.ts';
@@ -50,7 +51,8 @@ export async function openDemoBus({ messageBus, killServer, migrate }: DemoBusOp
   const callers = [source.origin && from, target?.origin && to].filter((each) => each !== undefined);
   for (const transport of callers) stack.defer(() => empty(transport));
   const move = ends && stack.use(new RunMove(ends));
-  const where = callers.length === 0 ? 'temporary' : `namespace ${ns}, removed at the end`;
+  const temporary = isAudited(source.bus) ? `temporary, its log in namespace ${ns}` : 'temporary';
+  const where = callers.length === 0 ? temporary : `namespace ${ns}, removed at the end`;
   const kept = stack.move();
   return {
     ...{ bus: opened, address: { bus, ns }, folder, server: source.server, move },

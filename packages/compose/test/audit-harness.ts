@@ -29,6 +29,29 @@ export function fileParts(folder: string): AuditParts {
   return { of: part('bus'), log: part('audit') };
 }
 
+/** Two levels: an audit around another composed transport, within this process. */
+export function auditOver(inner: Harness): Harness {
+  return {
+    ...inner,
+    name: `audit of ${inner.name}`,
+    missing: { ...inner.missing, processes: 'The inner transport is tested with several processes.' },
+    async store() {
+      const dir = tempDir('busbar-audit');
+      const { opener: _opener, ...store } = await inner.store();
+      const of = { name: 'bus', open: (): Promise<Transport> => store.open() };
+      const { log } = fileParts(dir.path);
+      return {
+        ...store,
+        open: () => openAudit({ of, log }),
+        async remove() {
+          await store.remove();
+          await dir[Symbol.asyncDispose]();
+        },
+      };
+    },
+  };
+}
+
 /** SQLite with a log in SQLite. */
 export function auditHarness(): Harness {
   return {
