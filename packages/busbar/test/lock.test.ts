@@ -11,7 +11,10 @@ const HOLD = 'echo "$BUSBAR_TOKEN $BUSBAR_LOCK" > begun; while [ ! -e go ]; do s
 onEachBus((open) => {
   test.concurrent('one holder at a time, with rising tokens and the exit code of the command', async () => {
     await using project = await open();
-    const holding = project.start({ args: ['lock', 'a b/c', '--as', '@first', '--', 'sh', '-c', HOLD] });
+    const holding = project.start({
+      args: ['lock', 'a b/c', '--as', '@first', '--', 'sh', '-c', HOLD],
+      timeoutMs: 60_000,
+    });
     await waitFor(() => existsSync(project.dir.join('begun')), { what: 'the first holder', timeoutMs: 15_000 });
     const [listed] = await project.json('lock', 'ls');
     expect(listed).toMatchObject({ name: 'a b/c', kind: 'lock', owner: '@first', pid: holding.child.pid });
@@ -20,7 +23,10 @@ onEachBus((open) => {
     expect(taken).toMatchObject({ code: 6, stdout: '' });
     expect(taken.stderr).toMatch(/held by @first \(process \d+\).*\nhint: Wait longer with --wait/);
     expect(await project.run('lock', 'a b/c', '--wait', '50ms', '--', 'touch', 'wrong')).toMatchObject({ code: 4 });
-    const next = project.start({ args: ['lock', 'a b/c', '--', 'sh', '-c', 'echo "$BUSBAR_TOKEN"; exit 7'] });
+    const next = project.start({
+      args: ['lock', 'a b/c', '--', 'sh', '-c', 'echo "$BUSBAR_TOKEN"; exit 7'],
+      timeoutMs: 60_000,
+    });
     await next.said('waiting for the lock "a b/c"');
     const first = Number(readFileSync(project.dir.join('begun'), 'utf8').split(' ')[0]);
     writeFileSync(project.dir.join('go'), '');

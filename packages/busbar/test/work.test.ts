@@ -47,9 +47,12 @@ onEachBus((open) => {
     const bytes = await bus.enqueue('q', new Uint8Array([0, 255]));
     const handle = await bus.enqueue('q', 'wait');
     const seen = handle.progress().next();
-    const script = 'echo \'{"half":true}\' >&3; sleep 0.3; cat /dev/stdin';
-    await project.out('work', 'q', '--until-empty', '--concurrency', '3', '--', 'sh', '-c', script);
+    const script = 'echo \'{"half":true}\' >&3; while [ ! -e go ]; do sleep 0.05; done; cat /dev/stdin';
+    const args = ['work', 'q', '--until-empty', '--concurrency', '3', '--', 'sh', '-c', script];
+    const working = project.start({ args });
     expect((await seen).value).toEqual({ half: true });
+    writeFileSync(project.dir.join('go'), '');
+    expect((await working.ended).code).toBe(0);
     expect(await project.out('task', 'result', exact)).toBe('{"n":1.10}');
     expect(await bytes.result()).toEqual(new Uint8Array([0, 255]));
     expect(await handle.result()).toBe('wait');

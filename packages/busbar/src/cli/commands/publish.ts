@@ -1,7 +1,7 @@
 /** `busbar publish`: publishes events. */
 
 import type { EventOptions } from '@busbar/api';
-import { invalid, MAX_DURATION_MS } from '@busbar/api/transport';
+import { checkTopic, invalid, MAX_DURATION_MS } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { BODY_NOTE, LINES_NOTE, readBody } from '../input/body.ts';
 import type { FlagValues } from '../input/flag-values.ts';
@@ -103,5 +103,7 @@ async function readEvent({
   session: { signal, out },
 }: Pick<PublishInvocation, 'args' | 'flags' | 'session'>): Promise<{ readonly topic: string; readonly body: unknown }> {
   if (topic === undefined) throw invalid('TOPIC is missing', 'The arguments are TOPIC [BODY].');
+  // Before a bus is made for it.
+  checkTopic(topic);
   return { topic, body: await readBody(argument, { text, optional: true, signal, out }) };
 }
