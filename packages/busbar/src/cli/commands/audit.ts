@@ -45,7 +45,7 @@ export const audit: Command = defineCommand({
     const shown = found.slice(-(flags.limit ?? LIMIT));
     if (out.json) await out.jsonLines([...shown.map(toJson), ...contents.gaps.map((gap) => ({ gap: gapJson(gap) }))]);
     else {
-      const headings = ['TIME', 'FATE', 'WHERE', 'ID', 'MESSAGE'];
+      const headings = ['TIME', 'FATE', 'WHERE', '!ID', 'MESSAGE'];
       if (shown.length > 0) await out.lines(tableLines(headings, shown.map(toRow), out));
       await out.lines(contents.gaps.flatMap(gapLines));
     }

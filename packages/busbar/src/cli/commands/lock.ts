@@ -37,7 +37,7 @@ async function list(session: Session): Promise<number> {
   const locks = await listLocks(session);
   if (out.json) await out.jsonLines(locks.map((one) => ({ ...one, since: new Date(one.since).toISOString() })));
   else if (locks.length > 0)
-    await out.lines(tableLines(['NAME', 'KIND', 'HOLDER', 'SINCE', '#TOKEN', '#LEASE'], locks.map(toRow), out));
+    await out.lines(tableLines(['!NAME', 'KIND', 'HOLDER', 'SINCE', '#TOKEN', '#LEASE'], locks.map(toRow), out));
   if (locks.length === 0) out.note('busbar: no locks are held');
   return DONE;
 }

@@ -32,7 +32,7 @@ export const thread: Command = defineCommand({
       aboutOf(trail, 200),
     ];
     if (out.json) await out.jsonLines(trails.map(({ sent, records: _records, ...trail }) => ({ ...trail, sent })));
-    else await out.lines(tableLines(['TIME', 'ID', 'WHERE', 'FATE', 'MESSAGE'], trails.map(toRow), out));
+    else await out.lines(tableLines(['TIME', '!ID', 'WHERE', 'FATE', 'MESSAGE'], trails.map(toRow), out));
     return DONE;
   },
 });
