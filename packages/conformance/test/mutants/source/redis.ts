@@ -133,7 +133,7 @@ export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-re
     file: 'lua/queue-state.ts',
     find: "local delayed = call('ZRANGE', ns .. 'delayed:' .. name, '-inf', now,",
     replace: "local delayed = call('ZRANGE', ns .. 'delayed:' .. name, '-inf', now + 150000,",
-    killedBy: 'L1',
+    killedBy: 'L10',
   },
   {
     name: 'counts the attempts on after a redrive',
