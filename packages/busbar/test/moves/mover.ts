@@ -33,7 +33,7 @@ interface MoveReport {
 export async function move(from: string, to: string, crew: Crew, followed: () => Promise<void>): Promise<Move> {
   for (const step of STEPS) {
     process.stderr.write(`moves: a mover to ${to} and an agent are killed in ${step}\n`);
-    await killIn(step, from, to);
+    await killIn(step, from, to, followed);
     await crew.killOne();
     if (step === ROLLED_BACK) await run('rollback', from, to);
   }
@@ -74,7 +74,7 @@ async function runMover(from: string, to: string): Promise<Move & { code: number
 }
 
 /** Kills a mover in a step. One that ended before is repeated; one that was too fast has moved the bus, which moves back. */
-async function killIn(step: string, from: string, to: string): Promise<void> {
+async function killIn(step: string, from: string, to: string, followed: () => Promise<void>): Promise<void> {
   let output = '';
   for (let tries = 1; tries <= TRIES; tries += 1) {
     await using mover = start('start', from, to);
@@ -84,7 +84,10 @@ async function killIn(step: string, from: string, to: string): Promise<void> {
     await mover.kill('SIGKILL');
     if (!isEnded) return;
     output = mover.stderr;
-    if (await isDone(from, to)) await untilDone(to, from);
+    if (!(await isDone(from, to))) continue;
+    await followed();
+    await untilDone(to, from);
+    await followed();
   }
   throw new Error(`no mover came to the step ${step}:\n${output}`);
 }
