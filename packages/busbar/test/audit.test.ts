@@ -39,7 +39,7 @@ test('what happened to a message, in every verb', { timeout: 90_000 }, async () 
 
   const shown = await audited(sh, 'show', id.slice(-12));
   expect(shown).toMatch(
-    new RegExp(`^id +${id}\nfrom +@boss\nto +@worker\ntype +build\nbody .*\nnow +@worker: ready, attempt 1`),
+    new RegExp(`^id +${id}\nfrom +@boss\nto +@worker\ntype +build\nbody .*\nnow +@worker: READY, attempt 1`),
   );
   expect(shown).toMatch(/delivered +attempt 1/);
   expect(shown).toMatch(/retried +attempt 1 “no disk”/);

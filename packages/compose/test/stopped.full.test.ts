@@ -1,6 +1,7 @@
 // A mover and a bridge that are stopped for longer than they may hold a store, as on a suspended machine.
 import { existsSync } from 'node:fs';
-import { spawnChild, tempDir, waitFor } from '@busbar/testbed';
+import type { Transport } from '@busbar/api/transport';
+import { type Child, spawnChild, tempDir, waitFor } from '@busbar/testbed';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { expect, test } from 'vitest';
 import { bridgeStores, moveBus, type StoreEnds } from '../src/index.ts';
@@ -70,7 +71,7 @@ test.concurrent('a bridge that was stopped forwards nothing after another one to
   const arrived = async (): Promise<number> => (await to.admin.queues({ names: ['work'] }))[0]?.ready ?? 0;
   await using stopped = spawnChild({ file: program, args: ['bridge', ...stores.files] });
   await waitFor(async () => (await arrived()) > 0, { what: 'the first messages', timeoutMs: LONG_MS });
-  await stopped.stop();
+  await stopBetweenWrites(stopped, [from, to]);
   const end = new AbortController();
   const running = bridgeStores(stores.ends, { queues: ['work'], signal: end.signal });
   await waitFor(async () => (await arrived()) === ids.length, { what: 'all messages', timeoutMs: 2 * LONG_MS });
@@ -85,3 +86,13 @@ test.concurrent('a bridge that was stopped forwards nothing after another one to
     seen.push(...(await to.queues.receive('work', { max: 1_000 })).map(({ id }) => id));
   expect(seen).toEqual([...ids, 'last']);
 });
+
+/** Stops a program at a moment when it does not write: SQLite would let no other process write until it goes on. */
+async function stopBetweenWrites(program: Child, stores: readonly Transport[]): Promise<void> {
+  for (;;) {
+    await program.stop();
+    const probes = stores.map(({ kv }) => kv.put('probe', body, { timeoutMs: 500 }));
+    if ((await Promise.allSettled(probes)).every(({ status }) => status === 'fulfilled')) return;
+    program.cont();
+  }
+}
