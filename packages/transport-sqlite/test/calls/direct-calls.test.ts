@@ -24,6 +24,12 @@ describe.concurrent('calls between processes', () => {
     for (const each of [socket, token]) expect(statSync(join(lab.calls, each)).mode & 0o777).toBe(0o600);
   });
 
+  test('all reach the process that begin while the first one connects', async () => {
+    await using lab = await Lab.open();
+    const calls = Array.from({ length: 64 }, () => lab.call());
+    expect((await Promise.all(calls)).map(([reply]) => reply?.body)).toEqual(calls.map(() => BODY));
+  });
+
   test('are CLOSED with an unknown outcome when the process dies in mid-call', async () => {
     await using lab = await Lab.open();
     const hanging = lab.call({ type: 'hang' }).catch((error: BusbarError) => error);

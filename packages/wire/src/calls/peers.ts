@@ -50,7 +50,7 @@ export class Peers {
   async open(name: string, onDead: () => void): Promise<void> {
     const slot = this.#slots.get(name) ?? { peer: undefined, opening: undefined, retryAt: 0, chosen: 0 };
     this.#slots.set(name, slot);
-    if (slot.peer !== undefined || slot.retryAt > performance.now()) return;
+    if (slot.peer !== undefined || (slot.opening === undefined && slot.retryAt > performance.now())) return;
     slot.opening ??= this.#connect(name, slot);
     try {
       await slot.opening;
