@@ -2,6 +2,7 @@
 
 import type { StateRecord } from '@busbar/api/transport';
 import { tempDir } from '@busbar/testbed';
+import Sqlite from 'better-sqlite3';
 import { expect, test } from 'vitest';
 import { openSqlite } from '../src/index.ts';
 
@@ -42,4 +43,20 @@ test('ids whose windows end a second apart are imported', async () => {
     return { kind: 'dedupe', queue: 'work', id: `m${index}`, leftMs };
   });
   expect(await transport.admin.importState(records, { gateRevision: revision })).toBe(4);
+});
+
+test('ids of one window, enough for fifty milliseconds, are imported, and expire soon after it', async () => {
+  await using dir = tempDir('busbar-sqlite');
+  const file = dir.join('bus.db');
+  const count = 210_000;
+  function* ids(): Generator<StateRecord> {
+    for (let index = 0; index < count; index += 1) yield { kind: 'dedupe', queue: 'work', id: `m${index}`, leftMs: 1 };
+  }
+  await using transport = await openSqlite({ file });
+  const { revision } = await transport.admin.setGate('closed', { ifRevision: 0 });
+  expect(await transport.admin.importState(ids(), { gateRevision: revision })).toBe(count);
+  const database = new Sqlite(file, { readonly: true });
+  const rows = database.prepare('SELECT max(n) - min(n) FROM dedupe_expiry').pluck().get();
+  database.close();
+  expect(rows).toBeLessThan(2 * count);
 });

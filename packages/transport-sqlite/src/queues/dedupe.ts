@@ -22,6 +22,8 @@ const STEP = 500;
 const RECHECK_MS = 600_000;
 /** Rows of `dedupe_expiry` per millisecond. More of them go to later milliseconds: the clock of a closed store stands still. */
 const ROWS_PER_MS = 4096;
+/** When a millisecond is full, a row goes behind the last one of this many times longer, and so on. */
+const WIDER = 1000;
 
 const COLUMNS = 'scope, id, until, seq';
 const CONFLICT = 'ON CONFLICT (scope, id) DO UPDATE SET';
@@ -127,10 +129,9 @@ function scheduleExpiry(tx: Transaction, scope: number, ids: readonly string[], 
       WHERE NOT EXISTS (SELECT 1 FROM dedupe_expiry WHERE n=@last)`,
   );
   const row = { scope, ids: JSON.stringify(ids) };
-  let first = Math.ceil(at) * ROWS_PER_MS;
-  for (let step = 1; insertion.run({ ...row, first, last: first + ROWS_PER_MS - 1 }).changes === 0; step *= 2) {
-    first += step * ROWS_PER_MS;
-  }
+  const first = Math.ceil(at) * ROWS_PER_MS;
+  let rows = ROWS_PER_MS;
+  while (insertion.run({ ...row, first, last: first + rows - 1 }).changes === 0) rows *= WIDER;
 }
 
 /**
