@@ -22,7 +22,7 @@ export const tasks = {
     ...check,
     { ...vitest(...args), env: { BUSBAR_FULL: '1' } },
     { ...node('scripts/conformance.ts', 'nats'), env: { BUSBAR_NATS_CLUSTER: '1' } },
-    node(mutants, '--backend', 'sqlite,redis,nats,hub'),
+    node(mutants, '--backend', 'sqlite,redis,nats,hub,zmq,hybrid'),
     node(moves, '--via', 'redis'),
     node(moves, '--via', 'nats'),
     node('scripts/smoke.mjs'),
