@@ -156,13 +156,14 @@ describe.runIf(process.platform === 'linux')('a command whose output is closed e
     const line = `"$0" ${bin} recv @a --wait | cat`;
     const shellEnv = { ...process.env, MESSAGE_BUS: undefined, NODE_OPTIONS: undefined };
     const child = spawn('bash', ['-c', line, process.execPath], { cwd: sh.dir.path, env: shellEnv });
+    const closed = once(child, 'close');
     let text = '';
     child.stdout.setEncoding('utf8').on('data', (some: string) => (text += some));
     await expect.poll(async () => (await sh.json('agents'))[0]?.['state'], { timeout: 15_000 }).toBe('online');
     // Long enough for some looks of the probe.
     for (let look = 0; look < 8; look += 1) expect((await sh.json('agents'))[0]?.['state']).toBe('online');
     await sh.out('send', '@a', 'still read');
-    await once(child, 'close');
+    await closed;
     expect(text).toContain('still read');
   });
 });
