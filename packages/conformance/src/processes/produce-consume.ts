@@ -24,32 +24,37 @@ export async function runLoad(work: Promise<void>, signal: AbortSignal, report: 
 export async function produce(
   transport: Transport,
   queue: string,
-  { prefix, count = Number.POSITIVE_INFINITY, batch = 1, bodyBytes = 0 }: ProduceOptions,
+  { prefix, count = Number.POSITIVE_INFINITY, batch = 1, bodyBytes = 0, hubPid }: ProduceOptions,
   signal: AbortSignal,
   report: ReportProgress,
 ): Promise<void> {
   for (let next = 0; next < count && !signal.aborted; next += batch) {
     const ids = Array.from({ length: Math.min(batch, count - next) }, (_, index) => `${prefix}-${next + index}`);
-    const began = ownTime();
+    const began = ownTime(hubPid);
     const results = await transport.queues.send(
       queue,
       ids.map((id) => ({ id, body: encoder.encode(id.padEnd(bodyBytes, '.')) })),
     );
-    const slowestMs = ownTime() - began;
+    const slowestMs = ownTime(hubPid) - began;
     report({ slowestMs, sent: results.filter(({ status }) => status === 'stored').map(({ id }) => id) });
     await new Promise(setImmediate);
   }
 }
 
 /**
- * A clock that stands still while this process waits for a free core, in milliseconds: with more processes than cores that
- * is the delay of the machine, not of the transport. Linux counts it (`run_delay`); elsewhere the clock never stands still.
+ * A clock that stands still while this process, or its hub, waits for a free core, in milliseconds: with more processes than
+ * cores that is the delay of the machine, not of the transport. Linux counts it (`run_delay`); elsewhere the clock never
+ * stands still.
  */
-function ownTime(): number {
+function ownTime(hubPid?: number): number {
   const now = performance.now();
   if (process.platform !== 'linux') return now;
-  const [, waitedNs] = readFileSync('/proc/self/schedstat', 'utf8').split(' ');
-  return now - Number(waitedNs) / 1e6;
+  return now - waitedMs('self') - (hubPid === undefined ? 0 : waitedMs(hubPid));
+}
+
+function waitedMs(pid: number | 'self'): number {
+  const [, waitedNs] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ');
+  return Number(waitedNs) / 1e6;
 }
 
 /** Receives and acks, one call at a time. */

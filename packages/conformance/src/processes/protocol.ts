@@ -43,6 +43,8 @@ export interface ProduceOptions {
   readonly batch?: number;
   /** Bodies are the id, padded with dots to this length. Default: the id alone. */
   readonly bodyBytes?: number;
+  /** The process of a hub, whose waits for a free core do not count in `slowestMs`. */
+  readonly hubPid?: number | undefined;
 }
 
 /** Messages to receive. */

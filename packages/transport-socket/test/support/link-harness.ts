@@ -32,13 +32,14 @@ export function linkHarness(
     async store(needs) {
       if (needs?.server === true) return ownStore(kind, store);
       shared ??= sharedHub(kind, store);
-      return namespaceOf((await shared).url);
+      return namespaceOf(await shared);
     },
   };
 }
 
 interface SharedHub {
   readonly url: string;
+  readonly pid: number;
   end(): Promise<void>;
 }
 
@@ -51,15 +52,16 @@ async function sharedHub(kind: LinkKind, store: string): Promise<SharedHub> {
     await child.kill();
     await folder[Symbol.asyncDispose]();
   };
-  return { url, end };
+  return { url, pid: child.pid, end };
 }
 
 /** A new namespace in a hub that several cases share. */
-function namespaceOf(url: string): HarnessStore {
+function namespaceOf({ url, pid }: SharedHub): HarnessStore {
   const argument = `${url}?ns=case-${crypto.randomUUID()}`;
   return {
     open: () => openSocket(argument),
     opener: { module: MODULE, name: 'openSocket', argument },
+    hubPid: pid,
     remove: async () => {
       await using transport = await openSocket(argument);
       await transport.admin.clear();
