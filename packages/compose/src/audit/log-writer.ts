@@ -2,6 +2,7 @@
 
 import { completeMessage, passOn } from '@busbar/api/driver';
 import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
+import { pause } from '../pause.ts';
 import { BatchBuffer } from './batch-buffer.ts';
 import type { Description } from './body.ts';
 import { type RecordFields, TOPIC } from './record.ts';
@@ -178,7 +179,7 @@ export class LogWriter {
       if (batch === undefined) return;
       // The same batch is appended again, so that the log knows its id.
       for (let wait = RETRY_MS.min; !(await this.#append(batch)); wait = Math.min(2 * wait, RETRY_MS.max)) {
-        await pause(wait, this.#closing.signal);
+        await pause(wait, this.#closing.signal, false);
         if (this.#closing.signal.aborted) return;
       }
       this.#bytes -= batch.byteLength;
@@ -212,17 +213,4 @@ export class LogWriter {
     this.#gap = undefined;
     this.write({ action: 'gap', ...gap });
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms).unref();
-    signal.addEventListener('abort', end);
-  });
 }

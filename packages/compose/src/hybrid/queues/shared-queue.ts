@@ -3,6 +3,7 @@
 import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
 import type { Delivery } from '@busbar/api/transport';
 import { own } from '../../inner/calls.ts';
+import { pause } from '../../pause.ts';
 import { type HybridSide, tagAll } from '../side.ts';
 import type { Sides } from '../sides.ts';
 
@@ -210,18 +211,4 @@ export class SharedQueue {
 /** Of one priority, what came to the durable side during an outage goes first. */
 function rank({ side }: HybridSide): number {
   return side === 'durable' ? 0 : 1;
-}
-
-/** Resolves after `ms`, or when `signal` fires. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = ms === Number.POSITIVE_INFINITY ? undefined : setTimeout(end, Math.min(ms, 2 ** 31 - 1));
-    signal.addEventListener('abort', end);
-  });
 }
