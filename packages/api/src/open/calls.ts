@@ -205,8 +205,9 @@ function timedOut(): BusbarError {
 function trackService(service: Service, { closables, keepAlive }: TransportInternals): Service {
   const tracked: Service = {
     close: async () => {
+      const closing = keepAlive.during(service.close());
       if (closables.delete(tracked)) keepAlive.release();
-      await service.close();
+      await closing;
     },
     [Symbol.asyncDispose]: () => tracked.close(),
   };

@@ -38,6 +38,7 @@ interface Overrides {
   readonly queues?: Partial<Driver['queues']>;
   readonly topics?: Partial<Driver['topics']>;
   readonly admin?: Partial<Driver['admin']>;
+  readonly calls?: Partial<Driver['calls']>;
   readonly capabilities?: Capabilities;
   readonly close?: () => Promise<void>;
 }
@@ -240,4 +241,20 @@ test('the skeleton of the guide opens, and refuses receive, cancel and the state
   );
   const records = admin.exportState()[Symbol.asyncIterator]();
   await expect(records.next()).rejects.toMatchObject(refused('admin.exportState'));
+});
+
+test('a service keeps the process alive until its close has ended', async () => {
+  const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  const closing = Promise.withResolvers<void>();
+  const service = { close: () => closing.promise, [Symbol.asyncDispose]: () => closing.promise };
+  const transport = open({ capabilities: declaring({ calls: true }), calls: { serve: async () => service } });
+  const served = await transport.calls?.serve('echo', {}, async function* () {});
+  // The deadline of the call that has ended fires late, and keeps nothing alive.
+  const held = timers();
+  const closed = served?.close();
+  expect(timers()).toBe(held);
+  closing.resolve();
+  await closed;
+  expect(timers()).toBe(held - 1);
+  await transport.close();
 });
