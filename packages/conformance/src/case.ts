@@ -8,6 +8,12 @@ import type { HarnessFeature, UntrustedClientKind } from './harness.ts';
 /** `MUST`: required. `SHOULD`: a deviation needs a reason. `MAY`: the behaviour is only recorded. */
 export type Level = 'MUST' | 'SHOULD' | 'MAY';
 
+/**
+ * `together`: beside any other case. `timed`: about time and mostly waiting, beside other such cases only. `alone`: about
+ * load or the whole process, beside no other case.
+ */
+export type Load = 'together' | 'timed' | 'alone';
+
 /** One case for one id of the catalogue. */
 export interface ConformanceCase {
   /** Such as `Q1`. */
@@ -32,8 +38,8 @@ export interface ConformanceCase {
   readonly notApplicable?: (capabilities: Capabilities) => string | undefined;
   /** True if the profile `smoke` includes it. */
   readonly smoke?: boolean;
-  /** True for a case about time or load: no other case runs at the same time. */
-  readonly alone?: boolean;
+  /** What may run beside it. Default `together`. */
+  readonly load?: Load;
   /** Default 20,000. A case that takes longer fails. */
   readonly timeoutMs?: number;
   /** Runs the case with the first client of its store. It must assert at least once with `test.check`. */

@@ -33,6 +33,11 @@ interface CaseOutcome {
 const running = new AsyncLocalStorage<unknown[]>();
 let watchers = 0;
 
+/** How long a case may take, in milliseconds. */
+export function limitOf({ timeoutMs = DEFAULT_TIMEOUT_MS }: ConformanceCase): number {
+  return timeoutMs;
+}
+
 /** Runs `subject` in its own test context. Never rejects. */
 export async function runCase(
   harness: Harness,

@@ -1,10 +1,10 @@
 /** Runs the suite on one backend without any test framework. */
 
 import type { Capabilities } from '@busbar/api/transport';
-import type { CaseResult, ConformanceCase } from './case.ts';
+import type { CaseResult, ConformanceCase, Load } from './case.ts';
 import { CATALOGUE, CLUSTER, compareIds, type Group, missingCase } from './catalogue.ts';
 import { type Harness, type Profile, readCapabilities } from './harness.ts';
-import { runCase } from './run-case.ts';
+import { limitOf, runCase } from './run-case.ts';
 import { SUITE } from './suite.ts';
 
 /** Options of {@link runSuite}. */
@@ -49,12 +49,20 @@ export async function runSuite(harness: Harness, options: RunOptions = {}): Prom
     results.set(result.id, result);
     onResult?.(result);
   };
-  const { alone = [], together = [] } = Object.groupBy(selected, (one) => (one.alone ? 'alone' : 'together'));
+  const { together, timed, alone } = groupByLoad(selected);
   await inParallel(parallel, together, runOne);
+  await inParallel(parallel, timed, runOne);
   await inParallel(1, alone, runOne);
   if (isWhole(options)) for (const result of missingResults(results)) results.set(result.id, result);
   const ms = Math.round(performance.now() - began);
   return { transport: harness.name, profile, seed, capabilities, results: [...results.values()].sort(compareIds), ms };
+}
+
+/** Cases by what may run beside them: any other, other ones about time, or nothing. The longest begin first. */
+export function groupByLoad(cases: readonly ConformanceCase[]): Readonly<Record<Load, readonly ConformanceCase[]>> {
+  const longestFirst = cases.toSorted((one, other) => limitOf(other) - limitOf(one));
+  const { together = [], timed = [], alone = [] } = Object.groupBy(longestFirst, ({ load = 'together' }) => load);
+  return { together, timed, alone };
 }
 
 async function inParallel<T>(most: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

@@ -3,8 +3,8 @@
 import { describe, test } from 'vitest';
 import type { ConformanceCase } from './case.ts';
 import type { Harness } from './harness.ts';
-import { newSeed, type RunOptions, selectCases } from './run.ts';
-import { runCase } from './run-case.ts';
+import { groupByLoad, newSeed, type RunOptions, selectCases } from './run.ts';
+import { limitOf, runCase } from './run-case.ts';
 
 /** Options of {@link testTransport}. */
 export type TestOptions = Pick<RunOptions, 'profile' | 'seed' | 'cases'>;
@@ -13,14 +13,16 @@ export type TestOptions = Pick<RunOptions, 'profile' | 'seed' | 'cases'>;
 const CLEARING_MS = 40_000;
 
 /**
- * Declares one test per case. They run concurrently, each on its own store; cases with `alone` run afterwards, one at a
- * time. Cases that do not apply are skipped with their reason.
+ * Declares one test per case. They run concurrently, each on its own store; then those whose load is `timed`, and those
+ * that are `alone`, one at a time. Cases that do not apply are skipped with their reason.
  */
 export function testTransport(harness: Harness, options: TestOptions = {}): void {
   const { seed = newSeed(), profile = 'full' } = options;
   const declare = (subject: ConformanceCase): void => {
-    const timeout = (subject.timeoutMs ?? 20_000) + CLEARING_MS;
-    test(`${subject.id} ${subject.title}`, { timeout }, async ({ skip }) => {
+    const { title, id, load } = subject;
+    const declared = load === 'alone' ? test : test.concurrent;
+    const timeout = limitOf(subject) + CLEARING_MS;
+    declared(`${id} ${title}`, { timeout }, async ({ skip }) => {
       if (harness.notTested !== undefined) skip(`NOT TESTED: ${harness.notTested}`);
       const { status, reason } = await runCase(harness, subject, { seed, profile });
       if (status === 'failed') throw failureOf(`${reason} (${subject.rules.join(', ')}; seed ${seed})`);
@@ -29,9 +31,9 @@ export function testTransport(harness: Harness, options: TestOptions = {}): void
   };
   const cases = selectCases(options);
   describe(`conformance of ${harness.name}`, () => {
-    const alone = cases.filter((subject) => subject.alone);
-    describe.concurrent('side by side', () => cases.filter((subject) => !alone.includes(subject)).forEach(declare));
-    if (alone.length > 0) describe('alone', () => alone.forEach(declare));
+    for (const [load, some] of Object.entries(groupByLoad(cases))) {
+      if (some.length > 0) describe(load, () => some.forEach(declare));
+    }
   });
 }
 

@@ -112,7 +112,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle
     id: 'F8',
     title: 'while closing, held messages can be extended and settled in parts, and the last settlement ends it',
     rules: ['RA3', 'RQ1'],
-    alone: true,
+    load: 'timed',
     async run(test) {
       const [stays, client] = [await test.transport(), await test.open()];
       await client.queues.configure('inbox', { leaseMs: 1_000 });

@@ -238,7 +238,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Delay' },
     title: 'of ten thousand delayed messages none is early, and none is later than the bound',
     rules: ['RQ6'],
     timeoutMs: 60_000,
-    alone: true,
+    load: 'alone',
     async run(test) {
       const [transport, consumer] = [await test.transport(), await test.open()];
       for (let batch = 0; batch < 9; batch += 1) {

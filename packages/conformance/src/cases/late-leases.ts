@@ -16,7 +16,7 @@ const LATE_MS = 1_800;
 const SETTLED_MS = 100;
 const blocking = moduleOf('block-in-handlers');
 
-export const cases: readonly ConformanceCase[] = defineCases({ group: 'Fault injection', alone: true }, [
+export const cases: readonly ConformanceCase[] = defineCases({ group: 'Fault injection', load: 'timed' }, [
   {
     id: 'I11',
     title: 'a delivery whose claim was answered after its lease is not begun, and its result overwrites nothing',

@@ -133,7 +133,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Lifecycle
     title: 'after closing in the middle of work no timer, socket or file remains, and the process exits by itself',
     rules: ['RA3'],
     // The case counts the timers of this process.
-    alone: true,
+    load: 'alone',
     smoke: true,
     async run(test) {
       if (test.harnessFeatures.has('processes')) await endsByItself(test);

@@ -104,7 +104,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Locks/fen
     id: 'W4',
     title: 'a lock renews itself while it is held, and extending a lost lock fails',
     rules: ['RE1', 'RE2'],
-    alone: true,
+    load: 'timed',
     async run(test) {
       const [one, two] = [await test.bus(), await test.bus()];
       const renewed = await one.lock('renewed', { leaseMs: 600 });

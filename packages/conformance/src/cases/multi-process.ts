@@ -53,7 +53,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
     rules: ['RD1', 'RQ1', 'RQ2'],
     harnessFeatures: ['processes'],
     smoke: true,
-    alone: true,
+    load: 'alone',
     timeoutMs: 60_000,
     async run(test) {
       const work = await runManyProcesses(test, 'work', test.profile === 'full' ? LARGE : SMALL);
@@ -69,7 +69,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
     level: 'SHOULD',
     rules: ['RQ8'],
     harnessFeatures: ['processes'],
-    alone: true,
+    load: 'timed',
     async run(test, here) {
       const consumer = await test.process();
       const load = await consumer.consume('work');
@@ -92,7 +92,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
     level: 'SHOULD',
     rules: ['RQ8'],
     harnessFeatures: ['processes'],
-    alone: true,
+    load: 'timed',
     async run(test, here) {
       const processes = await Promise.all([test.process(), test.process(), test.process()]);
       const loads = await Promise.all(processes.map((process) => process.consume('work', { workMs: 1_500 })));
@@ -115,7 +115,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
     level: 'SHOULD',
     rules: ['RT1', 'RE2'],
     harnessFeatures: ['processes'],
-    alone: true,
+    load: 'timed',
     async run(test, here) {
       const reader = await test.process();
       await reader.run(following, 'followChanges');

@@ -292,7 +292,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Point-to-
     title: 'ten thousand mailboxes each hold their own mail, and ten thousand pending receives each wake for theirs',
     rules: ['RQ8', 'RQ9'],
     timeoutMs: 60_000,
-    alone: true,
+    load: 'alone',
     async run(test, transport) {
       await fill(test, transport);
       test.check.equal(await countQueues(transport, 'box.'), MAILBOXES, 'mailboxes listed');

@@ -43,7 +43,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
     id: 'Z5',
     title: 'of many candidates one is the leader; when it dies another takes over, and there are never two',
     rules: ['RE1', 'RE2'],
-    alone: true,
+    load: 'timed',
     async run(test) {
       const terms: Term[] = [];
       const buses = await Promise.all(Array.from({ length: 4 }, () => test.bus()));
@@ -69,7 +69,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
     id: 'Z6',
     title: 'a live agent is never offline; a dead one goes offline not before its time to live and soon after',
     rules: ['RE2'],
-    alone: true,
+    load: 'timed',
     async run(test) {
       const [living, bus, transport] = [await test.bus(), await test.bus(), await test.transport()];
       const writing = performance.now();

@@ -278,7 +278,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
     id: 'C10',
     title: 'two hundred clients reconnect soon after a restart of their server, each with its mailbox',
     rules: ['RA2', 'RQ8'],
-    alone: true,
+    load: 'alone',
     timeoutMs: 120_000,
     notApplicable: keepsNothing,
     async run(test, sender) {

@@ -66,7 +66,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
     id: 'Z4',
     title: 'every watcher sees each arrival and departure exactly once, independent of heartbeats',
     rules: ['RE2'],
-    alone: true,
+    load: 'timed',
     async run(test) {
       const [bus, one, two] = [await test.bus({ presenceTtlMs: 450 }), await test.bus(), await test.bus()];
       await bus.agent('@early');
@@ -115,7 +115,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
     id: 'Z9',
     title: 'agents with wall clocks hours off stay online, see each other and respond like all others',
     rules: ['RQ6', 'RE2'],
-    alone: true,
+    load: 'timed',
     notApplicable: ({ features, reach, reasons }) =>
       features.monotonicClock || reach === 'network' ? undefined : reasons.monotonicClock,
     async run(test) {

@@ -11,13 +11,14 @@ const BODY_BYTES = 524_288;
 const MOST_BODIES = 1_000;
 const MOST_EVENTS = 120_000;
 
-const shared = { group: 'Replay/offset', timeoutMs: 90_000, alone: true } as const;
+const shared = { group: 'Replay/offset', timeoutMs: 90_000, load: 'alone' } as const;
 
 export const cases: readonly ConformanceCase[] = defineCases(shared, [
   {
     id: 'Y10',
     title: 'events older than `maxAgeMs` leave the history within the declared time, and later ones stay',
     rules: ['RT6', 'RT4'],
+    load: 'timed',
     harnessFeatures: ['options'],
     async run(test) {
       const client = await openShort(test, 3_000);

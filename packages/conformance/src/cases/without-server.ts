@@ -50,7 +50,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
     title: 'closing while the server is down or frozen ends all waits in time and leaves nothing behind',
     rules: ['RA3'],
     // The case counts the timers of this process.
-    alone: true,
+    load: 'alone',
     async run(test) {
       const { server } = test;
       // A started server is not a leak of the client.

@@ -149,26 +149,6 @@ describe('a connection', () => {
     expect((await client.queues.send('q', [{ body: body('hi') }]))[0]?.status).toBe('stored');
   });
 
-  test.concurrent('that is not read is closed with 1013, and its buffer is limited', { timeout: 40_000 }, async () => {
-    await using local = await localHub(ANY);
-    await using client = await openSocket(local.url);
-    await client.kv.put('large', new Uint8Array(65_536));
-    const socket = new WebSocket(local.url, { maxPayload: 0 });
-    const closed = new Promise<number>((resolve) => socket.once('close', resolve));
-    await new Promise((resolve) => socket.once('open', resolve));
-    socket.send(encodeFrames([frame(FRAME.hello, 0, { version: 1, heartbeatMs: 60_000 })]));
-    await new Promise((resolve) => socket.once('message', resolve));
-    const get = (id: number) => frame(FRAME.request, id, { op: 'kv.get', key: 'large' });
-    // Responses of 32 MB.
-    socket.send(encodeFrames(Array.from({ length: 512 }, (_, index) => get(index + 1))));
-    socket.pause();
-    await waitFor(() => local.log.length > 0, { what: 'the hub to disconnect it', timeoutMs: 30_000 });
-    expect(local.log[0]).toMatch(/takes nothing/);
-    socket.resume();
-    expect(await closed).toBe(1013);
-    expect(await client.kv.get('large')).toBeDefined();
-  });
-
   test.concurrent('that begins with bytes of another protocol is closed', async () => {
     await using local = await localHub(ANY);
     const socket = connect(Number(new URL(local.url).port), '127.0.0.1');
