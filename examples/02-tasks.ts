@@ -3,7 +3,7 @@
 import { connect, RejectError } from 'busbar';
 
 await using bus = await connect(undefined, {
-  onError: (error, where) => console.log(where, error.code), // tasks of square HANDLER_FAILED
+  onError: ({ error, place }) => console.log(place, error.code), // tasks of square HANDLER_FAILED
 });
 
 const workers = await bus.process<number, number>(

@@ -27,7 +27,7 @@ export async function runRole(start: (context: RoleContext) => Promise<OrderHand
   const report = (event: ProcessEvent): Promise<void> => sendToParent(event);
   const bus = await connect(config.bus, {
     ns: config.ns,
-    onError: (error, where) => void report({ kind: 'trouble', text: `${config.name}: ${where}: ${error.message}` }),
+    onError: ({ error, place }) => void report({ kind: 'trouble', text: `${config.name}: ${place}: ${error.message}` }),
   });
   process.once('SIGTERM', () => void bus.close().finally(() => process.exit()));
   const handlers = await start({ config, bus, report });

@@ -31,6 +31,8 @@ export type { EventOptions, MailOptions } from './bus/messages/message-options.t
 export type { Recipient } from './bus/messages/recipient.ts';
 export type { StandardSchema } from './bus/messages/schema.ts';
 export type { Middleware, OutgoingMessage } from './bus/middleware.ts';
+export type { BackgroundFailure } from './bus/observing/background-failure.ts';
+export type { Logger } from './bus/observing/logger.ts';
 export type { Published, Sender, Sent } from './bus/operations.ts';
 export type { BusOptions, CloseOptions } from './bus/options.ts';
 export type { AgentInfo } from './bus/registry/agent-info.ts';

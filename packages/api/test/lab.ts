@@ -76,7 +76,7 @@ export class Lab implements AsyncDisposable {
   /** Another bus over the same store, with a transport of its own. */
   async bus(options?: BusOptions): Promise<Bus> {
     const transport = await this.#store.open();
-    const bus = openBus(transport, { onError: (error) => void this.errors.push(error), ...options });
+    const bus = openBus(transport, { onError: ({ error }) => void this.errors.push(error), ...options });
     this.#buses.push(bus);
     return bus;
   }

@@ -73,7 +73,7 @@ test.concurrent.each([
   await using server = await startRedis();
   const errors: BusbarError[] = [];
   await using bus = openBus(await openRedis(parseRedisUrl(server.url)), {
-    onError: (error) => void errors.push(error),
+    onError: ({ error }) => void errors.push(error),
   });
   const { queues, admin } = bus.transport;
   await queues.send(

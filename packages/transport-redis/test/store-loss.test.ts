@@ -220,7 +220,7 @@ interface OpenBus {
 
 async function openWithErrors(options: Parameters<typeof openRedis>[0]): Promise<OpenBus> {
   const errors: BusbarError[] = [];
-  const bus = openBus(await openRedis(options), { onError: (error) => void errors.push(error) });
+  const bus = openBus(await openRedis(options), { onError: ({ error }) => void errors.push(error) });
   return { bus, errors };
 }
 

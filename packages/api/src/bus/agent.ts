@@ -217,7 +217,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
     const { register, presence, maxConcurrent } = this.#settings;
     if (register) {
       const declare = (): Promise<void> => this.#shared.registry.register(this.name, this.#settings);
-      this.#forget.push(this.#runtime.declarations.add(`inbox ${this.name}`, declare));
+      this.#forget.push(this.#runtime.declarations.add({ kind: 'message', agent: this.name }, declare));
       await declare();
     }
     if (presence) {
@@ -272,11 +272,11 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
     const text = `${this.name} counted as offline: it sent no heartbeat for ${this.#settings.presenceTtlMs} ms, or was forgotten`;
     const hint = 'Other instances may have its messages. Do not block the event loop, or raise presenceTtlMs.';
     void this.#restore();
-    this.#runtime.report(new BusbarError('LEASE_LOST', text, { hint }), `presence ${this.name}`);
+    this.#runtime.report(new BusbarError('LEASE_LOST', text, { hint }), { kind: 'presence', agent: this.name });
     try {
       this.#settings.onEvicted?.();
     } catch (error) {
-      this.#runtime.report(error, `presence ${this.name}`);
+      this.#runtime.report(error, { kind: 'presence', agent: this.name });
     }
     if (this.#closed === undefined) this.#state = 'online';
   }
@@ -288,14 +288,16 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
       const isForgotten = this.#settings.register && !(await registry.isRegistered(this.name));
       if (isForgotten && this.#closed === undefined) await registry.register(this.name, this.#settings);
     } catch (error) {
-      this.#runtime.report(error, `inbox ${this.name}`);
+      this.#runtime.report(error, { kind: 'message', agent: this.name });
     }
   }
 
   async #goOffline(): Promise<void> {
     const heartbeat = this.#heartbeat;
     this.#heartbeat = undefined;
-    await heartbeat?.stop().catch((error: unknown) => this.#runtime.report(error, `presence ${this.name}`));
+    await heartbeat
+      ?.stop()
+      .catch((error: unknown) => this.#runtime.report(error, { kind: 'presence', agent: this.name }));
   }
 
   async #drain(): Promise<void> {

@@ -307,7 +307,7 @@ class BusImpl extends OriginSender implements Bus {
   async #close(drainMs: number, held: 'release' | 'keep'): Promise<void> {
     const { runtime } = this.#parts;
     runtime.declarations.close();
-    await runtime.shutdown.close(drainMs, (error) => runtime.report(error, 'close'));
+    await runtime.shutdown.close(drainMs, (error) => runtime.report(error, { kind: 'close' }));
     runtime.leases.close();
     if (runtime.settings.ownsTransport) await runtime.transport.close({ leases: held });
   }

@@ -3,12 +3,13 @@
 import { BusbarError, isBusbarError } from '../contract/errors.ts';
 import type { StoreReset, Transport } from '../contract/transport.ts';
 import { backoffMs } from './consuming/backoff.ts';
+import type { FailurePlace } from './observing/background-failure.ts';
 
 /** Creates what it needs where that is missing. Idempotent. */
 export type Declare = (reset: StoreReset) => Promise<unknown>;
 
 /** `report` gets the loss, and the errors of declarations. */
-type Report = (error: unknown, where: string) => void;
+type Report = (error: unknown, at: FailurePlace) => void;
 
 const RETRY = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 'full' } as const;
 
@@ -22,7 +23,7 @@ const LOSSES: Readonly<Record<StoreReset['cause'], string>> = {
 export class Declarations {
   readonly #report: Report;
   readonly #transport: string;
-  readonly #all = new Map<Declare, string>();
+  readonly #all = new Map<Declare, FailurePlace>();
   #isClosed = false;
   #resets = 0;
   #last: StoreReset | undefined;
@@ -39,11 +40,11 @@ export class Declarations {
   }
 
   /**
-   * Calls `declare` after each reset. Returns a function that ends this. `where` names it in error reports.
+   * Calls `declare` after each reset. Returns a function that ends this. Its failures are reported at `place`.
    * `since`: the resets before the first declaration. One that came during it may have undone it, so it is declared again.
    */
-  add(where: string, declare: Declare, since: number = this.#resets): () => void {
-    this.#all.set(declare, where);
+  add(place: FailurePlace, declare: Declare, since: number = this.#resets): () => void {
+    this.#all.set(declare, place);
     if (this.#resets > since && this.#last !== undefined) void this.#redeclare(declare, this.#last);
     return () => void this.#all.delete(declare);
   }
@@ -62,7 +63,7 @@ export class Declarations {
     const detail = reset.detail === undefined ? '' : `: ${reset.detail}`;
     const hint =
       'Mailboxes, bindings and presence of this bus are created again. What others sent is lost: see durability.';
-    this.#report(new BusbarError('DATA_LOSS', what + detail, { transport: this.#transport, hint }), 'store');
+    this.#report(new BusbarError('DATA_LOSS', what + detail, { transport: this.#transport, hint }), { kind: 'store' });
     for (const declare of this.#all.keys()) void this.#redeclare(declare, reset);
   }
 
@@ -74,7 +75,7 @@ export class Declarations {
         return;
       } catch (error) {
         if (isBusbarError(error) && error.code === 'CLOSED') return;
-        if (failures === 1) this.#report(error, this.#all.get(declare) ?? 'store');
+        if (failures === 1) this.#report(error, this.#all.get(declare) ?? { kind: 'store' });
       }
       await new Promise((resolve) => setTimeout(resolve, backoffMs(RETRY, failures)).unref?.());
     }

@@ -1,6 +1,6 @@
 /** The options of a bus, with their defaults. */
 
-import { type BusbarError, invalid } from '../contract/errors.ts';
+import { invalid } from '../contract/errors.ts';
 import {
   checkArray,
   checkBoolean,
@@ -14,6 +14,8 @@ import {
 import { withTimeout } from './bounded-wait.ts';
 import type { Codec } from './messages/codec.ts';
 import type { Middleware } from './middleware.ts';
+import type { ErrorListener } from './observing/background-failure.ts';
+import { checkLogger, type Logger } from './observing/logger.ts';
 
 /** Options of `openBus`. */
 export interface BusOptions {
@@ -23,8 +25,10 @@ export interface BusOptions {
   readonly codecs?: readonly Codec[] | undefined;
   /** Runs around sending and handling. The first is the outermost. */
   readonly middleware?: readonly Middleware[] | undefined;
-  /** Receives failures without a waiting caller. Errors that it throws are ignored. Default: the first of each place is printed. */
+  /** Receives failures that no caller waits for. What it throws is ignored. Default: they go to `logger`. */
   readonly onError?: ErrorListener | undefined;
+  /** Gets failures if there is no `onError`. Default: the first failure of each place is a warning of the process. */
+  readonly logger?: Logger | undefined;
   /** How long an agent counts as online after its last heartbeat, 100 to 3,600,000. Default 10,000. It sends three in that time. */
   readonly presenceTtlMs?: number | undefined;
   /** The process of the bus, for operators. Default: its pid, if there is one. */
@@ -32,9 +36,6 @@ export interface BusOptions {
   /** Whether closing the bus closes the transport. Default true. */
   readonly ownsTransport?: boolean | undefined;
 }
-
-/** Receives a failure in the background and its place, such as `inbox @service.auth`. */
-export type ErrorListener = (error: BusbarError, where: string) => void;
 
 /** How to wait for handlers that run. */
 export interface DrainOptions {
@@ -57,12 +58,13 @@ export interface Identity {
 /** Checked options with defaults. */
 export interface BusSettings {
   readonly onError: ErrorListener | undefined;
+  readonly logger: Logger | undefined;
   readonly presenceTtlMs: number;
   readonly identity: { readonly pid: number | undefined; readonly host: string | undefined };
   readonly ownsTransport: boolean;
 }
 
-const KEYS = ['codec', 'codecs', 'middleware', 'onError', 'presenceTtlMs', 'identity', 'ownsTransport'];
+const KEYS = ['codec', 'codecs', 'middleware', 'onError', 'logger', 'presenceTtlMs', 'identity', 'ownsTransport'];
 /** The bounds of every presence TTL. */
 export const PRESENCE_RANGE = { min: 100, max: 3_600_000 };
 
@@ -70,11 +72,13 @@ export const PRESENCE_RANGE = { min: 100, max: 3_600_000 };
 export function checkBusOptions(options: BusOptions): BusSettings {
   checkOptions(options, KEYS, 'bus options');
   if (options.onError !== undefined) checkCallback(options.onError, 'onError');
+  checkLogger(options.logger);
   checkDuration(options.presenceTtlMs, 'presenceTtlMs', PRESENCE_RANGE);
   checkBoolean(options.ownsTransport, 'ownsTransport');
   checkArray(options.middleware ?? [], 'middleware', 1000);
   return Object.freeze({
     onError: options.onError,
+    logger: options.logger,
     presenceTtlMs: options.presenceTtlMs ?? 10_000,
     identity: checkIdentity(options.identity),
     ownsTransport: options.ownsTransport ?? true,

@@ -8,12 +8,13 @@ import type { SendResult } from '../contract/queues.ts';
 import type { Transport } from '../contract/transport.ts';
 import { DeliveryLeases } from './consuming/delivery-leases.ts';
 import { Declarations } from './declarations.ts';
-import { ErrorReporter } from './error-reporter.ts';
 import { Timings } from './histogram.ts';
 import { BodyCodec } from './messages/body-codec.ts';
 import type { Origin } from './messages/causation.ts';
 import { toFields } from './messages/message-options.ts';
 import { MiddlewareChain, type OutgoingMessage } from './middleware.ts';
+import type { FailurePlace } from './observing/background-failure.ts';
+import { ErrorReporter } from './observing/error-reporter.ts';
 import { type BusOptions, type BusSettings, checkBusOptions, checkTransport } from './options.ts';
 import { Shutdown } from './shutdown.ts';
 
@@ -56,12 +57,12 @@ export class BusRuntime {
     checkTransport(transport);
     this.transport = transport;
     this.settings = checkBusOptions(options);
-    this.#errors = new ErrorReporter(this.settings.onError);
+    this.#errors = new ErrorReporter(this.settings);
     const { codec, codecs } = options;
     this.bodyCodec = new BodyCodec({ codec, codecs, maxBytes: transport.capabilities.maxBodyBytes });
     for (const middleware of options.middleware ?? []) this.middleware.add(middleware);
-    this.leases = new DeliveryLeases(transport.queues, (error) => this.report(error, 'settle'));
-    this.declarations = new Declarations(transport, (error, where) => this.report(error, where));
+    this.leases = new DeliveryLeases(transport.queues, (error) => this.report(error, { kind: 'settlement' }));
+    this.declarations = new Declarations(transport, (error, at) => this.report(error, at));
   }
 
   /** Throws CLOSED after the bus began to close: nothing that takes messages can be opened. */
@@ -80,9 +81,9 @@ export class BusRuntime {
   }
 
   /** Reports a failure without a waiting caller. Never throws. What the close of this bus ends is no failure. */
-  report(error: unknown, where: string): void {
+  report(error: unknown, at: FailurePlace): void {
     if (this.shutdown.isClosing && isBusbarError(error) && error.code === 'CLOSED') return;
-    this.#errors.report(error, where);
+    this.#errors.report(error, at);
   }
 
   /** How many failures were reported. */

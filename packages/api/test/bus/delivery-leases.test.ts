@@ -234,7 +234,7 @@ describe('a consumer', () => {
           return typeof value === 'function' ? value.bind(target) : value;
         },
       }),
-      { onError: (error, where) => void errors.push(`${where}: ${error.message}`) },
+      { onError: ({ error, place }) => void errors.push(`${place}: ${error.message}`) },
     );
     const agent = await bus.agent('agent');
     const seen: unknown[] = [];

@@ -1,8 +1,10 @@
-// Failures that no caller waits for: said once per place without a listener, and never by ending the process.
-import { type Bus, BusbarError, openBus } from '@busbar/api';
+// Failures that no caller waits for: without a listener a warning once per place. They never end the process.
+import { type BackgroundFailure, type Bus, BusbarError, openBus } from '@busbar/api';
 import { openMemory } from '@busbar/transport-memory';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { fromFailureRecord, RejectError, readFailureRecord, toFailureRecord } from '../../src/bus/consuming/failure.ts';
+import { ErrorReporter } from '../../src/bus/observing/error-reporter.ts';
+import { processLogger } from '../../src/bus/observing/logger.ts';
 import { cutText, readThrown, sayThrown } from '../../src/contract/thrown.ts';
 
 async function open(options?: Parameters<typeof openBus>[1]): Promise<Bus> {
@@ -11,10 +13,10 @@ async function open(options?: Parameters<typeof openBus>[1]): Promise<Bus> {
   return bus;
 }
 
-/** What is written to the console until the test ends. */
+/** The warnings of the process until the test ends. */
 function listen(): string[] {
   const lines: string[] = [];
-  vi.spyOn(console, 'error').mockImplementation((line: unknown) => void lines.push(String(line)));
+  vi.spyOn(process, 'emitWarning').mockImplementation((text, type) => void lines.push(`${type}: ${text}`));
   return lines;
 }
 
@@ -26,25 +28,75 @@ function listenForRejections(): unknown[] {
   return rejections;
 }
 
+/** A failure of each place that a test can reach. Resolves when all are reported. */
+async function failEverywhere(bus: Bus): Promise<void> {
+  let runs = 0;
+  const fail = (): never => {
+    runs += 1;
+    throw new Error('first line\nsecond\u001b[31mline');
+  };
+  await bus.process('jobs', fail, { maxAttempts: 3, retry: { baseMs: 0 } });
+  await bus.subscribe('news', fail);
+  const [task] = await bus.enqueueAll('jobs', [1, 2]);
+  await bus.publish('news');
+  await bus.publish('news');
+  await expect.poll(() => runs).toBe(8);
+  await expect(task!.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
+}
+
 describe('without onError', () => {
-  it('the first failure of each place is printed on one line', async () => {
+  it('the first failure of each place is a warning of the process, on one line', async () => {
     const lines = listen();
     const bus = await open();
-    let runs = 0;
-    const fail = (): never => {
-      runs += 1;
-      throw new Error('first line\nsecond\u001b[31mline');
-    };
-    await bus.process('jobs', fail, { maxAttempts: 3, retry: { baseMs: 0 } });
-    await bus.subscribe('news', fail);
-    await bus.enqueueAll('jobs', [1, 2]);
-    await bus.publish('news');
-    await bus.publish('news');
-    await expect.poll(() => runs).toBe(8);
+    await failEverywhere(bus);
     expect(lines.toSorted()).toEqual([
-      expect.stringMatching(/^busbar: subscription news: .*first line second \[31mline.* pass onError/),
-      expect.stringMatching(/^busbar: tasks of jobs: .*first line second \[31mline.* pass onError/),
+      expect.stringMatching(/^BusbarWarning: subscription news: .*first line second \[31mline.* pass onError/),
+      expect.stringMatching(/^BusbarWarning: tasks of jobs: .*first line second \[31mline.* pass onError/),
     ]);
+  });
+
+  it('it is a warning of the console where there is no process', () => {
+    const lines: unknown[] = [];
+    vi.spyOn(console, 'warn').mockImplementation((line: unknown) => void lines.push(line));
+    vi.stubGlobal('process', { pid: 1 });
+    try {
+      processLogger.warn('gone', {});
+    } finally {
+      vi.unstubAllGlobals();
+    }
+    expect(lines).toEqual(['BusbarWarning: gone']);
+  });
+
+  it('a logger gets it, and the later ones as debug', async () => {
+    const lines = { warn: [] as string[], debug: [] as BackgroundFailure[] };
+    const bus = await open({
+      logger: {
+        warn: async (text) => {
+          lines.warn.push(text);
+          throw new Error('from the logger');
+        },
+        debug: (_, fields) => {
+          lines.debug.push(fields as BackgroundFailure);
+          throw new Error('from the logger');
+        },
+      },
+    });
+    await failEverywhere(bus);
+    expect(lines.warn.map((text) => text.split(':')[0]).toSorted()).toEqual(['subscription news', 'tasks of jobs']);
+    await expect
+      .poll(() => lines.debug.map(({ place }) => place).toSorted())
+      .toEqual(['subscription news', ...Array.from({ length: 5 }, () => 'tasks of jobs')]);
+  });
+
+  it('a store that lost data is an error of the logger', () => {
+    const lines: string[] = [];
+    const add = (level: string) => (text: string) => lines.push(`${level}: ${text}`);
+    const lost = new BusbarError('DATA_LOSS', 'gone');
+    const reporter = new ErrorReporter({ onError: undefined, logger: { warn: add('warn'), error: add('error') } });
+    reporter.report(lost, { kind: 'store' });
+    reporter.report(lost, { kind: 'lock' });
+    new ErrorReporter({ onError: undefined, logger: { warn: add('warn') } }).report(lost, { kind: 'store' });
+    expect(lines.map((line) => line.split(': gone')[0])).toEqual(['error: store', 'warn: lock', 'warn: store']);
   });
 });
 
@@ -58,7 +110,7 @@ describe('onError', () => {
       },
     });
     const rejecting = await open({
-      onError: async (error) => {
+      onError: async ({ error }) => {
         seen.push(error.code);
         throw new Error('from the listener');
       },
@@ -70,6 +122,50 @@ describe('onError', () => {
     }
     await new Promise(setImmediate);
     expect([seen, rejections]).toEqual([['HANDLER_FAILED'], []]);
+  });
+
+  it('gets the kind, the place, the id and the attempt', async () => {
+    const failures: BackgroundFailure[] = [];
+    const bus = await open({ onError: (failure) => void failures.push(failure) });
+    const fail = (): never => {
+      throw new Error('no');
+    };
+    await bus.process('jobs', fail, { maxAttempts: 2, retry: { baseMs: 0 } });
+    await bus.subscribe('live.*', fail);
+    await bus.subscribe('kept.*', fail, { durableName: 'kept', maxAttempts: 1 });
+    const agent = await bus.agent('@agent', { maxAttempts: 1 });
+    agent.handle('x', fail);
+    const task = await bus.enqueue('jobs');
+    const [live, kept, mail] = [
+      await bus.publish('live.a'),
+      await bus.publish('kept.a'),
+      await bus.send('@agent', 'x'),
+    ];
+    await expect(bus.request('@agent', 'x')).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
+    await expect.poll(() => failures.length).toBe(6);
+    const shown = failures.map(({ error, id, ...at }) => ({
+      ...at,
+      code: error.code,
+      id: at.kind === 'request' ? '' : id,
+    }));
+    const common = { code: 'HANDLER_FAILED', attempt: 1 };
+    const jobs = { ...common, kind: 'task', queue: 'jobs', place: 'tasks of jobs', id: task.id };
+    expect(shown.toSorted((a, b) => (a.place + a.attempt < b.place + b.attempt ? -1 : 1))).toEqual([
+      { ...common, kind: 'message', agent: '@agent', place: 'inbox @agent', id: mail.id },
+      {
+        ...common,
+        kind: 'request',
+        agent: '@agent',
+        type: 'x',
+        place: 'request x of @agent',
+        id: '',
+        code: 'INTERNAL',
+      },
+      { ...common, kind: 'event', subscription: 'kept', place: 'subscription kept', id: kept.id },
+      { ...common, kind: 'event', subscription: 'live.*', place: 'subscription live.*', id: live.id },
+      jobs,
+      { ...jobs, attempt: 2 },
+    ]);
   });
 
   it('gets what a handler reports without await, after its requester has left', async () => {
@@ -129,7 +225,7 @@ it('a RejectError of another copy of the package is known', async () => {
   const copy = await import('../../src/index.ts');
   expect(copy.RejectError).not.toBe(RejectError);
   const errors: BusbarError[] = [];
-  const bus = await open({ onError: (error) => void errors.push(error) });
+  const bus = await open({ onError: ({ error }) => void errors.push(error) });
   await bus.process('jobs', () => {
     throw new copy.RejectError('for good');
   });
@@ -141,7 +237,7 @@ it('a RejectError of another copy of the package is known', async () => {
 it('what ends by the close of its own bus is not reported', async () => {
   const reports: BusbarError[] = [];
   const transport = await openMemory();
-  const bus = openBus(transport, { presenceTtlMs: 100, onError: (error) => void reports.push(error) });
+  const bus = openBus(transport, { presenceTtlMs: 100, onError: ({ error }) => void reports.push(error) });
   await bus.agent('@worker');
   const touch = vi.spyOn(transport.kv, 'touch');
   const { promise, reject } = Promise.withResolvers<never>();

@@ -8,7 +8,7 @@ const never = new Promise<never>(() => undefined);
 
 async function open(): Promise<{ bus: Bus; errors: BusbarError[] }> {
   const errors: BusbarError[] = [];
-  const bus = openBus(await openMemory(), { onError: (error) => errors.push(error) });
+  const bus = openBus(await openMemory(), { onError: ({ error }) => errors.push(error) });
   onTestFinished(() => bus.close({ drainMs: 0 }));
   return { bus, errors };
 }

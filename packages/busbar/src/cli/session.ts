@@ -2,7 +2,7 @@
 
 import { userInfo } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Agent, Bus } from '@busbar/api';
+import type { Agent, BackgroundFailure, Bus } from '@busbar/api';
 import { BusbarError, type CallOptions, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
 import { checkSetting, maskUrl } from '../bus-url.ts';
 import { createProjectFolder, type Environment, type LocatedBus, locateBus } from '../config/locate-bus.ts';
@@ -196,9 +196,9 @@ export class Session implements AsyncDisposable {
   async #openBus(): Promise<Bus> {
     const [{ openBus }, transport] = await Promise.all([import('@busbar/api'), this.transport()]);
     const said = new Set<string>();
-    const onError = (error: Error, where: string): void => {
-      if (said.size === said.add(where).size) return;
-      this.out.note(`busbar: ${where}: ${maskUrl(error.message)}`);
+    const onError = ({ error, place }: BackgroundFailure): void => {
+      if (said.size === said.add(place).size) return;
+      this.out.note(`busbar: ${place}: ${maskUrl(error.message)}`);
     };
     return openBus(transport, { codec: exactCodec, ownsTransport: false, onError });
   }

@@ -245,7 +245,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
     rules: ['RA8', 'RA2'],
     async run(test, transport) {
       const errors: BusbarError[] = [];
-      const bus = await test.bus({ onError: (error) => void errors.push(error) });
+      const bus = await test.bus({ onError: ({ error }) => void errors.push(error) });
       const [worker, sender] = [await bus.agent('@worker'), await (await test.bus()).agent('@sender')];
       const handled: unknown[] = [];
       worker.handle('note', ({ body: note }) => void handled.push(note));

@@ -1,6 +1,6 @@
 /** Errors: throwing handlers, and silence on success. */
 
-import { type Bus, type BusbarError, RejectError } from '@busbar/api';
+import { type BackgroundFailure, type Bus, RejectError } from '@busbar/api';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import { captureOutput } from '../context/console-output.ts';
 import type { TestContext } from '../context/test-context.ts';
@@ -19,8 +19,10 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Errors/ba
     rules: ['RT1', 'RA1'],
     async run(test) {
       const reported: string[] = [];
-      const onError = ({ message, cause }: BusbarError, where: string): void => {
-        reported.push(`${where}: ${message} ${String(cause)}`);
+      const kinds = new Set<string>();
+      const onError = ({ error, kind, place }: BackgroundFailure): void => {
+        kinds.add(kind);
+        reported.push(`${place}: ${error.message} ${String(error.cause)}`);
         throw new Error('the error listener throws too');
       };
       const [bus, transport] = [await test.bus({ onError }), await test.transport()];
@@ -31,6 +33,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Errors/ba
       await throwEverywhere(test, bus);
       const whats = ['mail', 'ask', 'event', 'watcher', 'task', 'rejected'].map((what) => thrown(what).message);
       await test.until('all is reported', () => whats.every((what) => reported.some((one) => one.includes(what))));
+      test.check.equal([...kinds].sort(), ['event', 'message', 'presence', 'request', 'task'], 'kinds of failures');
       await deadLetters(test, transport, 'thrown', 3);
       await deadLetters(test, transport, '$inbox.@thrower', 1);
       const subscription = await transport.topics.subscribe('raw', {}, () => Promise.reject(thrown('raw')));

@@ -71,7 +71,7 @@ function note(ran: string[], what: string): string {
 
 /** A bus whose transport is slow. It is closed after the case. */
 async function openLate(test: TestContext, lateness: Lateness, onError: (code: string) => void): Promise<Bus> {
-  const bus = openBus(withLateAnswers(await test.open(), lateness), { onError: ({ code }) => onError(code) });
+  const bus = openBus(withLateAnswers(await test.open(), lateness), { onError: ({ error }) => onError(error.code) });
   test.defer(() => bus.close({ drainMs: 0 }));
   return bus;
 }

@@ -54,7 +54,7 @@ const requests: readonly ConformanceCase[] = defineCases({ group: 'Request/reply
     async run(test) {
       const { maxBodyBytes } = test.capabilities;
       const reported: BusbarError[] = [];
-      const bus = await test.bus({ onError: (error) => void reported.push(error) });
+      const bus = await test.bus({ onError: ({ error }) => void reported.push(error) });
       const [service, requester] = [await bus.agent('@service'), await test.agent('@requester')];
       let runs = 0;
       service.handle<number>('give', ({ body }) => {

@@ -45,7 +45,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
     rules: ['RA2', 'RE1', 'RE2'],
     async run(test) {
       const errors: BusbarError[] = [];
-      const bus = await test.bus({ onError: (error) => void errors.push(error), presenceTtlMs: 60_000 });
+      const bus = await test.bus({ onError: ({ error }) => void errors.push(error), presenceTtlMs: 60_000 });
       const [mail, events, tasks]: [unknown[], unknown[], unknown[]] = [[], [], []];
       const agent = await bus.agent('@worker');
       agent.handle('note', ({ body }) => void mail.push(body));

@@ -80,7 +80,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Pub/sub' 
 /** A bus handler that throws at every event still gets the next one. */
 async function goesOnAfterThrowing(test: TestContext): Promise<void> {
   const errors: unknown[] = [];
-  const bus = await test.bus({ onError: (error) => errors.push(error) });
+  const bus = await test.bus({ onError: ({ error }) => errors.push(error) });
   const handled: unknown[] = [];
   await bus.subscribe('reports', (event) => {
     handled.push(event.body);

@@ -58,7 +58,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Errors/ba
     rules: ['RQ5', 'RA1'],
     async run(test, transport) {
       const reported: Reported[] = [];
-      const bus = await test.bus({ onError: (error) => void reported.push(error) });
+      const bus = await test.bus({ onError: ({ error }) => void reported.push(error) });
       const agent = await bus.agent('@thrower', { maxAttempts: 1 });
       agent.handle<number>('mail', ({ body }) => raise(body));
       await bus.process<number>('tasks', ({ body }) => raise(body), { maxAttempts: 1, concurrency: 2 });

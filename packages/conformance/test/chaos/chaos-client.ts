@@ -1,6 +1,6 @@
 // A client of a round: it sends, consumes, requests, publishes, subscribes, locks and sends heartbeats, all at modest rates.
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Bus, type BusbarError, openBus, RejectError } from '@busbar/api';
+import { type BackgroundFailure, type Bus, openBus, RejectError } from '@busbar/api';
 import type { Delivery, Settlement, Transport } from '@busbar/api/transport';
 import { CallTimer, describe } from './call-timer.ts';
 import { type Action, type Fact, now, type SendOutcome } from './fact.ts';
@@ -56,7 +56,7 @@ export class ChaosClient {
   constructor(transport: Transport, setting: ClientSetting) {
     this.#setting = setting;
     this.#timer = new CallTimer((text) => this.#wrong(text), this.#close.signal);
-    this.#bus = openBus(transport, { presenceTtlMs: 3_000, onError: (error, where) => this.#hear(error, where) });
+    this.#bus = openBus(transport, { presenceTtlMs: 3_000, onError: (failure) => this.#hear(failure) });
     transport.onReset(() => void this.#configure());
   }
 
@@ -295,11 +295,11 @@ export class ChaosClient {
     return this.#report({ kind: 'got', stream, id, attempt, key });
   }
 
-  #hear(error: BusbarError, where: string): void {
+  #hear({ error, place }: BackgroundFailure): void {
     if (error.code === 'DATA_LOSS') void this.#report({ kind: 'lossReported' });
     // The handler of the live subscription never fails by chance.
     const isLive = error.message.startsWith('the handler of event');
-    if (isLive || !REPORTED.includes(error.code)) this.#wrong(`reported at ${where}: ${describe(error)}`);
+    if (isLive || !REPORTED.includes(error.code)) this.#wrong(`reported at ${place}: ${describe(error)}`);
   }
 
   #wrong(text: string): void {

@@ -28,7 +28,7 @@ test('a client learns that the file of the store was removed while its hub runs'
   const errors: string[] = [];
   await using bus = openBus(await openUnix({ path: hub.path }), {
     ownsTransport: true,
-    onError: (error) => void errors.push(error.code),
+    onError: ({ error }) => void errors.push(error.code),
   });
   const mail: unknown[] = [];
   (await bus.agent('@worker')).handle('note', ({ body }) => void mail.push(body));

@@ -357,7 +357,10 @@ describe('an agent with its token', () => {
       return openSocket(`${all.url}?tokenFile=${file}`);
     };
     const errors: unknown[] = [];
-    await using own = openBus(await open(BOB), { ownsTransport: true, onError: (error) => void errors.push(error) });
+    await using own = openBus(await open(BOB), {
+      ownsTransport: true,
+      onError: ({ error }) => void errors.push(error),
+    });
     await using other = openBus(await open(ALL), { ownsTransport: true });
     const agent = await own.agent('@bob');
     const peer = await other.agent('@peer');

@@ -8,6 +8,7 @@ import { checkInteger } from '../../contract/validation.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import type { Declare } from '../declarations.ts';
+import type { FailurePlace } from '../observing/background-failure.ts';
 import { type BusRuntime, DEFAULT_MAX_ATTEMPTS } from '../runtime.ts';
 import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
 import { backoffMs, type CompleteRetry, type RetryRule } from './backoff.ts';
@@ -26,8 +27,8 @@ export interface ConsumerPlan {
   readonly onInvalid?: InvalidRule | undefined;
   /** The attempts of a message without its own `maxAttempts`. Default: read from the settings of the queue before the first message. */
   readonly maxAttempts: number | undefined;
-  /** The place in error reports, such as `inbox @service.auth`. */
-  readonly where: string;
+  /** The place in error reports. */
+  readonly place: FailurePlace;
   /** Acks before the handler runs, so a message is never handled twice. Default false. */
   readonly ackFirst?: boolean;
   /** Creates what the queue needs after the store was replaced or rolled back. */
@@ -82,7 +83,7 @@ export class Consumer implements BusPart {
     this.#maxAttempts = plan.maxAttempts;
     this.#forget.push(runtime.shutdown.add('consumers', this));
     if (plan.declare !== undefined)
-      this.#forget.push(runtime.declarations.add(plan.where, plan.declare, plan.resetsBefore));
+      this.#forget.push(runtime.declarations.add(plan.place, plan.declare, plan.resetsBefore));
     this.#loop = this.#run();
   }
 
@@ -180,7 +181,7 @@ export class Consumer implements BusPart {
     } catch (error) {
       if (signal.aborted) return true;
       if (isBusbarError(error) && error.code === 'CLOSED') this.#isStopped = true;
-      else this.#runtime.report(error, this.#plan.where);
+      else this.#runtime.report(error, this.#plan.place);
       return false;
     }
   }
@@ -230,14 +231,14 @@ export class Consumer implements BusPart {
   async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Settlement | undefined> {
     const { receipt } = delivery;
     if (lease.isOver) return toRelease(delivery);
-    const { retry, onInvalid = 'retry', where } = this.#plan;
+    const { retry, onInvalid = 'retry' } = this.#plan;
     const failure = toFailure(error, delivery, {
       maxAttempts: this.#maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
       retry,
       onInvalid,
-      onError: (failed) => this.#runtime.report(failed, where),
+      onError: (failed) => this.#report(failed, delivery),
     });
-    this.#runtime.report(failure.error, where);
+    this.#report(failure.error, delivery);
     if (failure.next === 'release') return undefined;
     let entry: KvPut | undefined;
     try {
@@ -246,7 +247,7 @@ export class Consumer implements BusPart {
         entry = await this.#plan.onFailed(delivery, failure);
       }
     } catch (failed) {
-      if (!lease.isOver) this.#runtime.report(failed, where);
+      if (!lease.isOver) this.#report(failed, delivery);
     }
     const { reason, next } = failure;
     if (next === 'reject') return { receipt, action: 'reject', reason, entry };
@@ -271,7 +272,11 @@ export class Consumer implements BusPart {
     if (!lease.isLost) return;
     const text = `the lease of message ${delivery.id} was lost before its handler ended`;
     const hint = 'The message is delivered again. Set a longer leaseMs, or do not block the event loop.';
-    this.#runtime.report(new BusbarError('LEASE_LOST', text, { hint }), this.#plan.where);
+    this.#report(new BusbarError('LEASE_LOST', text, { hint }), delivery);
+  }
+
+  #report(error: unknown, { id, attempt }: Delivery): void {
+    this.#runtime.report(error, { ...this.#plan.place, id, attempt });
   }
 
   #track(settling: Promise<unknown>): void {

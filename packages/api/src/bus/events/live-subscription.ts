@@ -11,6 +11,7 @@ import { type HandlerPlan, runHandler } from '../consuming/handlers.ts';
 import { toReceived } from '../consuming/received.ts';
 import { Causation } from '../messages/causation.ts';
 import { validate } from '../messages/schema.ts';
+import type { FailurePlace } from '../observing/background-failure.ts';
 import type { BusRuntime } from '../runtime.ts';
 import type { TopicPlan } from './events.ts';
 
@@ -79,13 +80,13 @@ export class LiveSubscription {
 
   #end(error: BusbarError | undefined): void {
     this.#forget();
-    if (error !== undefined && !this.#isClosed) this.#runtime.report(error, this.#where);
+    if (error !== undefined && !this.#isClosed) this.#runtime.report(error, this.#place);
     this.#isClosed = true;
     this.#ending.resolve(error);
   }
 
-  get #where(): string {
-    return `subscription ${this.#plan.topic}`;
+  get #place(): FailurePlace {
+    return { kind: 'event', subscription: this.#plan.topic };
   }
 
   async #handleAll(events: readonly TopicEvent[]): Promise<void> {
@@ -108,7 +109,8 @@ export class LiveSubscription {
     } catch (thrown) {
       const text = `the handler of event ${event.id} failed: ${textOf(thrown)}`;
       const hint = 'A live subscription continues with the next event; a durable one retries.';
-      this.#runtime.report(new BusbarError('HANDLER_FAILED', text, { cause: thrown, hint }), this.#where);
+      const error = new BusbarError('HANDLER_FAILED', text, { cause: thrown, hint });
+      this.#runtime.report(error, { ...this.#place, id: event.id, attempt: 1 });
     }
   }
 }

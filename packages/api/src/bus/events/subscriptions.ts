@@ -113,7 +113,7 @@ async function subscribeDurable(
   const { timeoutMs } = options;
   const plan = { operations, what: `the event of ${topic}`, scope: queue, schema, handler, timeoutMs };
   const consumer = await startConsumer(runtime, queue, consume, {
-    where: `subscription ${name}`,
+    place: { kind: 'event', subscription: name },
     resetsBefore,
     // All events of a new store came after those that the subscription had.
     declare: ({ cause }) =>

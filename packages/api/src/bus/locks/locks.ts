@@ -41,9 +41,9 @@ export class Locks {
   constructor(runtime: BusRuntime) {
     this.#runtime = runtime;
     this.#kv = runtime.transport.kv;
-    this.#renewer = new LeaseRenewer(this.#kv, (error) => runtime.report(error, 'locks'));
+    this.#renewer = new LeaseRenewer(this.#kv, (error) => runtime.report(error, { kind: 'lock' }));
     runtime.shutdown.add('locks', this);
-    runtime.declarations.add('locks', () => this.#renewer.renewAll());
+    runtime.declarations.add({ kind: 'lock' }, () => this.#renewer.renewAll());
   }
 
   /** Takes a lock; with `work`, until `work` ends. */
@@ -116,7 +116,7 @@ export class Locks {
       return result;
     } finally {
       // The work has succeeded: a failed release is only reported, and the lease ends by itself.
-      await lock.release().catch((error: unknown) => this.#runtime.report(error, 'locks'));
+      await lock.release().catch((error: unknown) => this.#runtime.report(error, { kind: 'lock' }));
     }
   }
 

@@ -48,7 +48,7 @@ export async function toInboxMessage(
   retry: RetryRule,
   delivery: Delivery,
 ): Promise<InboxMessage | undefined> {
-  const { receipt, leaseLeftMs, replyTo } = delivery;
+  const { id, attempt, receipt, leaseLeftMs, replyTo } = delivery;
   try {
     const received = toReceived(runtime.bodyCodec, delivery);
     return {
@@ -59,7 +59,7 @@ export async function toInboxMessage(
       ...methodsOf(runtime, agent, retry, delivery),
     };
   } catch (error) {
-    runtime.report(error, `inbox ${agent}`);
+    runtime.report(error, { kind: 'message', agent, id, attempt });
     await runtime.leases.settleNow({ receipt, action: 'reject', reason: reasonOf(toBusbarError(error)) });
     return undefined;
   }

@@ -32,7 +32,7 @@ export function consumeInbox(runtime: BusRuntime, plan: InboxPlan): Consumer {
     retry: settings.retry,
     onInvalid: settings.onInvalid,
     maxAttempts: settings.maxAttempts,
-    where: `inbox ${agent}`,
+    place: { kind: 'message', agent },
     handle: (delivery, lease) => inbox.handle(delivery, lease),
     onDone: (delivery, result) => inbox.respond(delivery, () => toResponse(runtime.bodyCodec, result)),
     onFailed: (delivery, failure) => inbox.fail(delivery, failure),

@@ -31,7 +31,7 @@ const encoder = new TextEncoder();
 export class AgentLog {
   readonly #runtime: BusRuntime;
   readonly #key: string;
-  readonly #where: string;
+  readonly #agent: string;
   #lines: LogLine[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -39,7 +39,7 @@ export class AgentLog {
   constructor(runtime: BusRuntime, agent: string, instance: string) {
     this.#runtime = runtime;
     this.#key = `${logPrefix(agent)}${instance}`;
-    this.#where = `log ${agent}`;
+    this.#agent = agent;
   }
 
   /** Adds a line of at most 2,000 characters; longer text is cut. */
@@ -67,7 +67,7 @@ export class AgentLog {
     try {
       await this.#runtime.transport.kv.put(this.#key, this.#encode(), { ttlMs: KEPT_MS });
     } catch (error) {
-      this.#runtime.report(error, this.#where);
+      this.#runtime.report(error, { kind: 'log', agent: this.#agent });
     }
   }
 

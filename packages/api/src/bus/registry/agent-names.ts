@@ -13,6 +13,7 @@ export function checkAgentName(name: unknown): asserts name is string {
 }
 
 const MAX_NAME = 240;
+const ADDRESS_PREFIX = '$call.';
 
 /** The queue of the inbox. It exists for every agent that can receive messages. */
 export function inboxOf(agent: string): string {
@@ -21,7 +22,12 @@ export function inboxOf(agent: string): string {
 
 /** The address for requests that are not durable. */
 export function addressOf(agent: string): string {
-  return `$call.${agent}`;
+  return `${ADDRESS_PREFIX}${agent}`;
+}
+
+/** The agent of an address. */
+export function agentOf(address: string): string {
+  return address.slice(ADDRESS_PREFIX.length);
 }
 
 /** Prefix of the queues of replies. */

@@ -41,7 +41,7 @@ export class Heartbeats {
 
   constructor(runtime: BusRuntime) {
     this.#runtime = runtime;
-    runtime.declarations.add('heartbeat', () =>
+    runtime.declarations.add({ kind: 'heartbeat' }, () =>
       Promise.all([...this.#groups.values()].map((group) => group.restore())),
     );
   }
@@ -117,7 +117,7 @@ class HeartbeatGroup {
       await Promise.all([...writes, ...this.#touch(same)]);
       this.#isFailing = false;
     } catch (error) {
-      if (!this.#isFailing) this.#runtime.report(error, 'heartbeat');
+      if (!this.#isFailing) this.#runtime.report(error, { kind: 'heartbeat' });
       this.#isFailing = true;
     }
     this.#isRenewing = false;

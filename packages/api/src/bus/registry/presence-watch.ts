@@ -34,7 +34,7 @@ export async function watchPresence(runtime: BusRuntime, onChange: OnPresence): 
   void watch.ended.then((error) => {
     forget();
     resolve();
-    if (error !== undefined) runtime.report(error, 'watchAgents');
+    if (error !== undefined) runtime.report(error, { kind: 'presence' });
   });
   await synced;
   return watch;
@@ -86,7 +86,7 @@ class PresenceView {
     try {
       await this.#onChange({ kind, agent });
     } catch (error) {
-      this.#runtime.report(error, 'watchAgents');
+      this.#runtime.report(error, { kind: 'presence' });
     }
   }
 

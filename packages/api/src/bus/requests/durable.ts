@@ -62,7 +62,7 @@ export async function* requestDurably(runtime: BusRuntime, request: DurableReque
       // The response stays until the queue expires, for a repeated request after a redelivery or a restart.
       void runtime.leases.settleNow({ receipt: response.receipt, action: 'release' });
     } else if (response !== undefined || isUnknown) {
-      runtime.transport.admin.deleteQueue(queue).catch((error: unknown) => runtime.report(error, 'request'));
+      runtime.transport.admin.deleteQueue(queue).catch((error: unknown) => runtime.report(error, { kind: 'request' }));
     }
   }
 }

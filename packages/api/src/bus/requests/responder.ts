@@ -56,7 +56,8 @@ export class Responder {
     const results = await Promise.allSettled(serving);
     this.#services = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const [last, ...others] = results.toReversed();
-    for (const { reason } of others.filter(isRejected)) this.#runtime.report(reason, `requests of ${this.#plan.agent}`);
+    for (const { reason } of others.filter(isRejected))
+      this.#runtime.report(reason, { kind: 'request', agent: this.#plan.agent });
     if (last === undefined || !isRejected(last)) return;
     // A client of a hub that is limited to one agent has no queue of requests.
     if (this.#services.length > 0 && isBusbarError(last.reason) && last.reason.code === 'PERMISSION_DENIED') return;
@@ -126,7 +127,10 @@ export class Responder {
     } catch (error) {
       const refusal = refusalOf(error);
       const isUnhandled = isA(error, InvalidMessageError) || !handlers.has(message.type);
-      if (!isUnhandled) this.#runtime.report(refusal ?? error, `request ${message.type ?? ''} of ${agent}`);
+      if (!isUnhandled) {
+        const { id, type = '' } = message;
+        this.#runtime.report(refusal ?? error, { kind: 'request', agent, type, id, attempt: 1 });
+      }
       return toFailedReply(isUnhandled || refusal !== undefined ? 'refused' : 'failed', refusal ?? error);
     } finally {
       this.#running.delete(work);

@@ -60,7 +60,7 @@ export class ServerDirectory {
       this.#watch = undefined;
       this.#servers.clear();
       resolve();
-      if (error !== undefined) this.#runtime.report(error, 'call');
+      if (error !== undefined) this.#runtime.report(error, { kind: 'request' });
     });
     await synced;
     return watch;

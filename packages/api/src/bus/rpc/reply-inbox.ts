@@ -33,7 +33,7 @@ export class ReplyInbox {
     this.#onOrphan = onOrphan;
     this.queue = `${REPLY_PREFIX}${runtime.instance}`;
     runtime.shutdown.add('services', { close: () => this.#close() });
-    runtime.declarations.add('call', async () => {
+    runtime.declarations.add({ kind: 'request' }, async () => {
       if (this.#loop !== undefined) await this.#configure();
     });
   }
@@ -75,7 +75,7 @@ export class ReplyInbox {
 
   /** Sends a control message that may get lost. */
   sendControl(queue: string, message: MessageInput): void {
-    this.send(queue, message).catch((error: unknown) => this.#runtime.report(error, 'call'));
+    this.send(queue, message).catch((error: unknown) => this.#runtime.report(error, { kind: 'request' }));
   }
 
   /** Resolves when all messages that are in the queue now are passed on. */
@@ -88,7 +88,7 @@ export class ReplyInbox {
       const isSent = await this.send(this.queue, { ...toControl('credit', id), priority: 0 });
       if (isSent) await promise;
     } catch (error) {
-      this.#runtime.report(error, 'call');
+      this.#runtime.report(error, { kind: 'request' });
     }
     stop();
   }
@@ -117,7 +117,7 @@ export class ReplyInbox {
       } catch (error) {
         if (this.#end.signal.aborted || (isBusbarError(error) && error.code === 'CLOSED')) return;
         failures += 1;
-        if (failures === 1) this.#runtime.report(error, 'call');
+        if (failures === 1) this.#runtime.report(error, { kind: 'request' });
         await new Promise((resolve) => setTimeout(resolve, backoffMs(RECONNECT, failures)).unref?.());
       }
     }

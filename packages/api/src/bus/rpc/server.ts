@@ -9,6 +9,7 @@ import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import { DEFAULT_RETRY } from '../consuming/backoff.ts';
 import { Consumer } from '../consuming/consumer.ts';
+import { agentOf } from '../registry/agent-names.ts';
 import type { Heartbeats } from '../registry/heartbeats.ts';
 import { isPart, toFailedReply } from '../requests/replies.ts';
 import type { BusRuntime } from '../runtime.ts';
@@ -74,7 +75,7 @@ export class RpcServer {
       concurrency: max,
       retry: DEFAULT_RETRY,
       maxAttempts: 1,
-      where: `calls ${address}`,
+      place: { kind: 'request', agent: agentOf(address) },
       declare,
       resetsBefore,
       ackFirst: true,
@@ -88,7 +89,7 @@ export class RpcServer {
       await withTimeout(heartbeat.refresh(), CLEANUP_MS);
       await consumer.drain();
       await consumer.close({ drainMs: 0 });
-      await heartbeat.stop().catch((error: unknown) => this.#runtime.report(error, 'call'));
+      await heartbeat.stop().catch((error: unknown) => this.#runtime.report(error, { kind: 'request' }));
     };
     let ended: Promise<void> | undefined;
     const close = (): Promise<void> => {
@@ -184,7 +185,7 @@ export class RpcServer {
         inflight.work.abort(new BusbarError('TIMEOUT', 'the request has timed out'));
         inflight.changed.notify();
       } else if (now - inflight.startedAt >= ACCEPT_MS && !inflight.isAccepted) {
-        this.#accept(inflight).catch((error: unknown) => this.#runtime.report(error, 'call'));
+        this.#accept(inflight).catch((error: unknown) => this.#runtime.report(error, { kind: 'request' }));
       }
     }
   }

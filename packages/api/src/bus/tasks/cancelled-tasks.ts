@@ -5,6 +5,7 @@ import { BusbarError } from '../../contract/errors.ts';
 import type { KvChange, KvWatch } from '../../contract/kv.ts';
 import type { Delivery } from '../../contract/message.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
+import type { FailurePlace } from '../observing/background-failure.ts';
 import type { BusRuntime } from '../runtime.ts';
 import type { BusPart } from '../shutdown.ts';
 import { type CancelRequest, cancelKey, readCancelRequest } from './cancel-request.ts';
@@ -25,15 +26,15 @@ export class Cancelled {
 /** The cancelled tasks of one worker. */
 export class CancelledTasks implements BusPart {
   readonly #runtime: BusRuntime;
-  readonly #where: string;
+  readonly #place: FailurePlace;
   /** By the id of the task. */
   readonly #requests = new Map<string, CancelRequest>();
   readonly #running = new Map<string, () => unknown>();
   #watch: KvWatch | undefined;
 
-  constructor(runtime: BusRuntime, where: string) {
+  constructor(runtime: BusRuntime, place: FailurePlace) {
     this.#runtime = runtime;
-    this.#where = where;
+    this.#place = place;
   }
 
   /** Resolves when present and later requests are seen. */
@@ -45,7 +46,7 @@ export class CancelledTasks implements BusPart {
     const forget = this.#runtime.shutdown.add('services', this);
     void watch.ended.then((error) => {
       forget();
-      if (error !== undefined) this.#runtime.report(error, this.#where);
+      if (error !== undefined) this.#runtime.report(error, this.#place);
     });
   }
 

@@ -16,7 +16,7 @@ import { DEFAULT_RESULT_TTL_MS, encodeRecord, MAX_KEPT_BYTES, type TaskRecord, t
 
 /** How results of one queue are stored. */
 export interface ResultPlan {
-  readonly where: string;
+  readonly queue: string;
   /** 0: nothing is stored after the end of a task. */
   readonly resultTtlMs: number;
   readonly schema: StandardSchema | undefined;
@@ -145,9 +145,9 @@ export class TaskResultStore {
   }
 
   async #check(result: unknown): Promise<void> {
-    const { schema, where } = this.#plan;
+    const { schema, queue } = this.#plan;
     try {
-      await validateSent(this.#runtime.bodyCodec, schema, result, `result of ${where}`);
+      await validateSent(this.#runtime.bodyCodec, schema, result, `result of tasks of ${queue}`);
     } catch (error) {
       throw invalidResult(error);
     }
@@ -175,7 +175,7 @@ export class TaskResultStore {
   }
 
   #report(error: unknown): void {
-    this.#runtime.report(error, this.#plan.where);
+    this.#runtime.report(error, { kind: 'task', queue: this.#plan.queue });
   }
 }
 

@@ -111,9 +111,9 @@ export async function startWorker(
   checkOptions(options, ['resultTtlMs', ...CONSUME_KEYS], 'worker options');
   checkDuration(options.resultTtlMs, 'resultTtlMs', { min: 0, max: MAX_DURATION_MS });
   checkConsumeOptions(options);
-  const where = `tasks of ${name}`;
+  const place = { kind: 'task', queue: name } as const;
   const { resultTtlMs = DEFAULT_RESULT_TTL_MS, ...consume } = options;
-  const outcomes = new TaskResultStore(runtime, { where, resultTtlMs, schema: schemas.result });
+  const outcomes = new TaskResultStore(runtime, { queue: name, resultTtlMs, schema: schemas.result });
   const plan = {
     operations,
     what: `the task of ${name}`,
@@ -123,11 +123,11 @@ export async function startWorker(
     timeoutMs: options.timeoutMs,
     progress: outcomes.progress.bind(outcomes),
   };
-  const cancelled = new CancelledTasks(runtime, where);
+  const cancelled = new CancelledTasks(runtime, place);
   await cancelled.open(name, options.open);
   try {
     const consumer = await startConsumer(runtime, name, consume, {
-      where,
+      place,
       handle: (delivery, lease) => cancelled.run(delivery, lease, () => handleDelivery(runtime, plan, delivery, lease)),
       onDone: (delivery, value) =>
         isA(value, Cancelled) ? outcomes.cancelled(delivery, value) : outcomes.done(delivery, value),

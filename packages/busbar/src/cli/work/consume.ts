@@ -1,6 +1,6 @@
 /** Consumes with a command until a signal ends it: for `work` and `sub`. */
 
-import { type Bus, openBus } from '@busbar/api';
+import { type BackgroundFailure, type Bus, openBus } from '@busbar/api';
 import { BusbarError, isBusbarError } from '@busbar/api/transport';
 import { maskUrl } from '../../bus-url.ts';
 import type { Environment } from '../../config/locate-bus.ts';
@@ -36,10 +36,10 @@ export async function consume(session: Session, { queue, untilEmpty, start }: Co
   });
   signal.addEventListener('abort', () => over.resolve('drain'), { once: true });
   const said = new Set<string>();
-  const onError = (error: BusbarError, where: string): void => {
+  const onError = ({ error, place }: BackgroundFailure): void => {
     const failure = sayFailure(error);
     if (failure !== undefined) out.note(`busbar: ${failure}`);
-    else if (said.size !== said.add(where).size) out.note(`busbar: ${where}: ${maskUrl(error.message)}`);
+    else if (said.size !== said.add(place).size) out.note(`busbar: ${place}: ${maskUrl(error.message)}`);
   };
   const bus = openBus(transport, { codec: exactCodec, ownsTransport: false, onError });
   let looking: NodeJS.Timeout | undefined;

@@ -1,0 +1,64 @@
+/** Failures that no caller waits for, and their places. */
+
+import type { BusbarError } from '../../contract/errors.ts';
+
+/**
+ * What failed: a handler or the consumer of a `task`, a `message`, a `request` or an `event`; the renewal of a `heartbeat` or a
+ * `lock`; a `settlement`; the `presence` or the `log` of an agent; the `store`, which lost data; a part of the `close` of the bus.
+ */
+export type FailureKind =
+  | 'task'
+  | 'message'
+  | 'request'
+  | 'event'
+  | 'heartbeat'
+  | 'lock'
+  | 'settlement'
+  | 'presence'
+  | 'log'
+  | 'store'
+  | 'close';
+
+/** The place of a failure. Fields that do not apply are left out. */
+export interface FailurePlace {
+  readonly kind: FailureKind;
+  /** The queue of a task. */
+  readonly queue?: string | undefined;
+  /** The agent whose message, request, presence or log failed. */
+  readonly agent?: string | undefined;
+  /** The name of a durable subscription; the pattern of a live one. */
+  readonly subscription?: string | undefined;
+  /** The type of a request. */
+  readonly type?: string | undefined;
+  /** The id of the message, the request, the event or the task. */
+  readonly id?: string | undefined;
+  /** The attempt that failed, 1 for the first. */
+  readonly attempt?: number | undefined;
+}
+
+/** A failure that no caller waits for. */
+export interface BackgroundFailure extends FailurePlace {
+  readonly error: BusbarError;
+  /** The place in words, such as `inbox @service.auth`. It names no single message, so few failures differ in it. */
+  readonly place: string;
+}
+
+/** Receives a failure that no caller waits for. */
+export type ErrorListener = (failure: BackgroundFailure) => void;
+
+/** The place in words. */
+export function describePlace({ kind, queue, agent, subscription, type }: FailurePlace): string {
+  switch (kind) {
+    case 'task':
+      return `tasks of ${queue}`;
+    case 'message':
+      return `inbox ${agent}`;
+    case 'event':
+      return `subscription ${subscription}`;
+    case 'request':
+      if (agent === undefined) return 'requests';
+      return type === undefined ? `requests of ${agent}` : `request ${type} of ${agent}`;
+    default:
+      return agent === undefined ? kind : `${kind} ${agent}`;
+  }
+}

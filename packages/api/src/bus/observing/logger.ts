@@ -1,0 +1,37 @@
+/** The logger of a program. */
+
+import { invalid } from '../../contract/errors.ts';
+import { checkCallback } from '../../contract/validation.ts';
+
+/** Writes one line: a text, and its fields for loggers of structured lines. */
+export type LogMethod = (text: string, fields: object) => unknown;
+
+/** A logger, such as `console`. What its methods throw is ignored. */
+export interface Logger {
+  /** Gets the lost data of a store. Default: `warn`. */
+  readonly error?: LogMethod | undefined;
+  /** Gets the first failure of each place. */
+  readonly warn: LogMethod;
+  /** Gets all other failures. Default: they are not logged. */
+  readonly debug?: LogMethod | undefined;
+}
+
+const METHODS = ['error', 'warn', 'debug'] as const;
+
+/** Throws INVALID_ARGUMENT for a logger without `warn`. */
+export function checkLogger(logger: Logger | undefined): void {
+  if (logger === undefined) return;
+  if (typeof logger !== 'object' || logger === null || logger.warn === undefined)
+    throw invalid('logger has no method warn', 'Pass console, or an object with warn(text, fields).');
+  for (const method of METHODS) if (logger[method] !== undefined) checkCallback(logger[method], `logger.${method}`);
+}
+
+/** Without a logger: a warning of the process, or of the console where there is no process. */
+export const processLogger: Logger = {
+  warn(text) {
+    const { process } = globalThis;
+    if (typeof process?.emitWarning === 'function') return process.emitWarning(text, 'BusbarWarning');
+    // biome-ignore lint/suspicious/noConsole: a browser has no other place for warnings.
+    return console.warn(`BusbarWarning: ${text}`);
+  },
+};
