@@ -32,6 +32,7 @@ export type { Recipient } from './bus/messages/recipient.ts';
 export type { StandardSchema } from './bus/messages/schema.ts';
 export type { Middleware, OutgoingMessage } from './bus/middleware.ts';
 export type { BackgroundFailure } from './bus/observing/background-failure.ts';
+export type { BusEventMap, BusEvents } from './bus/observing/bus-events.ts';
 export type { Logger } from './bus/observing/logger.ts';
 export type { Published, Sender, Sent } from './bus/operations.ts';
 export type { BusOptions, CloseOptions } from './bus/options.ts';

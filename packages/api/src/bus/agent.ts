@@ -228,6 +228,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
         value: () => this.#presence(),
         onEvicted: () => this.#evicted(),
       });
+      this.#emit('online');
     }
     if (this.#closed !== undefined) await this.#withdraw();
     this.#assertOpen();
@@ -267,8 +268,13 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
     });
   }
 
+  #emit(state: 'online' | 'evicted' | 'offline'): void {
+    this.#runtime.events.emit('agent', { agent: this.name, instance: this.instance, state });
+  }
+
   #evicted(): void {
     this.#state = 'evicted';
+    this.#emit('evicted');
     const text = `${this.name} counted as offline: it sent no heartbeat for ${this.#settings.presenceTtlMs} ms, or was forgotten`;
     const hint = 'Other instances may have its messages. Do not block the event loop, or raise presenceTtlMs.';
     void this.#restore();
@@ -295,6 +301,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
   async #goOffline(): Promise<void> {
     const heartbeat = this.#heartbeat;
     this.#heartbeat = undefined;
+    if (heartbeat !== undefined) this.#emit('offline');
     await heartbeat
       ?.stop()
       .catch((error: unknown) => this.#runtime.report(error, { kind: 'presence', agent: this.name }));

@@ -27,6 +27,7 @@ import { NO_ORIGIN } from './messages/causation.ts';
 import type { InputAt, OutputAt, QueueDefinition, QueueSchemas, TopicDefinition } from './messages/definitions.ts';
 import type { SchemaOutput, StandardSchema } from './messages/schema.ts';
 import type { Middleware } from './middleware.ts';
+import type { BusEvents } from './observing/bus-events.ts';
 import { type Operations, OriginSender, type Sender } from './operations.ts';
 import { type BusOptions, type CloseOptions, checkClose, type DrainOptions, drainWithin } from './options.ts';
 import type { AgentInfo } from './registry/agent-info.ts';
@@ -56,6 +57,8 @@ export interface CloseBusOptions extends CloseOptions {
 export interface Bus extends Sender, AsyncDisposable {
   /** The transport below, for everything that the bus does not offer. */
   readonly transport: Transport;
+  /** Life-cycle events of this bus: its messages, tasks, agents and connection. */
+  readonly events: BusEvents;
 
   /**
    * Opens an agent. When this resolves, its inbox exists (created if needed) and it is online. Instances of one name, in any
@@ -189,6 +192,10 @@ class BusImpl extends OriginSender implements Bus {
     super(parts.operations, NO_ORIGIN);
     this.transport = parts.runtime.transport;
     this.#parts = parts;
+  }
+
+  get events(): BusEvents {
+    return this.#parts.runtime.events;
   }
 
   async agent(name: string, options?: AgentOptions): Promise<Agent> {

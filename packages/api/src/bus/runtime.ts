@@ -14,7 +14,9 @@ import type { Origin } from './messages/causation.ts';
 import { toFields } from './messages/message-options.ts';
 import { MiddlewareChain, type OutgoingMessage } from './middleware.ts';
 import type { FailurePlace } from './observing/background-failure.ts';
+import { BusEventEmitter } from './observing/bus-events.ts';
 import { ErrorReporter } from './observing/error-reporter.ts';
+import { logEvents } from './observing/logger.ts';
 import { type BusOptions, type BusSettings, checkBusOptions, checkTransport } from './options.ts';
 import { Shutdown } from './shutdown.ts';
 
@@ -38,6 +40,9 @@ export interface OutgoingDraft {
 /** The attempts of a message of a queue without settings. */
 export const DEFAULT_MAX_ATTEMPTS = 5;
 
+/** Passes an encoded message to the transport. */
+type Deliver<R> = (input: MessageInput) => Promise<R>;
+
 /** Shared by all parts of one bus. */
 export class BusRuntime {
   readonly transport: Transport;
@@ -51,18 +56,22 @@ export class BusRuntime {
   readonly declarations: Declarations;
   /** Response times of requests of this bus, by type. */
   readonly timings: Timings = new Timings();
+  /** Life-cycle events of this bus. */
+  readonly events: BusEventEmitter = new BusEventEmitter((error) => this.report(error, { kind: 'listener' }));
   readonly #errors: ErrorReporter;
 
   constructor(transport: Transport, options: BusOptions) {
     checkTransport(transport);
     this.transport = transport;
     this.settings = checkBusOptions(options);
-    this.#errors = new ErrorReporter(this.settings);
+    this.#errors = new ErrorReporter(this.settings, (failure) => this.events.emit('failure', failure));
     const { codec, codecs } = options;
     this.bodyCodec = new BodyCodec({ codec, codecs, maxBytes: transport.capabilities.maxBodyBytes });
     for (const middleware of options.middleware ?? []) this.middleware.add(middleware);
     this.leases = new DeliveryLeases(transport.queues, (error) => this.report(error, { kind: 'settlement' }));
     this.declarations = new Declarations(transport, (error, at) => this.report(error, at));
+    this.#passOnStates();
+    logEvents(this.events, this.settings.logger);
   }
 
   /** Throws CLOSED after the bus began to close: nothing that takes messages can be opened. */
@@ -92,10 +101,11 @@ export class BusRuntime {
   }
 
   /**
-   * Encodes a draft inside the middleware and passes it to `deliver`. Without middleware `deliver` is called in the same
+   * Encodes a draft inside the middleware and passes it to `send`. Without middleware `send` is called in the same
    * turn of the event loop, so calls that are not awaited keep their order. Throws for a body that cannot be encoded.
    */
-  sendOut<R>(origin: Origin, draft: OutgoingDraft, deliver: (input: MessageInput) => Promise<R>): Promise<R> {
+  sendOut<R>(origin: Origin, draft: OutgoingDraft, send: Deliver<R>): Promise<R> {
+    const deliver = this.#announced(draft, send);
     const headers = draft.options?.headers;
     if (!this.middleware.has(draft.kind)) return deliver(this.toInput(origin, draft, draft.body, headers));
     const { kind, target, type } = draft;
@@ -148,6 +158,27 @@ export class BusRuntime {
     options?: CallOptions & { readonly create?: boolean },
   ): Promise<{ id: string; status: 'stored' | 'duplicate' }> {
     return toStored((await this.transport.queues.send(queue, [input], options))[0]);
+  }
+
+  /** `deliver`, which emits what it has sent. */
+  #announced<R>({ kind, target, type }: OutgoingDraft, deliver: Deliver<R>): Deliver<R> {
+    if (kind === 'request' || !this.events.isHeard('sent')) return deliver;
+    return async (input) => {
+      const sent = await deliver(input);
+      const { id } = sent as { readonly id: string };
+      this.events.emit('sent', { kind, target, ...(type !== undefined && { type }), id });
+      return sent;
+    };
+  }
+
+  /** The transport may outlive the bus. */
+  #passOnStates(): void {
+    const { transport, events } = this;
+    const stops = [
+      transport.onState((change) => events.emit('connection', change)),
+      transport.onReset((reset) => events.emit('reset', reset)),
+    ];
+    this.shutdown.add('services', { close: async () => void stops.map((stop) => stop()) });
   }
 
   #closed(): BusbarError {

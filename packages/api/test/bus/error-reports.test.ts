@@ -1,5 +1,5 @@
 // Failures that no caller waits for: without a listener a warning once per place. They never end the process.
-import { type BackgroundFailure, type Bus, BusbarError, openBus } from '@busbar/api';
+import { type BackgroundFailure, type Bus, BusbarError, type Logger, openBus } from '@busbar/api';
 import { openMemory } from '@busbar/transport-memory';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { fromFailureRecord, RejectError, readFailureRecord, toFailureRecord } from '../../src/bus/consuming/failure.ts';
@@ -92,10 +92,11 @@ describe('without onError', () => {
     const lines: string[] = [];
     const add = (level: string) => (text: string) => lines.push(`${level}: ${text}`);
     const lost = new BusbarError('DATA_LOSS', 'gone');
-    const reporter = new ErrorReporter({ onError: undefined, logger: { warn: add('warn'), error: add('error') } });
-    reporter.report(lost, { kind: 'store' });
-    reporter.report(lost, { kind: 'lock' });
-    new ErrorReporter({ onError: undefined, logger: { warn: add('warn') } }).report(lost, { kind: 'store' });
+    const report = (logger: Logger, kind: 'store' | 'lock'): void =>
+      new ErrorReporter({ onError: undefined, logger }, () => undefined).report(lost, { kind });
+    report({ warn: add('warn'), error: add('error') }, 'store');
+    report({ warn: add('warn'), error: add('error') }, 'lock');
+    report({ warn: add('warn') }, 'store');
     expect(lines.map((line) => line.split(': gone')[0])).toEqual(['error: store', 'warn: lock', 'warn: store']);
   });
 });

@@ -8,12 +8,13 @@ import { checkInteger } from '../../contract/validation.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import type { Declare } from '../declarations.ts';
-import type { FailurePlace } from '../observing/background-failure.ts';
+import type { HandlingPlace } from '../observing/bus-events.ts';
+import { Handling } from '../observing/handling.ts';
 import { type BusRuntime, DEFAULT_MAX_ATTEMPTS } from '../runtime.ts';
 import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
 import { backoffMs, type CompleteRetry, type RetryRule } from './backoff.ts';
 import type { DeliveryLease } from './delivery-leases.ts';
-import { type Failure, type InvalidRule, toFailure } from './failure.ts';
+import { type Failure, type InvalidRule, isLastAttempt, toFailure } from './failure.ts';
 
 /** How a consumer works. */
 export interface ConsumerPlan {
@@ -27,8 +28,8 @@ export interface ConsumerPlan {
   readonly onInvalid?: InvalidRule | undefined;
   /** The attempts of a message without its own `maxAttempts`. Default: read from the settings of the queue before the first message. */
   readonly maxAttempts: number | undefined;
-  /** The place in error reports. */
-  readonly place: FailurePlace;
+  /** The place in error reports and events. */
+  readonly place: HandlingPlace;
   /** Acks before the handler runs, so a message is never handled twice. Default false. */
   readonly ackFirst?: boolean;
   /** Creates what the queue needs after the store was replaced or rolled back. */
@@ -59,6 +60,8 @@ const RECONNECT: CompleteRetry = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 
 export class Consumer implements BusPart {
   readonly #runtime: BusRuntime;
   readonly #plan: ConsumerPlan;
+  /** Undefined for requests, whose events the responder emits. */
+  readonly #handling: Handling | undefined;
   readonly #running = new Set<DeliveryLease>();
   readonly #forget: (() => void)[] = [];
   readonly #idle = new Condition();
@@ -78,6 +81,7 @@ export class Consumer implements BusPart {
   constructor(runtime: BusRuntime, plan: ConsumerPlan) {
     this.#runtime = runtime;
     this.#plan = plan;
+    this.#handling = plan.place.kind === 'request' ? undefined : new Handling(runtime.events, plan.place);
     checkConcurrency(plan.concurrency);
     this.#concurrency = plan.concurrency;
     this.#maxAttempts = plan.maxAttempts;
@@ -203,7 +207,7 @@ export class Consumer implements BusPart {
       this.#running.delete(lease);
       if (settlement === undefined) this.#track(this.#releaseLater(delivery, lease));
       else if (!lease.isOver) this.#track(this.#settle(delivery, lease, settlement));
-      else if (!ackFirst) this.#reportLost(lease, delivery);
+      else if (!ackFirst) this.#endedBefore(lease, delivery);
       this.#changed.notify();
       this.#checkIdle();
     });
@@ -219,6 +223,7 @@ export class Consumer implements BusPart {
     try {
       if (begun !== undefined) await begun;
       if (lease.isLost) return toRelease(delivery);
+      this.#handling?.started(delivery);
       const result = await handle(delivery, lease);
       if (onDone === undefined) return toAck(delivery);
       await this.#runtime.leases.ensure(lease);
@@ -264,12 +269,23 @@ export class Consumer implements BusPart {
   }
 
   async #settle(delivery: Delivery, lease: DeliveryLease, settlement: Settlement): Promise<void> {
-    await this.#runtime.leases.settle(lease, settlement);
+    const status = await this.#runtime.leases.settle(lease, settlement);
+    if (status === 'done') {
+      const isLast = isLastAttempt(delivery, this.#maxAttempts ?? DEFAULT_MAX_ATTEMPTS);
+      this.#handling?.settled(delivery, settlement, lease, isLast);
+    }
     this.#reportLost(lease, delivery);
+  }
+
+  /** The lease was lost, or the closing consumer has released it, while the handler ran. */
+  #endedBefore(lease: DeliveryLease, delivery: Delivery): void {
+    if (lease.isLost) this.#reportLost(lease, delivery);
+    else this.#handling?.settled(delivery, toRelease(delivery), lease, false);
   }
 
   #reportLost(lease: DeliveryLease, delivery: Delivery): void {
     if (!lease.isLost) return;
+    this.#handling?.ended('lease-lost', delivery, lease.heldAt, {});
     const text = `the lease of message ${delivery.id} was lost before its handler ended`;
     const hint = 'The message is delivered again. Set a longer leaseMs, or do not block the event loop.';
     this.#report(new BusbarError('LEASE_LOST', text, { hint }), delivery);

@@ -32,10 +32,15 @@ export class DeliveryLease extends LazyAbortController {
   isOver = false;
   /** It was lost: another consumer may have the message. */
   isLost = false;
+  /** Its task was cancelled while it ran. */
+  isCancelled = false;
+  /** When the delivery arrived, by `performance.now()`. */
+  readonly heldAt: number;
 
   constructor({ receipt, leaseLeftMs, leaseEndsAt }: Delivery, now: number) {
     super();
     this.receipt = receipt;
+    this.heldAt = now;
     this.endsAt = leaseEndsAt ?? now + leaseLeftMs;
     const left = this.endsAt - now;
     // One that may have ended is confirmed before its handler begins.

@@ -103,11 +103,16 @@ export interface FailureRules {
   readonly onError: (error: unknown) => void;
 }
 
+/** Whether a failure makes the message a dead letter, where its queue has `maxAttempts`. */
+export function isLastAttempt({ attempt, headers }: Delivery, maxAttempts: number): boolean {
+  const own = Number(headers[MAX_ATTEMPTS_HEADER] ?? maxAttempts);
+  return attempt >= (Number.isFinite(own) ? own : maxAttempts);
+}
+
 /** The failure of `delivery`. */
 export function toFailure(thrown: unknown, delivery: Delivery, { maxAttempts, ...rules }: FailureRules): Failure {
   const reason = reasonOf(thrown);
-  const own = Number(delivery.headers[MAX_ATTEMPTS_HEADER] ?? maxAttempts);
-  const isLast = delivery.attempt >= (Number.isFinite(own) ? own : maxAttempts);
+  const isLast = isLastAttempt(delivery, maxAttempts);
   const next = nextAttempt(thrown, delivery, rules);
   const isFinal = next === 'reject' || (isLast && next !== 'release');
   const text = `the handler failed at attempt ${delivery.attempt}: ${reason}`;

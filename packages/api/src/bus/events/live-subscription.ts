@@ -7,11 +7,13 @@ import { textOf } from '../../contract/thrown.ts';
 import type { From, TopicSubscription } from '../../contract/topics.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import { HandlerContext } from '../consuming/context.ts';
+import { reasonOf } from '../consuming/failure.ts';
 import { type HandlerPlan, runHandler } from '../consuming/handlers.ts';
 import { toReceived } from '../consuming/received.ts';
 import { Causation } from '../messages/causation.ts';
 import { validate } from '../messages/schema.ts';
-import type { FailurePlace } from '../observing/background-failure.ts';
+import type { HandlingPlace } from '../observing/bus-events.ts';
+import { Handling } from '../observing/handling.ts';
 import type { BusRuntime } from '../runtime.ts';
 import type { TopicPlan } from './events.ts';
 
@@ -22,6 +24,8 @@ export class LiveSubscription {
   readonly ended: Promise<BusbarError | undefined>;
   readonly #runtime: BusRuntime;
   readonly #plan: LivePlan;
+  readonly #place: HandlingPlace;
+  readonly #handling: Handling;
   readonly #forget: () => void;
   readonly #controller = new AbortController();
   readonly #ending = Promise.withResolvers<BusbarError | undefined>();
@@ -33,6 +37,8 @@ export class LiveSubscription {
   constructor(runtime: BusRuntime, plan: LivePlan) {
     this.#runtime = runtime;
     this.#plan = plan;
+    this.#place = { kind: 'event', subscription: plan.topic };
+    this.#handling = new Handling(runtime.events, this.#place);
     this.ended = this.#ending.promise;
     this.#forget = runtime.shutdown.add('consumers', this);
   }
@@ -85,10 +91,6 @@ export class LiveSubscription {
     this.#ending.resolve(error);
   }
 
-  get #place(): FailurePlace {
-    return { kind: 'event', subscription: this.#plan.topic };
-  }
-
   async #handleAll(events: readonly TopicEvent[]): Promise<void> {
     for (const event of events) {
       if (this.#isClosed) return;
@@ -100,13 +102,17 @@ export class LiveSubscription {
   }
 
   async #handle(event: TopicEvent): Promise<void> {
+    const startedAt = performance.now();
+    this.#handling.started(event);
     try {
       const received = toReceived(this.#runtime.bodyCodec, event);
       const body = await validate(this.#plan.schema, received.body, `the event of ${event.topic}`);
       const origin = { from: undefined, cause: new Causation(event) };
       const context = new HandlerContext(this.#plan.operations, origin, { attempt: 1, signalOf: this.#controller });
       await runHandler(this.#runtime, this.#plan, { ...received, body }, context);
+      this.#handling.ended('done', event, startedAt, {});
     } catch (thrown) {
+      this.#handling.ended('failed', event, startedAt, { reason: reasonOf(thrown), next: 'none' });
       const text = `the handler of event ${event.id} failed: ${textOf(thrown)}`;
       const hint = 'A live subscription continues with the next event; a durable one retries.';
       const error = new BusbarError('HANDLER_FAILED', text, { cause: thrown, hint });

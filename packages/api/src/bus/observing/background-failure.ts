@@ -4,7 +4,8 @@ import type { BusbarError } from '../../contract/errors.ts';
 
 /**
  * What failed: a handler or the consumer of a `task`, a `message`, a `request` or an `event`; the renewal of a `heartbeat` or a
- * `lock`; a `settlement`; the `presence` or the `log` of an agent; the `store`, which lost data; a part of the `close` of the bus.
+ * `lock`; a `settlement`; the `presence` or the `log` of an agent; the `store`, which lost data; a part of the `close` of the bus;
+ * a `listener` of an event of the bus.
  */
 export type FailureKind =
   | 'task'
@@ -17,7 +18,8 @@ export type FailureKind =
   | 'presence'
   | 'log'
   | 'store'
-  | 'close';
+  | 'close'
+  | 'listener';
 
 /** The place of a failure. Fields that do not apply are left out. */
 export interface FailurePlace {

@@ -18,12 +18,15 @@ export interface ErrorReporterOptions {
 export class ErrorReporter {
   readonly #listener: ErrorListener | undefined;
   readonly #logger: Logger;
+  readonly #emit: (failure: BackgroundFailure) => void;
   readonly #warned = new Set<string>();
   #count = 0;
 
-  constructor({ onError, logger = processLogger }: ErrorReporterOptions) {
+  /** `emit` gets each failure, too. It never throws. */
+  constructor({ onError, logger = processLogger }: ErrorReporterOptions, emit: (failure: BackgroundFailure) => void) {
     this.#listener = onError;
     this.#logger = logger;
+    this.#emit = emit;
   }
 
   /** How many failures were reported. */
@@ -34,8 +37,10 @@ export class ErrorReporter {
   /** Reports a failure and its place. Never throws. */
   report(error: unknown, at: FailurePlace): void {
     this.#count += 1;
+    const failure = { ...at, place: describePlace(at), error: toBusbarError(error) };
+    // A listener that fails must not hear of that.
+    if (at.kind !== 'listener') this.#emit(failure);
     try {
-      const failure = { ...at, place: describePlace(at), error: toBusbarError(error) };
       silence(this.#listener === undefined ? this.#log(failure) : (this.#listener(failure) as unknown));
     } catch {
       // An error of the listener or of the logger must not affect the bus.

@@ -7,10 +7,11 @@ import { isA } from '../../contract/thrown.ts';
 import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 import { Limiter } from '../../driver-kit/limiter.ts';
 import type { LogLevel } from '../consuming/context.ts';
-import { InvalidMessageError } from '../consuming/failure.ts';
+import { InvalidMessageError, reasonOf as reasonOfFailure } from '../consuming/failure.ts';
 import { type HandlerRegistry, refusalOf } from '../consuming/handlers.ts';
 import type { Timings } from '../histogram.ts';
 import { Causation } from '../messages/causation.ts';
+import { Handling } from '../observing/handling.ts';
 import { addressOf } from '../registry/agent-names.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { RendezvousChannel } from './rendezvous-channel.ts';
@@ -34,6 +35,7 @@ export interface ResponderPlan {
 export class Responder {
   readonly #runtime: BusRuntime;
   readonly #plan: ResponderPlan;
+  readonly #handling: Handling;
   readonly #running = new Set<LazyAbortController>();
   #services: readonly Service[] = [];
   /** Shared by the ways of requests; each has a limit of its own. */
@@ -42,6 +44,7 @@ export class Responder {
   constructor(runtime: BusRuntime, plan: ResponderPlan) {
     this.#runtime = runtime;
     this.#plan = plan;
+    this.#handling = new Handling(runtime.events, { kind: 'request', agent: plan.agent });
   }
 
   get running(): number {
@@ -114,6 +117,7 @@ export class Responder {
     const work = new LazyAbortController(signal, reasonOf);
     this.#running.add(work);
     const startedAt = performance.now();
+    this.#handling.started(message);
     try {
       const origin = { from: agent, cause: new Causation(message) };
       const result = await handlers.run(message, origin, {
@@ -123,8 +127,11 @@ export class Responder {
         reply: (value) => channel.send(toReply(bodyCodec, 'part', value)),
         progress: (value) => channel.send(toReply(bodyCodec, 'progress', value)),
       });
-      return toResponse(bodyCodec, result);
+      const response = toResponse(bodyCodec, result);
+      this.#handling.ended('done', message, startedAt, {});
+      return response;
     } catch (error) {
+      this.#handling.ended('failed', message, startedAt, { reason: reasonOfFailure(error), next: 'none' });
       const refusal = refusalOf(error);
       const isUnhandled = isA(error, InvalidMessageError) || !handlers.has(message.type);
       if (!isUnhandled) {

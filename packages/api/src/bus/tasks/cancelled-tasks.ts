@@ -61,6 +61,7 @@ export class CancelledTasks implements BusPart {
       const request = this.#requests.get(delivery.id);
       if (request?.sentAt !== delivery.sentAt) return undefined;
       const cancelled = new Cancelled(request.reason);
+      lease.isCancelled = true;
       lease.abort(new BusbarError('ABORTED', cancelled.text));
       resolve(cancelled);
       return cancelled;

@@ -1,0 +1,62 @@
+/** Emits the events of the messages that one consumer, responder or subscription handles. */
+
+import type { Settlement } from '../../contract/queues.ts';
+import type { BusEventEmitter, BusEventMap, HandlingPlace } from './bus-events.ts';
+
+/** A message in hand. */
+interface Handled {
+  readonly id: string;
+  readonly type?: string | undefined;
+  /** Default 1. */
+  readonly attempt?: number | undefined;
+}
+
+/** What is known of its lease. */
+interface Hold {
+  /** By `performance.now()`. */
+  readonly heldAt: number;
+  readonly isCancelled: boolean;
+}
+
+type Ending = 'done' | 'cancelled' | 'failed' | 'released' | 'lease-lost';
+type Details<Name extends Ending> = Omit<BusEventMap[Name], keyof BusEventMap['done']>;
+
+/** The events of one place. */
+export class Handling {
+  readonly #events: BusEventEmitter;
+  readonly #place: HandlingPlace;
+
+  constructor(events: BusEventEmitter, place: HandlingPlace) {
+    this.#events = events;
+    this.#place = place;
+  }
+
+  started(message: Handled): void {
+    if (this.#events.isHeard('started')) this.#events.emit('started', this.#at(message));
+  }
+
+  /** The end of an attempt, by its settlement. A failure of the last one makes the message a dead letter. */
+  settled(message: Handled, settlement: Settlement, { heldAt, isCancelled }: Hold, isLast: boolean): void {
+    const { action } = settlement;
+    if (action === 'ack') this.ended(isCancelled ? 'cancelled' : 'done', message, heldAt, {});
+    else if (action === 'release') this.ended('released', message, heldAt, {});
+    else if (action !== 'extend') {
+      const { reason = '' } = settlement;
+      const isRetried = action === 'retry' && !isLast;
+      const next = isRetried
+        ? { next: 'retry' as const, delayMs: settlement.delayMs }
+        : { next: 'dead-letter' as const };
+      this.ended('failed', message, heldAt, { reason, ...next });
+    }
+  }
+
+  ended<Name extends Ending>(name: Name, message: Handled, startedAt: number, details: Details<Name>): void {
+    if (!this.#events.isHeard(name)) return;
+    const durationMs = performance.now() - startedAt;
+    this.#events.emit(name, { ...this.#at(message), durationMs, ...details } as Omit<BusEventMap[Name], 'at'>);
+  }
+
+  #at({ id, type, attempt = 1 }: Handled): Omit<BusEventMap['started'], 'at'> {
+    return { ...this.#place, ...(type !== undefined && { type }), id, attempt };
+  }
+}

@@ -1,0 +1,164 @@
+// Life-cycle events of a bus: messages, tasks, requests, agents and the connection.
+import { type BackgroundFailure, type Bus, type BusEventMap, RejectError } from '@busbar/api';
+import { openMemory } from '@busbar/transport-memory';
+import { describe, expect, it } from 'vitest';
+import { openBus } from '../../src/bus/bus.ts';
+import { backends, Lab } from '../lab.ts';
+
+type Seen = { readonly name: keyof BusEventMap } & Record<string, unknown>;
+
+const NAMES = [
+  ...(['sent', 'started', 'done', 'cancelled', 'failed', 'released', 'lease-lost'] as const),
+  ...(['agent', 'connection', 'reset', 'failure'] as const),
+];
+
+/** All events of a bus, without their times. */
+function record(bus: Bus, names: readonly (keyof BusEventMap)[] = NAMES): Seen[] {
+  const seen: Seen[] = [];
+  for (const name of names) {
+    bus.events.on(name, (event) => {
+      const { at, durationMs, ...rest } = event as BusEventMap['done'];
+      expect([typeof at, ['undefined', 'number'].includes(typeof durationMs)]).toEqual(['number', true]);
+      seen.push({ name, ...rest });
+    });
+  }
+  return seen;
+}
+
+describe.each(backends)('events of a bus on %s', (backend) => {
+  it('follow a task through a retry to its end, and to a dead letter', async () => {
+    await using lab = await Lab.open(backend);
+    const bus = await lab.bus();
+    const seen = record(bus, ['sent', 'started', 'done', 'failed', 'failure']);
+    const retry = { baseMs: 1, maxMs: 1, jitter: 'none' } as const;
+    await bus.process<string>(
+      'jobs',
+      ({ body }, { attempt }) => {
+        if (body === 'rejected') throw new RejectError('never');
+        if (attempt === 1) throw new Error('once');
+      },
+      { maxAttempts: 2, retry },
+    );
+    const task = await bus.enqueue('jobs', 'retried');
+    await task.result();
+    const on = { kind: 'task', queue: 'jobs', id: task.id };
+    await expect.poll(() => seen.at(-1)?.name).toBe('done');
+    // The answer to a send may come after its effect.
+    const sent = seen.filter(({ name }) => name === 'sent');
+    expect(sent).toEqual([{ name: 'sent', kind: 'enqueue', target: 'jobs', id: task.id }]);
+    expect(seen.filter(({ name }) => name !== 'failure' && name !== 'sent')).toEqual([
+      { name: 'started', ...on, attempt: 1 },
+      { name: 'failed', ...on, attempt: 1, reason: 'Error: once', next: 'retry', delayMs: 1 },
+      { name: 'started', ...on, attempt: 2 },
+      { name: 'done', ...on, attempt: 2 },
+    ]);
+    const [failure] = seen.filter(({ name }) => name === 'failure') as unknown as BackgroundFailure[];
+    expect(failure).toMatchObject({ ...on, place: 'tasks of jobs', attempt: 1, error: { code: 'HANDLER_FAILED' } });
+
+    const dead = await bus.enqueue('jobs', 'rejected');
+    await expect(dead.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
+    await expect
+      .poll(() => seen.findLast(({ name }) => name === 'failed'))
+      .toEqual({ name: 'failed', ...on, id: dead.id, attempt: 1, reason: 'never', next: 'dead-letter' });
+  });
+
+  it('tell agents, messages, requests and events apart', async () => {
+    await using lab = await Lab.open(backend);
+    const bus = await lab.bus();
+    const seen = record(bus, ['sent', 'done', 'failed', 'agent']);
+    const agent = await bus.agent('@agent');
+    agent.handle('good', () => undefined);
+    agent.handle('bad', () => Promise.reject(new Error('no')));
+    await bus.subscribe('news', () => undefined);
+    await bus.subscribe('news', () => undefined, { durableName: 'kept' });
+    const sent = await bus.send('@agent', 'good');
+    await bus.request('@agent', 'good');
+    await expect(bus.request('@agent', 'bad')).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
+    const { id } = await bus.publish('news');
+    await expect.poll(() => seen.length).toBe(8);
+    await agent.close();
+    const { instance } = agent;
+    const sorted = seen.map((one) => ({ ...one, ...(one['kind'] === 'request' && { id: '' }) }));
+    expect(sorted).toEqual(
+      expect.arrayContaining([
+        { name: 'agent', agent: '@agent', instance, state: 'online' },
+        { name: 'sent', kind: 'send', target: '@agent', type: 'good', id: sent.id },
+        { name: 'done', kind: 'message', agent: '@agent', type: 'good', id: sent.id, attempt: 1 },
+        { name: 'done', kind: 'request', agent: '@agent', type: 'good', id: '', attempt: 1 },
+        {
+          name: 'failed',
+          kind: 'request',
+          agent: '@agent',
+          type: 'bad',
+          id: '',
+          attempt: 1,
+          reason: 'Error: no',
+          next: 'none',
+        },
+        { name: 'sent', kind: 'publish', target: 'news', id },
+        { name: 'done', kind: 'event', subscription: 'news', id, attempt: 1 },
+        { name: 'done', kind: 'event', subscription: 'kept', id, attempt: 1 },
+        { name: 'agent', agent: '@agent', instance, state: 'offline' },
+      ]),
+    );
+    expect(sorted).toHaveLength(9);
+  });
+
+  it('tell of a cancelled task, and of one that its closing worker released', async () => {
+    await using lab = await Lab.open(backend);
+    const bus = await lab.bus();
+    const seen = record(bus, ['cancelled', 'released', 'done']);
+    const begun = Promise.withResolvers<void>();
+    const worker = await bus.process('jobs', async (_, { signal }) => {
+      begun.resolve();
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    });
+    const task = await bus.enqueue('jobs');
+    await begun.promise;
+    await task.cancel({ running: true });
+    await expect.poll(() => seen.length).toBe(1);
+    const other = await bus.enqueue('jobs');
+    await expect.poll(() => worker.running).toBe(1);
+    await worker.close({ drainMs: 0 });
+    await expect.poll(() => seen.length).toBe(2);
+    const on = { kind: 'task', queue: 'jobs', attempt: 1 };
+    expect(seen).toEqual([
+      { name: 'cancelled', ...on, id: task.id },
+      { name: 'released', ...on, id: other.id },
+    ]);
+  });
+});
+
+it('an event of the transport reaches each bus until that is closed', async () => {
+  await using transport = await openMemory();
+  const bus = openBus(transport, { ownsTransport: false });
+  const own = openBus(transport);
+  const states: unknown[] = [];
+  for (const one of [bus, own]) one.events.on('connection', ({ state }) => states.push(state));
+  await bus.close();
+  expect(states).toEqual([]);
+  const lines: string[] = [];
+  const logged = openBus(await openMemory(), { logger: { warn: () => undefined, info: (text) => lines.push(text) } });
+  await logged.agent('@agent');
+  await logged.close();
+  expect(lines).toEqual(['agent @agent: online', 'agent @agent: offline']);
+});
+
+it('a listener that throws is reported and affects nothing else; one that is removed hears nothing', async () => {
+  const failures: BackgroundFailure[] = [];
+  await using bus = openBus(await openMemory(), { onError: (failure) => void failures.push(failure) });
+  const fail = (): never => {
+    throw new Error('from the listener');
+  };
+  const stop = bus.events.on('sent', fail);
+  bus.events.on('failure', fail);
+  const seen = record(bus, ['sent', 'failure']);
+  await bus.enqueue('jobs');
+  expect(failures.map(({ kind, place }) => [kind, place])).toEqual([['listener', 'listener']]);
+  stop();
+  stop();
+  await bus.enqueue('jobs');
+  expect([failures.length, seen.map(({ name }) => name)]).toEqual([1, ['sent', 'sent']]);
+  expect(() => bus.events.on('send' as 'sent', fail)).toThrow('the name of an event');
+  expect(() => bus.events.on('sent', 1 as never)).toThrow('listener');
+});
