@@ -20,7 +20,7 @@ export interface Body {
   readonly calledAt?: number;
 }
 
-/** Receives each body. */
+/** Receives each body. If it throws, the attempt has failed; only targets of the scenario `failing` have to retry it. */
 export type BodyHandler = (body: Body) => void;
 
 /** Stops a worker; resolves once everything that it handled is settled. */
@@ -35,10 +35,16 @@ export interface Client {
   /** Responds to requests with the double of their value, from when this resolves. */
   respond?(): Promise<void>;
   request?(value: number): Promise<unknown>;
+  /** Requests a response of `parts` numbers from 0 on, one after the other. */
+  stream?(parts: number): AsyncIterable<unknown>;
   /** Publishes an event to every subscriber; resolves once it is acknowledged, if the target acknowledges. */
   publish?(body: Body): Promise<void>;
   /** Receives every event that is published after this resolved. */
   subscribe?(handle: BodyHandler): Promise<void>;
+  /** Receives every stored event, from the first one on. */
+  replay?(handle: BodyHandler): Promise<void>;
+  /** Takes a lock that all processes share, as soon as it is free; resolves with its release. */
+  lock?(): Promise<() => Promise<void>>;
   /** Waits for work in the way of the target's users. */
   idle?(): Promise<void>;
   /** Waits for work as an agent of that name, beside the verbs above. `handle` gets the bodies of its mail. */

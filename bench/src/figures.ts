@@ -1,5 +1,7 @@
 /** Figures: measured values and their medians. */
 
+import { type HistogramJson, LatencyHistogram } from './latency-histogram.ts';
+
 /** One figure of one target. */
 export interface Figure {
   readonly name: string;
@@ -9,6 +11,8 @@ export interface Figure {
   readonly values: readonly number[];
   /** The condition, such as `64 in flight`, in a scenario with several. */
   readonly at?: string;
+  /** All latencies of all runs and processes, for a figure that is one of their percentiles. */
+  readonly histogram?: HistogramJson;
 }
 
 /** A rate per second; more is better. */
@@ -44,10 +48,23 @@ export function find(figures: readonly Figure[], { name, at }: Pick<Figure, 'nam
   return figures.find((figure) => figure.name === name && figure.at === at);
 }
 
-/** Merges the figures of several runs. */
+/** Merges the figures of several runs. A run may have conditions that others lack. */
 export function merge(runs: readonly (readonly Figure[])[]): Figure[] {
-  const [first = []] = runs;
-  return first.map((figure) => ({ ...figure, values: runs.flatMap((run) => find(run, figure)?.values ?? []) }));
+  const all = runs.flat();
+  const distinct = all.filter((figure, index) => all.findIndex((other) => isSame(figure, other)) === index);
+  return distinct.map((figure) => {
+    const same = all.filter((other) => isSame(figure, other));
+    const histograms = same.flatMap(({ histogram }) => histogram ?? []);
+    return {
+      ...figure,
+      values: same.flatMap(({ values }) => values),
+      ...(histograms.length > 0 && { histogram: LatencyHistogram.of(...histograms).toJSON() }),
+    };
+  });
+}
+
+function isSame(one: Figure, other: Figure): boolean {
+  return one.name === other.name && one.at === other.at;
 }
 
 /** How many times better `figure` is than `other`: above 1 whichever way is better. */

@@ -3,10 +3,19 @@
 import type { Durability } from './durability.ts';
 import { type Figure, find, merge } from './figures.ts';
 import type { BenchOptions } from './options.ts';
+import type { Batch } from './plan.ts';
+import type { Progress } from './progress.ts';
 import { Sandbox } from './sandbox/sandbox.ts';
 import type { ScenarioName } from './scenarios/scenario-name.ts';
 import { SCENARIOS } from './scenarios/scenarios.ts';
-import { can } from './targets/targets.ts';
+import { addTallies, faultOf, type Tally } from './tally.ts';
+
+/** One run of one target in one scenario. */
+export interface RunRecord extends Tally {
+  readonly seconds: number;
+  /** CPU time of all processes, the server included; null where the system does not report it. */
+  readonly cpuSeconds: number;
+}
 
 /** The figures of one target in one scenario. */
 export interface Measurement {
@@ -15,8 +24,11 @@ export interface Measurement {
   /** Undefined for a scenario without a target. */
   readonly target: string | undefined;
   readonly figures: readonly Figure[];
+  readonly runs: readonly RunRecord[];
   /** Why figures are missing. */
   readonly failure?: string;
+  /** The time limit came first. */
+  readonly skipped?: true;
 }
 
 /** Identifies one figure among all measurements. */
@@ -26,40 +38,64 @@ export interface FigureKey {
   readonly figure: string;
   readonly at?: string | undefined;
   /** Default: the first that was measured. */
-  readonly durability?: Durability;
+  readonly durability?: Durability | undefined;
+}
+
+/** The runs of one target so far. */
+interface Series {
+  readonly target: string | undefined;
+  readonly figures: (readonly Figure[])[];
+  readonly runs: RunRecord[];
+  failure?: string;
+  skipped?: true;
 }
 
 /** Measures every target by turns, several times, so that a slow minute of the machine affects all of them. */
-export async function measure(
-  scenario: ScenarioName,
-  durability: Durability,
-  options: BenchOptions,
-): Promise<Measurement[]> {
-  const { alone, steady } = SCENARIOS[scenario];
-  const times = steady ? 1 : options.runs;
-  const targets = alone ? [undefined] : options.targets.filter((target) => can(target, scenario, durability));
-  const series = targets.map((target) => ({ target, figures: [] as (readonly Figure[])[], failure: '' }));
-  for (let run = 1; run <= times; run += 1) {
+export async function measure(batch: Batch, options: BenchOptions, progress: Progress): Promise<Measurement[]> {
+  const { scenario, durability, runs, secondsEach } = batch;
+  const series = batch.targets.map((target): Series => ({ target, figures: [], runs: [] }));
+  for (let run = 1; run <= runs; run += 1) {
     for (const one of series) {
-      if (one.failure !== '') continue;
-      showProgress(`${scenario} ${durability} ${run}/${times} ${one.target ?? ''}`);
-      try {
-        await using sandbox = await Sandbox.create(one.target, durability);
-        one.figures.push(await SCENARIOS[scenario].run(sandbox, options));
-      } catch (error) {
-        const { message } = error as Error;
-        // The first line, without paths of this clone.
-        one.failure = (message.split('\n', 1)[0] ?? '').replaceAll(/file:\/\/\S*\//g, '');
-        process.stderr.write(`${scenario} ${durability} ${one.target ?? ''}: ${message}\n`);
-      }
+      const isMeasured = one.failure === undefined && isInTime(one, progress, secondsEach);
+      progress.show(`${scenario} ${durability} ${run}/${runs} ${one.target ?? ''}`);
+      if (isMeasured) await measureOnce(one, batch, options);
+      progress.done(secondsEach, isMeasured);
     }
   }
-  showProgress('');
-  return series.map(({ target, figures, failure }) => ({
-    ...{ scenario, durability, target },
-    figures: merge(figures),
-    ...(failure !== '' && { failure }),
-  }));
+  progress.end();
+  return series.map(({ figures, ...rest }) => ({ scenario, durability, figures: merge(figures), ...rest }));
+}
+
+function isInTime(one: Series, progress: Progress, seconds: number): boolean {
+  if (progress.hasTimeFor(seconds)) return true;
+  if (one.runs.length === 0) one.skipped = true;
+  return false;
+}
+
+/** Adds one run. A run that fails, loses or doubles has no figures. */
+async function measureOnce(one: Series, { scenario, durability }: Batch, options: BenchOptions): Promise<void> {
+  const began = performance.now();
+  try {
+    await using sandbox = await Sandbox.create(one.target, durability);
+    const figures = await SCENARIOS[scenario].run(sandbox, options);
+    const tally = await sandbox.tally();
+    const cpuSeconds = (await sandbox.cpuMs()) / 1000;
+    one.runs.push({ ...tally, seconds: (performance.now() - began) / 1000, cpuSeconds });
+    const fault = faultOf(tally);
+    if (fault !== undefined) throw new Error(fault);
+    one.figures.push(figures);
+  } catch (error) {
+    const { message } = error as Error;
+    // The first line, without paths of this clone.
+    one.failure = (message.split('\n', 1)[0] ?? '').replaceAll(/file:\/\/\S*\//g, '');
+    process.stderr.write(`${scenario} ${durability} ${one.target ?? ''}: ${message}\n`);
+  }
+}
+
+/** The account of all runs. */
+export function tallyOf(measurements: readonly Measurement[]): Tally & { readonly runs: number } {
+  const all = measurements.flatMap(({ runs }) => runs);
+  return { ...addTallies(all), runs: all.length };
 }
 
 /** Finds a figure; undefined if it was not measured. */
@@ -72,9 +108,4 @@ export function figureOf(measurements: readonly Measurement[], key: FigureKey): 
       figures.length > 0,
   );
   return measurement && find(measurement.figures, { name: key.figure, ...(key.at !== undefined && { at: key.at }) });
-}
-
-/** One line that the next one overwrites. */
-function showProgress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`${text}\x1b[K\r`);
 }

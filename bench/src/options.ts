@@ -13,6 +13,8 @@ export interface BenchOptions extends RunSize {
   readonly durabilities: readonly Durability[];
   /** How often each figure is measured; the median is shown. */
   readonly runs: number;
+  /** No measurement begins that would end after this time. */
+  readonly minutes: number;
   readonly json: string | undefined;
   /** The folder for CPU profiles of all our processes. */
   readonly profile: string | undefined;
@@ -31,13 +33,15 @@ const DEFAULTS = {
   'in-flight': '1,8,64',
   body: '256',
   members: '0,50,500,2000',
-  mailboxes: '10000',
+  mailboxes: '1000,10000',
+  backlog: '100000',
   seconds: '180',
   runs: '3',
+  minutes: '180',
 };
 const QUICK = {
-  ...{ ...DEFAULTS, durability: 'process', messages: '2000', 'in-flight': '64', runs: '1' },
-  ...{ members: '0,50', mailboxes: '100', seconds: '6' },
+  ...{ ...DEFAULTS, durability: 'process', messages: '2000', 'in-flight': '64', runs: '1', minutes: '6' },
+  ...{ members: '0,50', mailboxes: '100', backlog: '10000', seconds: '6' },
 };
 
 /** The text of `--help`; `targets` are all names of targets. */
@@ -45,7 +49,7 @@ export function usage(targets: readonly string[]): string {
   return `npm run bench -- [--transports LIST] [--scenarios LIST] [options]
 
 Measures targets by turns in one run. Producers and consumers are separate processes; servers are started for the run.
-All of it takes about half an hour on two cores, --quick less than ten minutes.
+A run that loses, doubles or reorders a message is void. Exit code 1: a target of Busbar failed; a peer that fails is a row.
 
   --transports LIST   of ${targets.join(', ')} (default: all)
   --scenarios LIST    of ${SCENARIO_NAMES.join(', ')}
@@ -55,12 +59,16 @@ All of it takes about half an hour on two cores, --quick less than ten minutes.
   --in-flight LIST    numbers of calls in flight (default ${DEFAULTS['in-flight']})
   --body BYTES        of each JSON body (default ${DEFAULTS.body})
   --members LIST      numbers of idle members, rising (default ${DEFAULTS.members})
-  --mailboxes N       of the scenario mailboxes (default ${DEFAULTS.mailboxes})
+  --mailboxes LIST    numbers of mailboxes with waiting agents, rising (default ${DEFAULTS.mailboxes})
+  --backlog N         waiting messages of the scenario memory (default ${DEFAULTS.backlog})
   --seconds N         of the scenario sustained (default ${DEFAULTS.seconds})
-  --runs N            of each figure; the median is shown, with the smallest and largest value (default ${DEFAULTS.runs})
+  --runs N            of each figure; the median is shown, with the smallest and largest value (default ${DEFAULTS.runs}).
+                      Half as many at each durability after the first; fewer where a scenario takes long
+  --minutes N         begins nothing that would end later; the report lists what is left out (default ${DEFAULTS.minutes})
   --quick             other defaults: one run of ${QUICK.messages} messages, ${QUICK['in-flight']} in flight,
-                      ${QUICK.members} members, ${QUICK.mailboxes} mailboxes, ${QUICK.seconds} seconds, durability ${QUICK.durability}
-  --json FILE         writes the figures with machine and versions
+                      ${QUICK.members} members, ${QUICK.mailboxes} mailboxes, a backlog of ${QUICK.backlog}, ${QUICK.seconds} seconds,
+                      durability ${QUICK.durability}, ${QUICK.minutes} minutes, shorter pauses, no targets that send batches
+  --json FILE         writes the figures, the account of each run, machine, versions and settings: bench/results/README.md
   --profile FOLDER    makes every Node process write a CPU profile there
   --write-docs NAME   writes the tables into that section of docs/benchmarks.md: ${SECTIONS.join(', ')}`;
 }
@@ -72,18 +80,24 @@ export function parseOptions(argv: readonly string[], targets: readonly string[]
   const section = given['write-docs'];
   const values = { ...(given.quick === true ? QUICK : DEFAULTS), ...given };
   return {
-    targets: list(values.transports, 'transports', targets),
+    targets:
+      given.quick && given.transports === undefined
+        ? targets.filter((name) => !name.endsWith('-many'))
+        : list(values.transports, 'transports', targets),
     scenarios: (values.scenarios === undefined
       ? SCENARIO_NAMES.filter((name) => !LONG_SCENARIOS.includes(name))
       : list(values.scenarios, 'scenarios', SCENARIO_NAMES)) as ScenarioName[],
     durabilities: list(values.durability, 'durability', DURABILITIES) as Durability[],
     messages: integer(values.messages, 'messages', 100, 10_000_000),
-    inFlight: values['in-flight'].split(',').map((item) => integer(item, 'in-flight', 1, 1000)),
+    inFlight: integers(values['in-flight'], 'in-flight', 1, 1000),
     bodyBytes: integer(values.body, 'body', 64, 524_288),
-    members: values.members.split(',').map((item) => integer(item, 'members', 0, 10_000)),
-    mailboxes: integer(values.mailboxes, 'mailboxes', 10, 100_000),
+    members: integers(values.members, 'members', 0, 10_000),
+    mailboxes: integers(values.mailboxes, 'mailboxes', 10, 100_000),
+    backlog: integer(values.backlog, 'backlog', 100, 10_000_000),
+    short: given.quick === true,
     seconds: integer(values.seconds, 'seconds', 1, 3_600),
     runs: integer(values.runs, 'runs', 1, 100),
+    minutes: integer(values.minutes, 'minutes', 1, 10_000),
     json: values.json,
     profile: values.profile,
     writeDocs: section === undefined ? undefined : (list(section, 'write-docs', SECTIONS)[0] as Section),
@@ -104,8 +118,10 @@ function parse(argv: readonly string[]) {
         body: text,
         members: text,
         mailboxes: text,
+        backlog: text,
         seconds: text,
         runs: text,
+        minutes: text,
         json: text,
         profile: text,
         quick: { type: 'boolean' },
@@ -126,6 +142,10 @@ function list(text: string | undefined, name: string, valid: readonly string[]):
       throw new UsageError(`--${name} has an unknown name ${JSON.stringify(item)}; use ${valid.join(', ')}`);
   }
   return chosen;
+}
+
+function integers(text: string, name: string, min: number, max: number): number[] {
+  return text.split(',').map((item) => integer(item, name, min, max));
 }
 
 /** Reads a whole number from `min` to `max`. Throws {@link UsageError}. */

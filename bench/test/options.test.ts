@@ -25,6 +25,9 @@ test('--quick changes what is not given', () => {
     inFlight: [64],
     durabilities: ['process'],
     members: [0, 50],
+    mailboxes: [100],
+    minutes: 6,
+    targets: expect.not.arrayContaining(['sqlite-many']),
     runs: 2,
   });
 });

@@ -10,6 +10,7 @@ test('a table has the range of the runs and how many times better than the peer 
     scenario: 'request',
     durability: 'process',
     target: subject,
+    runs: [],
     figures: merge(perSecond.map((one) => [cost('p50', 'ms', ms), rate('asked', one, 1000)])),
   });
   const [, ...lines] = renderTables('request', 'process', [
@@ -28,7 +29,7 @@ test('a scenario about scaling has a table for each target, with factors relativ
     rate('enqueue', 100 - members, 1000, `${members} members`),
     cost('idle CPU of the members', '%', members / 100, `${members} members`),
   ]);
-  const measurement = { scenario: 'members', durability: 'process' } as const;
+  const measurement = { scenario: 'members', durability: 'process', runs: [] } as const;
   const text = renderTables('members', 'process', [
     { ...measurement, target: 'unix', figures },
     { ...measurement, target: 'redis', figures: figures.slice(2) },
@@ -45,8 +46,8 @@ test('a scenario about scaling has a table for each target, with factors relativ
 test('circumstances have tables of their own, failures a line', () => {
   const figures = [rate('enqueue', 1, 1000, '1 in flight'), rate('enqueue', 8, 1000, '8 in flight')];
   const text = renderTables('queue', 'process', [
-    { scenario: 'queue', durability: 'process', target: 'raw', figures },
-    { scenario: 'queue', durability: 'process', target: 'redis', figures: [], failure: 'it fell over' },
+    { scenario: 'queue', durability: 'process', target: 'raw', runs: [], figures },
+    { scenario: 'queue', durability: 'process', target: 'redis', runs: [], figures: [], failure: 'it fell over' },
   ]);
   expect(text.split('\n').slice(1)).toEqual([
     '  1 in flight  enqueue /s',

@@ -11,6 +11,8 @@ test('queue, request and wake on SQLite', { timeout: 120_000 }, async () => {
     ...['queue sqlite', 'queue plainjob-many', 'queue raw'],
     ...['request sqlite', 'wake sqlite'],
   ]);
+  expect(report.measurements[0]?.runs).toMatchObject([{ lost: 0, doubled: 0, seconds: expect.any(Number) }]);
+  expect(report.measurements[0]?.runs[0]?.expected).toBeGreaterThanOrEqual(400);
   expect([report.machine.cores > 0, report.versions['plainjob'] !== 'unknown']).toEqual([true, true]);
 });
 

@@ -17,11 +17,13 @@ export async function bench(args: string): Promise<{ report: Report; stdout: str
   return { report: JSON.parse(readFileSync(json, 'utf8')) as Report, stdout };
 }
 
-/** Scenario and target of each measurement whose figures all have values. */
+/** Scenario and target of each measurement whose figures all have values, and whose runs lost and doubled nothing. */
 export function measured({ measurements }: Report): string[] {
   const isGood = (value: number | null): boolean => value !== null && value > -1;
-  const whole = measurements.filter(({ figures }) =>
-    figures.every(({ values }) => values.length > 0 && values.every(isGood)),
+  const whole = measurements.filter(
+    ({ figures, runs }) =>
+      figures.every(({ values }) => values.length > 0 && values.every(isGood)) &&
+      runs.every(({ lost, doubled, reordered }) => lost === 0 && doubled === 0 && reordered === 0),
   );
   return whole.map(({ scenario, target }) => `${scenario} ${target}`);
 }

@@ -9,6 +9,7 @@ const queue = (subject: string, perSecond: number): Measurement => ({
   scenario: 'queue',
   durability: 'process',
   target: subject,
+  runs: [],
   figures: [rate('enqueue', perSecond, 1000, '64 in flight')],
 });
 
@@ -24,6 +25,7 @@ test('less is better for a cost', () => {
     scenario: 'wake',
     durability: 'process',
     target: 'sqlite',
+    runs: [],
     figures: [cost('p50', 'ms', p50)],
   });
   expect(checkThresholds([answer(0.5)])).toEqual([['sqlite wake p50', '0.50 ms', '≤ 0.5', 'met']]);

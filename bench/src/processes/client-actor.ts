@@ -1,23 +1,20 @@
 /** Runs the verbs of a target in a process of its own, and counts what arrives. */
 
-import { type Body, type BodyHandler, type Client, makeBody, sharedClockMs, type TargetLocation } from '../client.ts';
-import { percentile } from '../figures.ts';
+import { type Body, type Client, makeBody, type Stop, sharedClockMs, type TargetLocation } from '../client.ts';
+import { addTallies, type Tally } from '../tally.ts';
 import type { Target } from '../targets/target.ts';
 import { TARGETS } from '../targets/targets.ts';
+import { Arrivals, type Expectation } from './arrivals.ts';
+import { type Offer, OfferReceiver, type OfferSummary, type OfferTimes, offer } from './open-loop.ts';
+import { runConcurrently, type SendLoad, type SendSummary, sendAll } from './send-all.ts';
+import { Share, type ShareProgress } from './share.ts';
 import { cpuMs, rssBytes } from './usage.ts';
 
-/** Messages to send, and how many calls are in flight. */
-export interface SendLoad {
-  readonly count: number;
-  readonly inFlight: number;
-  readonly bodyBytes: number;
-}
-
-/** The result of sending a load. */
-export interface SendSummary {
-  /** The slowest call, in milliseconds. */
-  readonly slowestMs: number;
-  readonly p99Ms: number;
+/** The numbers from `first` to before `end`, in steps of `stride`. */
+export interface MemberNumbers {
+  readonly first: number;
+  readonly end: number;
+  readonly stride?: number;
 }
 
 /** A message that measures the wake-up, on the shared clock. */
@@ -36,9 +33,15 @@ export interface Pong {
 export class ClientActor {
   #open: () => Promise<Client> = () => Promise.reject(new Error('no target is open'));
   #batch = false;
+  #subscribers = 0;
   readonly #clients: Client[] = [];
   readonly #pongs: Pong[] = [];
-  #events = new Countdown(0);
+  readonly #counted: Arrivals[] = [];
+  #events = new Arrivals({ count: 0 });
+  #share = new Share(0);
+  #offer = new OfferReceiver(0);
+  #stop: Stop = async () => undefined;
+  #release: () => Promise<void> = async () => undefined;
 
   async open(name: string, location: TargetLocation): Promise<void> {
     const target = TARGETS[name] as Target;
@@ -51,13 +54,56 @@ export class ClientActor {
     return sendAll(this.#verb('send'), this.#batch, load);
   }
 
-  /** Handles and settles `count` messages, which are all messages of the queue. */
-  async consume(count: number, inFlight: number): Promise<void> {
-    const left = new Countdown(count);
-    const stop = await this.#verb('work')(inFlight, left.take);
-    await left.done;
+  /** Handles and settles `count` messages, which are all messages of the queue. Every tenth may fail at its first attempt. */
+  async consume(count: number, inFlight: number, failures: 'none fails' | 'tenth fails' = 'none fails'): Promise<void> {
+    const arrivals = this.#count({ count, ordered: inFlight === 1 });
+    const failed = new Set<number>();
+    const handle = (body: Body): void => {
+      if (failures === 'tenth fails' && body.index % 10 === 0 && !failed.has(body.index)) {
+        failed.add(body.index);
+        throw new Error('the first attempt fails');
+      }
+      arrivals.take(body);
+    };
+    const stop = await this.#verb('work')(inFlight, handle);
+    await arrivals.settled();
     await stop();
-    left.check();
+  }
+
+  /** Handles messages of the queue beside other consumers; {@link share} says how many. */
+  async beginShare(total: number, inFlight: number): Promise<void> {
+    const share = new Share(total);
+    this.#share = share;
+    this.#stop = await this.#verb('work')(inFlight, (body) => share.take(body));
+  }
+
+  async share(): Promise<ShareProgress> {
+    return this.#share.progress;
+  }
+
+  /** Ends a share; resolves with how often each number came. */
+  async endShare(): Promise<string> {
+    await this.#stop();
+    return String(this.#share);
+  }
+
+  /** Sends at a fixed rate. */
+  async offer(load: Offer): Promise<OfferSummary> {
+    return offer(this.#verb('send'), load);
+  }
+
+  /** Handles messages of the queue from now on, for one offer after the other. */
+  async receiveOffers(inFlight: number): Promise<void> {
+    this.#stop = await this.#verb('work')(inFlight, (body) => this.#offer.take(body));
+  }
+
+  async beginOffer(count: number): Promise<void> {
+    this.#offer = new OfferReceiver(count);
+    this.#counted.push(this.#offer.arrivals);
+  }
+
+  async endOffer(sent: number): Promise<OfferTimes> {
+    return this.#offer.end(sent);
   }
 
   /** Sends one message with the time of the call. */
@@ -94,6 +140,40 @@ export class ClientActor {
     return times;
   }
 
+  /** Sends one request after the other, whose response is a stream; resolves to the times of the first parts, in milliseconds. */
+  async stream(requests: number, parts: number): Promise<readonly number[]> {
+    const stream = this.#verb('stream');
+    const firsts: number[] = [];
+    for (let request = 0; request < requests; request += 1) {
+      const began = performance.now();
+      let next = 0;
+      for await (const part of stream(parts)) {
+        if (next === 0) firsts.push(performance.now() - began);
+        if (part !== next) throw new Error(`expected part ${next}, got ${String(part)}`);
+        next += 1;
+      }
+      if (next !== parts) throw new Error(`expected ${parts} parts, got ${next}`);
+    }
+    return firsts;
+  }
+
+  /** Takes the lock; resolves with the time at which it is held, on the shared clock. */
+  async takeLock(): Promise<number> {
+    this.#release = await this.#verb('lock')();
+    return sharedClockMs();
+  }
+
+  /** Releases the lock; resolves with the time of the call. */
+  async releaseLock(): Promise<number> {
+    const at = sharedClockMs();
+    await this.#release();
+    return at;
+  }
+
+  async takeLocks(count: number): Promise<void> {
+    for (let index = 0; index < count; index += 1) await (await this.#verb('lock')())();
+  }
+
   /** Publishes events. */
   async publish(load: SendLoad): Promise<SendSummary> {
     const publish = this.#verb('publish');
@@ -102,18 +182,31 @@ export class ClientActor {
 
   /** Adds `count` subscribers, each with a connection of its own. */
   async subscribe(count: number): Promise<void> {
-    const subscribe = async (client: Client): Promise<void> => client.subscribe?.((body) => this.#events.take(body));
-    for (let index = 0; index < count; index += 1) await subscribe(await this.#openClient());
+    for (let index = 0; index < count; index += 1) {
+      const source = this.#subscribers;
+      this.#subscribers += 1;
+      await (await this.#openClient()).subscribe?.((body) => this.#events.take(body, source));
+    }
   }
 
-  /** Expects `count` events from now on, over all subscribers. */
-  async expect(count: number): Promise<void> {
-    this.#events = new Countdown(count, 'many times');
+  /** Receives all stored events from the first one on. */
+  async replay(): Promise<void> {
+    await this.#verb('replay')((body) => this.#events.take(body));
   }
 
-  /** Resolves once the expected events have arrived. */
+  /** Expects events or mail from now on. */
+  async expect(expectation: Expectation): Promise<void> {
+    this.#events = this.#count(expectation);
+  }
+
+  /** Resolves once what was expected has arrived, or nothing has for a long time. */
   async received(): Promise<void> {
-    await this.#events.done;
+    await this.#events.settled();
+  }
+
+  /** The account of all that this process had to receive. */
+  async tally(): Promise<Tally> {
+    return addTallies(this.#counted.map(({ tally }) => tally));
   }
 
   /** Waits for work until the process ends. */
@@ -122,13 +215,14 @@ export class ClientActor {
     await (client?.idle?.() ?? this.#verb('work')(1, () => undefined));
   }
 
-  /** Opens a waiting agent for each number from `first` to before `end`, each with a connection of its own or all with one. */
-  async join(first: number, end: number, connections: 'own' | 'shared'): Promise<void> {
+  /** Opens a waiting agent for each number, each with a connection of its own or all with one. */
+  async join({ first, end, stride = 1 }: MemberNumbers, connections: 'own' | 'shared'): Promise<void> {
     const joinOne = async (index: number): Promise<void> => {
       if (connections === 'own') await this.#openClient();
-      await this.#verb('join', this.#clients.at(-1))(`@member-${first + index}`, (body) => this.#events.take(body));
+      const name = `@member-${first + index * stride}`;
+      await this.#verb('join', this.#clients.at(-1))(name, (body) => this.#events.take(body));
     };
-    await runConcurrently(JOINS_AT_ONCE, end - first, joinOne);
+    await runConcurrently(JOINS_AT_ONCE, Math.max(0, Math.ceil((end - first) / stride)), joinOne);
   }
 
   /** Sends a message of the highest priority to each of the first `count` members. */
@@ -170,6 +264,12 @@ export class ClientActor {
     return client;
   }
 
+  #count(expectation: Expectation): Arrivals {
+    const arrivals = new Arrivals(expectation);
+    this.#counted.push(arrivals);
+    return arrivals;
+  }
+
   #verb<V extends Exclude<keyof Client, 'close'>>(verb: V, client = this.#clients[0]): NonNullable<Client[V]> {
     const method = client?.[verb];
     if (method === undefined) throw new Error(`this target cannot ${verb}`);
@@ -179,55 +279,3 @@ export class ClientActor {
 
 /** Members that join at the same time. */
 const JOINS_AT_ONCE = 20;
-
-/** Counts arriving messages; a lost or repeated message makes the run fail. */
-class Countdown {
-  readonly done: Promise<void>;
-  readonly take: BodyHandler;
-  #repeated = 0;
-
-  constructor(count: number, each: 'once' | 'many times' = 'once') {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const seen = new Uint8Array(each === 'once' ? count : 0);
-    let left = count;
-    this.done = promise;
-    this.take = ({ index }) => {
-      if (seen[index] === 1) this.#repeated += 1;
-      seen[index] = 1;
-      left -= 1;
-      if (left === 0) resolve();
-    };
-  }
-
-  check(): void {
-    if (this.#repeated > 0) throw new Error(`${this.#repeated} messages arrived twice`);
-  }
-}
-
-/** Sends one message in each call; with `batch`, as many as other targets have in flight. */
-async function sendAll(
-  send: (bodies: readonly Body[]) => Promise<void>,
-  batch: boolean,
-  { count, inFlight, bodyBytes }: SendLoad,
-): Promise<SendSummary> {
-  const size = batch ? inFlight : 1;
-  const times: number[] = [];
-  await runConcurrently(batch ? 1 : inFlight, Math.ceil(count / size), async (turn) => {
-    const first = turn * size;
-    const length = Math.min(size, count - first);
-    const bodies = Array.from({ length }, (_, index) => makeBody(first + index, bodyBytes));
-    const began = performance.now();
-    await send(bodies);
-    times.push(performance.now() - began);
-  });
-  return { slowestMs: percentile(times, 1), p99Ms: percentile(times, 0.99) };
-}
-
-/** Runs `run` `count` times, `inFlight` at a time. */
-async function runConcurrently(inFlight: number, count: number, run: (index: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const runner = async (): Promise<void> => {
-    while (next < count) await run(next++);
-  };
-  await Promise.all(Array.from({ length: inFlight }, runner));
-}

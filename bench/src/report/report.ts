@@ -18,6 +18,11 @@ export interface Report {
   readonly machine: Machine;
   readonly versions: Readonly<Record<string, string>>;
   readonly options: BenchOptions;
+  /** How each target is set, and how each durability is configured. */
+  readonly settings: {
+    readonly targets: Readonly<Record<string, string>>;
+    readonly durabilities: Readonly<Record<Durability, string>>;
+  };
   readonly measurements: readonly Measurement[];
 }
 
@@ -27,7 +32,11 @@ export function makeReport(options: BenchOptions, measurements: readonly Measure
     machine: describeMachine(),
     versions: readVersions(),
     options,
-    measurements: measurements,
+    settings: {
+      targets: Object.fromEntries(options.targets.map((name) => [name, TARGETS[name]?.about ?? ''])),
+      durabilities: DESCRIPTIONS,
+    },
+    measurements,
   };
 }
 
@@ -85,18 +94,22 @@ function renderConditions(measurements: readonly Measurement[]): string[] {
   return [...new Set(all.map(({ at }) => at))].map((at) => renderTable(at, measurements));
 }
 
-/** The table of one target: a row for each condition, with factors relative to the first one. */
+/** The table of one target: a row for each condition, with factors relative to the first one, and figures of the whole. */
 function renderScaling({ target, figures }: Measurement): string[] {
-  if (figures.length === 0) return [];
-  const [first, ...others] = [...new Set(figures.map(({ at }) => at))];
+  const conditions = [...new Set(figures.flatMap(({ at }) => at ?? []))];
+  const [first, ...others] = conditions;
   const inRow = (at: string | undefined): Figure[] => figures.filter((figure) => figure.at === at);
   const base = inRow(first);
-  const rowOf = (at: string | undefined): string[] => [
-    at ?? '',
+  const rowOf = (at: string): string[] => [
+    at,
     ...inRow(at).map((figure, index) => showFigure(figure, at === first ? undefined : base[index])),
   ];
+  if (first === undefined) return [];
   const head = [target ?? '', ...base.map(({ name, unit }) => `${name} ${unit}`)];
-  return [columns([head, rowOf(first), ...others.map(rowOf)])];
+  const whole = inRow(undefined).map(
+    (figure) => `  ${target} ${figure.name}: ${showFigure(figure, undefined)} ${figure.unit}`,
+  );
+  return [columns([head, ...[first, ...others].map(rowOf)]), ...whole];
 }
 
 function renderTable(at: string | undefined, measurements: readonly Measurement[]): string {

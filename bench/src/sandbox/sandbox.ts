@@ -5,6 +5,7 @@ import type { TargetLocation } from '../client.ts';
 import type { Durability } from '../durability.ts';
 import { ActorProcess } from '../processes/actor-process.ts';
 import { cpuMsOf, rssBytesOf } from '../processes/usage.ts';
+import { addTallies, type Tally } from '../tally.ts';
 import { TARGETS } from '../targets/targets.ts';
 import { type RunningServer, SERVERS } from './servers.ts';
 
@@ -15,6 +16,7 @@ export class Sandbox implements AsyncDisposable {
   readonly #server: RunningServer | undefined;
   readonly #stack: AsyncDisposableStack;
   readonly #actors: ActorProcess[] = [];
+  readonly #accounts: Tally[] = [];
 
   private constructor(
     target: string,
@@ -59,6 +61,16 @@ export class Sandbox implements AsyncDisposable {
   async cpuMs(): Promise<number> {
     const actors = await Promise.all(this.#actors.map((actor) => actor.call('cpuMs')));
     return actors.reduce((sum, ms) => sum + ms, this.#server === undefined ? 0 : this.serverCpuMs());
+  }
+
+  /** Adds an account that no single process can give. */
+  account(tally: Tally): void {
+    this.#accounts.push(tally);
+  }
+
+  /** What all processes had to receive, and what was lost or doubled. */
+  async tally(): Promise<Tally> {
+    return addTallies([...this.#accounts, ...(await Promise.all(this.#actors.map((actor) => actor.call('tally'))))]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

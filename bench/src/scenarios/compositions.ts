@@ -10,6 +10,7 @@ export const compositions: Scenario = {
   title:
     'Work queue of one backend: direct, behind an audit, in a hybrid, and while a move copies 20,000 events again and again; CPU of all processes per task',
   once: true,
+  seconds: ({ messages }) => 3 + messages / 2_000,
   async run(sandbox, { messages, inFlight: numbers, bodyBytes }) {
     const producer = await sandbox.actor();
     const consumer = await sandbox.actor();

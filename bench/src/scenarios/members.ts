@@ -13,13 +13,16 @@ const SETTLE_MS = 2000;
 const ROUNDS = 3;
 /** Three heartbeats of an agent. */
 const IDLE_MS = 12_000;
+/** One heartbeat. */
+const SHORT_IDLE_MS = 4_000;
 
 export const members: Scenario = {
   title:
     'Work queue beside idle members, each a connection with a waiting agent; idle CPU of all members and of the server',
   once: true,
-  steady: true,
+  mostRuns: 1,
   scaling: true,
+  seconds: ({ members }) => 2 + members.reduce((sum, count) => sum + 8 + count / 100, 0),
   async run(sandbox, size) {
     const producer = await sandbox.actor();
     const consumer = await sandbox.actor();
@@ -35,7 +38,7 @@ export const members: Scenario = {
       await join(sandbox, processes, { from: joined, to: count });
       joined = Math.max(joined, count);
       await sleep(SETTLE_MS);
-      const idle = await idleCpu(sandbox, processes);
+      const idle = await idleCpu(sandbox, processes, size.short ? SHORT_IDLE_MS : IDLE_MS);
       const at = `${count} members`;
       const rounds: Figure[][] = [];
       for (let round = 0; round < ROUNDS; round += 1) {
@@ -67,7 +70,7 @@ async function join(sandbox: Sandbox, processes: ActorProcess[], { from, to }: J
     const process = processes[index] ?? (await sandbox.actor());
     processes[index] = process;
     const end = Math.min(to, (index + 1) * PER_PROCESS);
-    joins.push(process.call('join', first, end, 'own'));
+    joins.push(process.call('join', { first, end }, 'own'));
     first = end;
   }
   await Promise.all(joins);
@@ -77,12 +80,13 @@ async function join(sandbox: Sandbox, processes: ActorProcess[], { from, to }: J
 async function idleCpu(
   sandbox: Sandbox,
   processes: readonly ActorProcess[],
+  idleMs: number,
 ): Promise<{ members: number; server: number }> {
   const usage = async () => ({ members: await cpuMs(processes), server: sandbox.serverCpuMs() });
   const before = await usage();
-  await sleep(IDLE_MS);
+  await sleep(idleMs);
   const after = await usage();
-  const percent = (name: 'members' | 'server'): number => ((after[name] - before[name]) / IDLE_MS) * 100;
+  const percent = (name: 'members' | 'server'): number => ((after[name] - before[name]) / idleMs) * 100;
   return { members: percent('members'), server: percent('server') };
 }
 

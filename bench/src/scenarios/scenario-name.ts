@@ -3,6 +3,7 @@
 /** The name of a scenario. */
 export type ScenarioName =
   | ('queue' | 'request' | 'fanout' | 'wake' | 'idle' | 'members')
+  | ('rate' | 'parallel' | 'failing' | 'stream' | 'lock' | 'replay' | 'payload')
   | ('mailboxes' | 'sustained' | 'compositions')
   | ('writers' | 'memory' | 'startup' | 'micro');
 
@@ -11,7 +12,8 @@ export const LONG_SCENARIOS: readonly ScenarioName[] = ['members', 'mailboxes', 
 
 /** All names, in the order in which they run. */
 export const SCENARIO_NAMES: readonly ScenarioName[] = [
-  ...(['queue', 'request', 'fanout', 'wake', 'idle'] as const),
+  ...(['queue', 'request', 'rate', 'fanout', 'wake', 'idle'] as const),
+  ...(['parallel', 'failing', 'stream', 'lock', 'replay', 'payload'] as const),
   ...LONG_SCENARIOS,
   ...(['writers', 'memory', 'startup', 'micro'] as const),
 ];

@@ -11,7 +11,8 @@ const ROUNDS = 15;
 export const startup: Scenario = {
   title: 'busbar send on SQLite from a shell, beside node -e 0 (median of 15, interleaved)',
   alone: true,
-  steady: true,
+  mostRuns: 1,
+  seconds: () => 3,
   async run({ location: { folder } }) {
     // A shell does not have the options of this program.
     const env = { ...process.env, NODE_OPTIONS: '', MESSAGE_BUS: `sqlite:${folder}/bus.db` };

@@ -8,8 +8,9 @@ const PARTS = 6;
 export const sustained: Scenario = {
   title: 'Work queue at full rate while one of its messages is leased for an hour; memory of the server by time',
   once: true,
-  steady: true,
+  mostRuns: 1,
   scaling: true,
+  seconds: ({ seconds }) => 2 + seconds,
   async run(sandbox, { messages, inFlight: numbers, bodyBytes, seconds }) {
     const holder = await sandbox.actor();
     const producer = await sandbox.actor();

@@ -7,27 +7,29 @@ import type { ActorProcess } from '../processes/actor-process.ts';
 import type { Ping, Pong } from '../processes/client-actor.ts';
 import type { Scenario } from './scenario.ts';
 
-const PINGS = 200;
-const IDLE_MS = 3000;
+const LONG = { pings: 200, idleMs: 3000 };
+const SHORT = { pings: 50, idleMs: 1000 };
 
 export const wake: Scenario = {
   title: 'Wake-up of an idle consumer in another process, from the stored message, and its CPU while it waits',
   once: true,
-  async run(sandbox) {
+  seconds: ({ short }) => (short ? 3 : 7),
+  async run(sandbox, { short }) {
+    const { pings, idleMs } = short ? SHORT : LONG;
     const sender = await sandbox.actor();
     const listener = await sandbox.actor();
     await listener.call('listen');
     await ping(sender, listener, 1);
     const before = await listener.call('cpuMs');
-    await sleep(IDLE_MS);
+    await sleep(idleMs);
     const after = await listener.call('cpuMs');
-    const { sinceStored, sinceCalled } = await ping(sender, listener, PINGS);
+    const { sinceStored, sinceCalled } = await ping(sender, listener, pings);
     return [
       cost('p50', 'ms', percentile(sinceStored, 0.5)),
       cost('p99', 'ms', percentile(sinceStored, 0.99)),
       cost('p50 since the call', 'ms', percentile(sinceCalled, 0.5)),
       cost('slowest since the call', 'ms', Math.max(...sinceCalled)),
-      cost('idle CPU', '%', ((after - before) / IDLE_MS) * 100),
+      cost('idle CPU', '%', ((after - before) / idleMs) * 100),
     ];
   },
 };

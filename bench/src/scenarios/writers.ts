@@ -4,15 +4,18 @@ import { cost, rate } from '../figures.ts';
 import type { Scenario } from './scenario.ts';
 
 const WRITERS = [1, 4, 8];
+const SHORT_WRITERS = [1, 4];
 const IN_FLIGHT = 16;
 
 export const writers: Scenario = {
   title: `Processes that send to one queue as fast as they can, ${IN_FLIGHT} in flight each: all sends, and the slowest send`,
   once: true,
-  async run(sandbox, { messages, bodyBytes }) {
-    const actors = await Promise.all(Array.from({ length: Math.max(...WRITERS) }, () => sandbox.actor()));
+  seconds: ({ messages, short }) => (short ? 2.5 : 5) + messages / 4_000,
+  async run(sandbox, { messages, bodyBytes, short }) {
+    const numbers = short ? SHORT_WRITERS : WRITERS;
+    const actors = await Promise.all(Array.from({ length: Math.max(...numbers) }, () => sandbox.actor()));
     const figures = [];
-    for (const writers of WRITERS) {
+    for (const writers of numbers) {
       const load = { count: Math.ceil(messages / writers), inFlight: IN_FLIGHT, bodyBytes };
       const began = performance.now();
       const produced = await Promise.all(actors.slice(0, writers).map((actor) => actor.call('produce', load)));

@@ -5,7 +5,8 @@ import { Redis } from 'ioredis';
 import type { Body, Client, TargetLocation } from '../client.ts';
 
 const QUEUE = 'work';
-const OPTIONS = { removeOnComplete: true };
+/** A task that fails is retried at once. */
+const OPTIONS = { removeOnComplete: true, attempts: 2 };
 
 export async function open({ url }: TargetLocation): Promise<Client> {
   // Its worker requires a client that retries without limit.

@@ -9,7 +9,7 @@ const TOPIC = 'news';
 
 export async function open(url: string): Promise<Client> {
   const bus = openBus(await connectTransport(url));
-  return { ...tasks(bus), ...requests(bus), ...events(bus), close: () => bus.close() };
+  return { ...tasks(bus), ...requests(bus), ...events(bus), lock: () => takeLock(bus), close: () => bus.close() };
 }
 
 function tasks(bus: Bus): Pick<Client, 'send' | 'work'> {
@@ -18,19 +18,29 @@ function tasks(bus: Bus): Pick<Client, 'send' | 'work'> {
       await bus.enqueue(QUEUE, body);
     },
     async work(inFlight, handle) {
-      const options = { concurrency: inFlight, resultTtlMs: 0 };
+      const options = { concurrency: inFlight, resultTtlMs: 0, retry: { baseMs: 0 } };
       const processor = await bus.process(QUEUE, async ({ body }) => handle(body as Body), options);
       return () => processor.close();
     },
   };
 }
 
+async function takeLock(bus: Bus): Promise<() => Promise<void>> {
+  const lock = await bus.lock('the-lock');
+  return () => lock.release();
+}
+
 /** Requests between two agents, and an idle agent. */
-export function requests(bus: Bus): Required<Pick<Client, 'respond' | 'request' | 'idle' | 'join' | 'mail'>> {
+export function requests(
+  bus: Bus,
+): Required<Pick<Client, 'respond' | 'request' | 'stream' | 'idle' | 'join' | 'mail'>> {
   let requester: Promise<Agent> | undefined;
   const join = async (name: string, handle: BodyHandler): Promise<void> => {
     const agent = await bus.agent(name, { maxConcurrent: 256 });
     agent.handle('double', (message) => (message.body as number) * 2);
+    agent.handle('count', async function* ({ body }) {
+      for (let part = 0; part < (body as number); part += 1) yield part;
+    });
     agent.handle('mail', ({ body }) => handle(body as Body));
   };
   const respond = (): Promise<void> => join('@responder', () => undefined);
@@ -42,6 +52,10 @@ export function requests(bus: Bus): Required<Pick<Client, 'respond' | 'request' 
     async request(value) {
       requester ??= bus.agent('@requester');
       return (await requester).request('@responder', 'double', value);
+    },
+    async *stream(parts) {
+      requester ??= bus.agent('@requester');
+      yield* (await requester).requestStream('@responder', 'count', parts);
     },
   };
 }

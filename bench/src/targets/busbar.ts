@@ -3,7 +3,7 @@
 import { openBus } from '@busbar/api';
 import type { Calls, Message, MessageInput, Transport } from '@busbar/api/transport';
 import { connectTransport } from 'busbar';
-import type { Body, Client } from '../client.ts';
+import type { Body, BodyHandler, Client } from '../client.ts';
 import { requests } from './busbar-bus.ts';
 import { pull } from './pull-loop.ts';
 
@@ -46,11 +46,13 @@ function queue({ queues }: Transport): Pick<Client, 'send' | 'work' | 'hold'> {
       return pull(inFlight, {
         async receive(signal) {
           const deliveries = await queues.receive(QUEUE, { max: inFlight, waitMs: Number.POSITIVE_INFINITY, signal });
-          for (const delivery of deliveries) handle(read(delivery) as Body);
-          return deliveries;
+          return deliveries.map((delivery) => ({
+            receipt: delivery.receipt,
+            action: succeeds(handle, delivery) ? ('ack' as const) : ('retry' as const),
+          }));
         },
-        async settle(deliveries) {
-          const results = await queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' })));
+        async settle(settlements) {
+          const results = await queues.settle(settlements);
           if (results.some(({ status }) => status !== 'done')) throw new Error('a message was not settled');
         },
       });
@@ -73,8 +75,13 @@ function calls({ serve, call }: Calls): Pick<Client, 'respond' | 'request'> {
   };
 }
 
-function topic({ topics }: Transport): Pick<Client, 'publish' | 'subscribe'> {
+function topic({ topics }: Transport): Pick<Client, 'publish' | 'subscribe' | 'replay'> {
   return {
+    async replay(handle) {
+      await topics.subscribe(TOPIC, { from: 'start' }, (events) => {
+        for (const event of events) handle(read(event) as Body);
+      });
+    },
     async publish(body) {
       const [result] = await topics.publish(TOPIC, [toMessage(body)]);
       if (result?.status !== 'stored') throw new Error('an event was not stored');
@@ -85,6 +92,15 @@ function topic({ topics }: Transport): Pick<Client, 'publish' | 'subscribe'> {
       });
     },
   };
+}
+
+function succeeds(handle: BodyHandler, message: Message): boolean {
+  try {
+    handle(read(message) as Body);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function toMessage(value: unknown): MessageInput {

@@ -25,7 +25,12 @@ export async function open({ url, durability }: TargetLocation, acks: 'unconfirm
     const messages = await consumer.consume({
       max_messages: Math.max(2, inFlight),
       callback(message) {
-        handle(message.json<Body>());
+        try {
+          handle(message.json<Body>());
+        } catch {
+          message.nak();
+          return;
+        }
         ack.take(message);
       },
     });

@@ -9,6 +9,8 @@ import type { ScenarioName } from '../scenarios/scenario-name.ts';
 export interface Target {
   /** What it is, and what to know for a fair comparison. */
   readonly about: string;
+  /** It is Busbar, not a peer. */
+  readonly busbar?: true;
   /** The scenarios that it supports. */
   readonly can: readonly ScenarioName[];
   /** The server that it needs. */

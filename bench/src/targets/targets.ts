@@ -14,7 +14,16 @@ const HUB = {
 
 /** Targets that write files themselves. */
 const FILE: readonly Durability[] = ['process', 'power'];
-const ALL: readonly ScenarioName[] = ['queue', 'request', 'fanout', 'wake', 'idle', 'writers', 'memory'];
+const ALL: readonly ScenarioName[] = [
+  ...(['queue', 'request', 'fanout', 'wake', 'idle', 'writers', 'memory', 'replay', 'payload'] as const),
+];
+/** What the Bus adds, and what its users ask. */
+const OF_BUS: readonly ScenarioName[] = [
+  ...(['queue', 'request', 'rate', 'fanout', 'idle', 'memory'] as const),
+  ...(['parallel', 'failing', 'stream', 'lock'] as const),
+];
+/** Job queues and what people use in their place. */
+const JOBS: readonly ScenarioName[] = ['queue', 'rate', 'wake', 'idle', 'writers', 'memory', 'parallel'];
 
 export const TARGETS: Readonly<Record<string, Target>> = {
   ...busbar('sqlite', {
@@ -24,7 +33,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   }),
   plainjob: {
     about: 'plainjob: add() for each, a transaction each; its worker takes one at a time and polls each second',
-    can: ['queue', 'wake', 'idle', 'writers', 'memory'],
+    can: JOBS,
     durabilities: FILE,
     open: async (location) => (await import('./plainjob.ts')).open(location),
   },
@@ -43,6 +52,20 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     batch: true,
     open: async (location) => (await import('./raw.ts')).open(location),
   },
+  'sqlite-poll': {
+    about:
+      'what people have: a table of better-sqlite3, an INSERT for each, a loop that deletes one row at a time and sleeps 100 ms',
+    can: ['queue', 'rate', 'wake', 'idle', 'parallel'],
+    durabilities: FILE,
+    open: async (location) => (await import('./sqlite-poll.ts')).open(location),
+  },
+  'json-files': {
+    about:
+      'what people have: a JSON file for each message, renamed into a folder, which its only reader lists every 100 ms',
+    can: ['queue', 'rate', 'wake', 'idle'],
+    durabilities: ['process'],
+    open: async (location) => (await import('./json-files.ts')).open(location),
+  },
   ...busbar('redis', {
     server: 'redis',
     urlOf: ({ url }) => url,
@@ -51,7 +74,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   bullmq: {
     about:
       'BullMQ: add() for each, removeOnComplete, a Worker with a concurrency of the calls in flight; otherwise its defaults',
-    can: ['queue', 'wake', 'idle', 'writers', 'memory'],
+    can: [...JOBS, 'failing'],
     server: 'redis',
     open: async (location) => (await import('./bullmq.ts')).open(location),
   },
@@ -61,6 +84,12 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     server: 'redis',
     batch: true,
     open: async (location) => (await import('./bullmq.ts')).open(location),
+  },
+  blpop: {
+    about: 'what people have: RPUSH and BLPOP, one message at a time; a message is lost with the consumer that took it',
+    can: ['queue', 'rate', 'wake', 'idle', 'parallel'],
+    server: 'redis',
+    open: async (location) => (await import('./blpop.ts')).open(location),
   },
   ioredis: {
     about: 'bare ioredis: three short scripts with ids, leases and order, pipelined; events by its publish, not stored',
@@ -75,7 +104,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   }),
   jetstream: {
     about: 'bare JetStream: a work queue stream, publishes with ids, a pull consumer that does not wait for its acks',
-    can: ['queue', 'wake', 'writers'],
+    can: ['queue', 'rate', 'wake', 'writers', 'parallel', 'failing'],
     server: 'nats',
     open: async (location) => (await import('./jetstream.ts')).open(location, 'unconfirmed'),
   },
@@ -108,7 +137,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   },
   nestjs: {
     about: 'NestJS microservices: a message pattern over TCP, JSON, without a hub',
-    can: ['request'],
+    can: ['request', 'stream'],
     open: async (location) => (await import('./nestjs.ts')).open(location),
   },
   'bare-socket': {
@@ -132,7 +161,7 @@ function busbar(name: string, backend: BusbarBackend): Record<string, Target> {
   return {
     ...transport(name, backend, [...ALL, ...LONG_SCENARIOS]),
     [`${name}-many`]: {
-      ...serverOf(backend),
+      ...commonOf(backend),
       about: 'the same, one call with as many messages as others have in flight',
       can: ['queue'],
       batch: true,
@@ -140,31 +169,31 @@ function busbar(name: string, backend: BusbarBackend): Record<string, Target> {
       open: async (location) => (await import('./busbar.ts')).open(urlOf(location)),
     },
     [`${name}-audit`]: {
-      ...serverOf(backend),
+      ...commonOf(backend),
       about: 'the same as the transport, with an audit log in a SQLite file beside it',
-      can: ['queue', 'compositions'],
+      can: ['compositions'],
       beside: [name],
       open: async (location) => (await import('./busbar.ts')).open(auditedUrl(urlOf(location), location)),
     },
     [`${name}-hybrid`]: {
-      ...serverOf(backend),
+      ...commonOf(backend),
       about:
         'the same as a part of a hybrid beside a SQLite file: the fast part if it has a server, else the durable one',
-      can: ['queue', 'compositions'],
+      can: ['compositions'],
       beside: [name],
       open: async (location) => (await import('./busbar.ts')).open(hybridUrl(backend, location)),
     },
     [`${name}-copy`]: {
-      ...serverOf(backend),
+      ...commonOf(backend),
       about: 'the same as a bus that may move, while a move copies its history to a SQLite file',
       can: ['compositions'],
       beside: [name],
       open: async (location) => openCopied(urlOf(location), `sqlite:${location.folder}/copy.db`),
     },
     [`${name}-bus`]: {
-      ...serverOf(backend),
+      ...commonOf(backend),
       about: 'the same through its Bus: enqueue and process, requests between agents, JSON codec, results not kept',
-      can: ['queue', 'request', 'fanout', 'idle', 'memory'],
+      can: OF_BUS,
       beside: beside.one,
       open: async (location) => (await import('./busbar-bus.ts')).open(urlOf(location)),
     },
@@ -196,7 +225,7 @@ function transport(name: string, backend: BusbarBackend, can = ALL): Record<stri
   const { beside, urlOf } = backend;
   return {
     [name]: {
-      ...serverOf(backend),
+      ...commonOf(backend),
       about: `Busbar on ${name}: its transport, one message in each call`,
       can,
       beside: beside.one,
@@ -205,8 +234,8 @@ function transport(name: string, backend: BusbarBackend, can = ALL): Record<stri
   };
 }
 
-function serverOf({ server, durabilities }: BusbarBackend): Pick<Target, 'server' | 'durabilities'> {
-  return { ...(server && { server }), ...(durabilities && { durabilities }) };
+function commonOf({ server, durabilities }: BusbarBackend): Pick<Target, 'busbar' | 'server' | 'durabilities'> {
+  return { busbar: true, ...(server && { server }), ...(durabilities && { durabilities }) };
 }
 
 /** True if the target supports the scenario at that durability. A target without files or a server supports all. */

@@ -1,0 +1,39 @@
+/** A work queue with four producers and four consumers, and the drain of its backlog. */
+
+import { cost, rate } from '../figures.ts';
+import type { Scenario } from './scenario.ts';
+import { consumeTogether } from './shares.ts';
+
+const PROCESSES = 4;
+
+export const parallel: Scenario = {
+  title: `Work queue: ${PROCESSES} producer and ${PROCESSES} consumer processes at once, and a backlog that ${PROCESSES} consumers drain`,
+  once: true,
+  mostRuns: 3,
+  seconds: ({ messages, backlog }) => 3 + (messages + backlog / 5) / 4_000,
+  async run(sandbox, { messages, inFlight: numbers, bodyBytes, backlog }) {
+    const inFlight = Math.max(...numbers);
+    const start = () => Promise.all(Array.from({ length: PROCESSES }, () => sandbox.actor()));
+    const [producers, consumers] = [await start(), await start()];
+    const produce = async (count: number): Promise<void> => {
+      const share = count / PROCESSES;
+      const loads = producers.map((producer, index) =>
+        producer.call('produce', { first: index * share, count: share, inFlight, bodyBytes }),
+      );
+      await Promise.all(loads);
+    };
+    // Whole shares.
+    const [count, waiting] = [messages, backlog / 5].map((number) => Math.ceil(number / PROCESSES) * PROCESSES) as [
+      number,
+      number,
+    ];
+    const warmUp = Math.ceil(count / 40) * PROCESSES;
+    await consumeTogether(sandbox, consumers, { count: warmUp, inFlight }, () => produce(warmUp));
+    const before = await sandbox.cpuMs();
+    const bothMs = await consumeTogether(sandbox, consumers, { count, inFlight }, () => produce(count));
+    const cpuMs = (await sandbox.cpuMs()) - before;
+    await produce(waiting);
+    const drainMs = await consumeTogether(sandbox, consumers, { count: waiting, inFlight }, async () => undefined);
+    return [rate('4 to 4', count, bothMs), cost('CPU', 'µs', (cpuMs / count) * 1000), rate('drain', waiting, drainMs)];
+  },
+};

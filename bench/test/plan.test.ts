@@ -1,0 +1,59 @@
+/** The plan, the time that is left, and the account of lost and doubled messages. */
+
+import { expect, test } from 'vitest';
+import { parseOptions } from '../src/options.ts';
+import { makePlan, secondsOf } from '../src/plan.ts';
+import { Arrivals } from '../src/processes/arrivals.ts';
+import { clock, Progress } from '../src/progress.ts';
+import { addTallies, faultOf, NO_TALLY } from '../src/tally.ts';
+import { TARGETS } from '../src/targets/targets.ts';
+
+const planOf = (line: string) => {
+  const options = parseOptions(line.split(' '), Object.keys(TARGETS));
+  if (options === 'help') throw new Error('it asks for help');
+  return makePlan(options);
+};
+
+test('--quick takes less than six minutes', () => {
+  expect(secondsOf(planOf('--quick'))).toBeLessThan(360);
+});
+
+test('durabilities after the first have half the runs, and long scenarios have one', () => {
+  const plan = planOf('--transports sqlite --scenarios queue,idle,micro --durability process,power --runs 5');
+  expect(plan.map(({ scenario, durability, targets, runs }) => [scenario, durability, targets.length, runs])).toEqual([
+    ['queue', 'process', 1, 5],
+    ['queue', 'power', 1, 3],
+    ['idle', 'process', 1, 1],
+    ['micro', 'process', 1, 1],
+  ]);
+});
+
+test('nothing begins that would end after the limit', () => {
+  const progress = new Progress(1000, 600);
+  expect([progress.hasTimeFor(500), progress.hasTimeFor(700)]).toEqual([true, false]);
+});
+
+test('a time is shown in minutes', () => {
+  expect([0, 59.7, 187].map(clock)).toEqual(['0:00', '1:00', '3:07']);
+});
+
+test('each number counts once for each subscriber', () => {
+  const arrivals = new Arrivals({ count: 2, first: 10, stride: 5, sources: 2, ordered: true });
+  const take = (index: number, source: number): void => arrivals.take({ index, text: '' }, source);
+  take(10, 0);
+  take(15, 0);
+  take(10, 1);
+  expect(arrivals.tally).toEqual({ expected: 4, lost: 1, doubled: 0, reordered: 1 });
+  take(10, 1);
+  take(99, 1);
+  expect(arrivals.tally).toEqual({ expected: 4, lost: 1, doubled: 2, reordered: 2 - 1 });
+});
+
+test('a run that loses or doubles is void', () => {
+  const tally = addTallies([
+    { ...NO_TALLY, expected: 10, lost: 1 },
+    { ...NO_TALLY, expected: 20, doubled: 2 },
+  ]);
+  expect(faultOf(tally)).toBe('void: of 30 messages 1 were lost, 2 doubled, 0 reordered');
+  expect(faultOf({ ...NO_TALLY, expected: 5 })).toBeUndefined();
+});
