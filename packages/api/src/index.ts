@@ -14,7 +14,7 @@ export type { EventHandler, SubscribeOptions, Subscription } from './bus/events/
 export type { BusHealth } from './bus/health.ts';
 export type { Lock, LockHolder } from './bus/locks/lock.ts';
 export type { LockOptions, SemaphoreOptions } from './bus/locks/lock-options.ts';
-export type { InboxMessage } from './bus/mail/inbox-message.ts';
+export type { ExtendOptions, InboxMessage } from './bus/mail/inbox-message.ts';
 export type { BroadcastOptions } from './bus/mail/mail.ts';
 export { type Codec, jsonCodec } from './bus/messages/codec.ts';
 export {

@@ -78,6 +78,14 @@ onEachBus((open) => {
     expect(await project.run('peek')).toMatchObject({ code: 2 });
   });
 
+  test('peek: a message beyond its time to live is EXPIRED', async () => {
+    await using project = await open();
+    await project.bus.enqueue('q', 'old', { ttlMs: 1 });
+    const [seen] = await project.json('peek', 'q').catch(() => []);
+    expect(seen ?? { state: 'expired' }).toMatchObject({ state: 'expired' });
+    expect((await project.json<Queue>('queues', 'q'))[0]).toMatchObject({ ready: 0, expired: 1 });
+  });
+
   test('topics: events and durable subscriptions', async () => {
     await using project = await open();
     await project.bus.subscribe('user.*', () => undefined, { durableName: 'audit' });

@@ -366,6 +366,20 @@ describe('settling', () => {
     expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { dead: 1 } });
   });
 
+  test.concurrent('a lease for one delivery only', async () => {
+    await using sh = shell();
+    await sh.out('register', '@a', '--lease', '1h');
+    for (const body of ['1', '2']) await sh.out('send', '@a', body);
+    const [first] = await sh.json<Received>('recv', '@a', '--lease', '2h');
+    expect(first).toMatchObject({ body: 1, leaseLeftMs: 7_200_000 });
+    const [second] = await sh.json<Received>('recv', '@a', '--lease', '200ms');
+    expect(second).toMatchObject({ body: 2, leaseLeftMs: 200 });
+    const again = { body: 2, attempt: 2, leaseLeftMs: 3_600_000 };
+    expect(await sh.json<Received>('recv', '@a', '--wait=10s')).toMatchObject([again]);
+    expect(await sh.json('extend', first!.receipt, '--lease', '3h')).toMatchObject([{ leaseLeftMs: 10_800_000 }]);
+    expect(await sh.run('ack', second!.receipt)).toMatchObject({ code: 6 });
+  });
+
   test.concurrent('extend renews a lease; a lost lease stays lost', async () => {
     await using sh = shell();
     await sh.out('register', '@a', '--lease', '2s');

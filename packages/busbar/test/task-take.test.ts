@@ -25,10 +25,15 @@ onEachBus((open) => {
     expect(taken).toMatchObject({ id: "build#it's", queue: 'build', body: { target: 'all' }, attempt: 1, from: null });
     expect(taken.leaseLeftMs).toBeGreaterThan(15_000);
     const progress = handle.progress().next();
+    expect(await bus.transport.admin.queues({ names: ['build'] })).toMatchObject([{ settings: { leaseMs: 30_000 } }]);
+    expect(await project.out('task', 'status', taken.id)).toBe('HELD');
     expect(await project.run('task', 'progress', taken.receipt, '50')).toMatchObject({ code: 0, stdout: '' });
     expect((await progress).value).toBe(50);
     expect(await project.json('task', 'extend', taken.receipt)).toEqual([
       { id: taken.id, status: 'extended', leaseLeftMs: expect.any(Number) },
+    ]);
+    expect(await project.json('task', 'extend', taken.receipt, '--lease', '2h')).toMatchObject([
+      { status: 'extended', leaseLeftMs: expect.closeTo(7_200_000, -2) },
     ]);
     const piped = { args: ['task', 'done', taken.receipt, '--result', '-', '--json'], input: '{"n":1.10}' };
     expect(await project.use(piped)).toMatchObject({ code: 0, stdout: `{"id":"build#it's","status":"done"}\n` });

@@ -9,7 +9,7 @@ describe('task', () => {
     await using sh = shell();
     const id = await sh.out('task', 'add', 'build', '{"target":"all"}', '--priority', '7');
     expect(id).toMatch(/^build#/);
-    expect(await sh.out('task', 'status', id)).toBe('queued');
+    expect(await sh.out('task', 'status', id)).toBe('READY');
     expect(await sh.run('task', 'result', id)).toMatchObject({ code: 4, stdout: '' });
     expect(await sh.json('task', 'list', 'build')).toMatchObject([{ id, state: 'ready', body: { target: 'all' } }]);
     expect(await sh.out('task', 'list', 'build')).toMatch(/^STATE +ATTEMPT +SENT +ID +BODY\nREADY/);
@@ -25,9 +25,9 @@ describe('task', () => {
   test.concurrent('is cancelled, or dead', async () => {
     await using sh = shell();
     const id = await sh.out('task', 'add', 'q', '1', '--delay', '1h');
-    expect(await sh.out('task', 'status', id)).toBe('delayed');
+    expect(await sh.out('task', 'status', id)).toBe('DELAYED');
     expect(await sh.json('task', 'cancel', id)).toEqual([{ id, cancelled: true, status: 'cancelled' }]);
-    expect(await sh.out('task', 'status', id)).toBe('cancelled');
+    expect(await sh.out('task', 'status', id)).toBe('CANCELLED');
     expect(await sh.run('task', 'result', id, '--wait=5s')).toMatchObject({ code: 1, stdout: '' });
     await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`, { onError: () => undefined });
     await bus.process(

@@ -121,7 +121,7 @@ onEachBus((open) => {
     const cancel = ['task', 'cancel', id, '--running', '--reason', 'no longer needed'];
     expect(await project.json(...cancel)).toEqual([{ id, cancelled: true, status: 'cancelled' }]);
     expect((await working.ended).code).toBe(0);
-    expect(await project.out('task', 'status', id)).toBe('cancelled');
+    expect(await project.out('task', 'status', id)).toBe('CANCELLED');
   });
 
   test.concurrent('a command that ignores SIGTERM is killed after a second signal', async () => {

@@ -85,8 +85,13 @@ export type Settlement =
     }
   /** Not started: returns it to the queue at once. The attempt does not count. */
   | { readonly receipt: string; readonly action: 'release'; readonly entry?: undefined }
-  /** Still running: renews the lease in full. */
-  | { readonly receipt: string; readonly action: 'extend'; readonly entry?: undefined };
+  /** Still running: from now on the lease lasts `leaseMs`. Default: that of the queue, the full lease. */
+  | {
+      readonly receipt: string;
+      readonly action: 'extend';
+      readonly leaseMs?: number | undefined;
+      readonly entry?: undefined;
+    };
 
 /** The result of one settlement. */
 export interface SettleResult {

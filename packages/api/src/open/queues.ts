@@ -33,6 +33,7 @@ const MAX_REASON = 4096;
 const ANSWER_MS = 30_000;
 const ANSWER_AT_ONCE_MS = 10_000;
 const MAX_COUNT = 2_147_483_647;
+const LEASE_BOUNDS = { min: 50, max: 43_200_000 };
 
 /** The queues facet of the transport, and the same for a driver over it. */
 export function openQueues(internals: TransportInternals): { readonly queues: Queues; readonly inner: InnerQueues } {
@@ -165,7 +166,7 @@ function checkReceiveOptions(options: ReceiveOptions | undefined): ReceiveReques
 export function checkSettings(settings: QueueSettings | undefined): void {
   const keys = ['leaseMs', 'maxLength', 'maxAttempts', 'dedupeMs', 'expireIdleMs', 'frozen', 'paused', 'deadTtlMs'];
   checkOptions(settings, keys, 'queue settings');
-  checkDuration(settings?.leaseMs, 'leaseMs', { min: 50, max: 43_200_000 });
+  checkDuration(settings?.leaseMs, 'leaseMs', LEASE_BOUNDS);
   checkInteger(settings?.maxLength, 'maxLength', { min: 1, max: MAX_COUNT });
   checkInteger(settings?.maxAttempts, 'maxAttempts', { min: 1, max: 1000 });
   checkDuration(settings?.dedupeMs, 'dedupeMs', { min: 120_000, max: 604_800_000 });
@@ -181,14 +182,20 @@ function checkSettlements(settlements: readonly Settlement[]): void {
 }
 
 function checkSettlement(settlement: Settlement): void {
-  checkOptions(settlement, ['receipt', 'action', 'delayMs', 'reason', 'entry'], 'settlement');
+  checkOptions(settlement, ['receipt', 'action', 'delayMs', 'reason', 'leaseMs', 'entry'], 'settlement');
   if (settlement?.action === undefined)
     throw invalid('a settlement needs an action', `Use one of ${ACTIONS.join(', ')}.`);
   checkOneOf(settlement.action, 'action', ACTIONS);
   checkReceipt(settlement.receipt);
   if ('delayMs' in settlement) checkDuration(settlement.delayMs, 'delayMs', { min: 0, max: MAX_DURATION_MS });
   if ('reason' in settlement && settlement.reason !== undefined) checkReason(settlement.reason);
+  if ('leaseMs' in settlement) checkLease(settlement);
   if (settlement.entry !== undefined) checkEntry(settlement);
+}
+
+function checkLease({ action, leaseMs }: Settlement & { readonly leaseMs?: unknown }): void {
+  if (leaseMs !== undefined && action !== 'extend') throw invalid(`${action} takes no leaseMs`, 'It goes with extend.');
+  checkDuration(leaseMs, 'leaseMs', LEASE_BOUNDS);
 }
 
 function checkEntry({ action, entry }: Settlement): void {

@@ -15,8 +15,6 @@ export interface Command<T extends FlagTable = FlagTable> {
   /** Set if it runs a command: the name in the help for the words after `--`, with `?` at its end if they may be left out. */
   readonly runs?: 'CMD' | 'CMD?' | 'WORD?';
   readonly flags: T;
-  /** What to write instead of flags that belong elsewhere. */
-  readonly refused?: Readonly<Record<`--${string}`, string>>;
   /** Command lines to copy, each with its meaning. */
   readonly examples: readonly (readonly [line: string, meaning: string])[];
   /** The exit code of wrong arguments. Default 2. */

@@ -57,7 +57,7 @@ async function run(
   { env, out, interruption }: CommandEnvironment,
 ): Promise<number> {
   const { words, line } = splitCommand(rest, command);
-  const { flags, args } = parseFlags(words, { ...GLOBAL_FLAGS, ...command.flags }, command.args, command.refused);
+  const { flags, args } = parseFlags(words, { ...GLOBAL_FLAGS, ...command.flags }, command.args);
   // A verb may have a --timeout of its own.
   const global = 'timeout' in command.flags ? { ...flags, timeout: undefined } : flags;
   await using session = new Session({ flags: global, out, env, interruption });

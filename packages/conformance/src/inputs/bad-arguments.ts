@@ -61,6 +61,8 @@ const NO_SETTLEMENTS: readonly unknown[] = [
   ],
   ...[4_097, 5_000].map((length) => [{ receipt: 'r', action: 'reject', reason: 'x'.repeat(length) }]),
   ...['\ud800', 5, null].map((reason) => [{ receipt: 'r', action: 'retry', reason }]),
+  ...[49, 43_200_001, '1s', null].map((leaseMs) => [{ receipt: 'r', action: 'extend', leaseMs }]),
+  [{ receipt: 'r', action: 'ack', leaseMs: 1_000 }],
   ...['release', 'extend'].map((action) => [{ receipt: 'r', action, entry: { key, value: body } }]),
 ];
 const NO_ENTRIES: readonly unknown[] = [

@@ -150,7 +150,7 @@ export class Queue {
     const item = this.#leases.get(receipt);
     if (item === undefined) return { receipt, status: 'lease-lost' };
     if (settlement.action === 'extend') {
-      this.#context.deadlines.setIn(item.due, this.settings.leaseMs);
+      this.#context.deadlines.setIn(item.due, settlement.leaseMs ?? this.settings.leaseMs);
       return { receipt, status: 'done', leaseLeftMs: this.#context.deadlines.msLeft(item.due) };
     }
     this.#end(item, settlement);

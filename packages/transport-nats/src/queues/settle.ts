@@ -183,7 +183,10 @@ export class Settler {
     const done = { result: { receipt, status: 'done' as const }, consumer, ackSubject: subject, held };
     const isExpired = expiresAt <= clock.store.now;
     if (action === 'ack') return { ...done, ledgerOutcome: { did: 'ack', lane, seq, r }, ackBody: '+ACK', isEnd: true };
-    if (action === 'extend') return this.#extend(known, receipt, held, subject);
+    if (action === 'extend') {
+      const { leaseMs = known.record.settings.leaseMs } = settlement;
+      return this.#extend(receipt, held, { leaseMs, subject });
+    }
     const isLast = held.attempt >= (held.maxAttempts ?? known.record.settings.maxAttempts);
     const isEnd = action === 'reject' || (action === 'retry' && isLast);
     if (isExpired) return { ...done, ledgerOutcome: { did: 'expired', lane, seq, r }, ackBody: '+ACK', isEnd };
@@ -210,8 +213,11 @@ export class Settler {
     };
   }
 
-  #extend(known: KnownQueue, receipt: string, held: HeldDelivery, subject: string): SettlementPlan {
-    const { leaseMs } = known.record.settings;
+  #extend(
+    receipt: string,
+    held: HeldDelivery,
+    { leaseMs, subject }: { readonly leaseMs: number; readonly subject: string },
+  ): SettlementPlan {
     const { lane, seq, r } = held;
     const ackBody = held.consumer.ackWaitMs === leaseMs ? '+WPI' : nakBody(leaseMs);
     const ledgerOutcome: LedgerOutcome = { did: 'extend', lane, seq, r, at: this.#shared.clock.now + leaseMs };

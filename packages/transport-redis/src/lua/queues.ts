@@ -169,8 +169,10 @@ for i = 1, n do
     results[i] = 'l'
   elseif action == 'extend' then
     -- Renews the lease.
-    call('ZADD', ns .. 'leased:' .. name, now + queue.leaseMs * 1000 + i, key)
-    dueBy(queue, now + queue.leaseMs * 1000)
+    local leaseMs = delayMs > 0 and delayMs or queue.leaseMs
+    call('ZADD', ns .. 'leased:' .. name, now + leaseMs * 1000 + i, key)
+    dueBy(queue, now + leaseMs * 1000)
+    if leaseMs < 2000 then queue.isDueEarlier = true end
     results[i] = 'd'
   else
     results[i] = 'd'
@@ -214,7 +216,7 @@ putKept()
 return { table.concat(results), queue.leaseMs }
 `;
 
-/** ARGV: queue, then key, token, action, delay in ms, reason of each. Returns a letter each (done, lost), and the lease ms. */
+/** ARGV: queue, then key, token, action, delay or lease in ms (0: that of the queue), reason of each. Returns a letter each (done, lost), and the lease ms. */
 export const SETTLE: Script = QUEUE.allowOom(
   `
 local WIDTH = 5

@@ -84,7 +84,7 @@ export class Settler {
   ): Promise<SettleResult[]> {
     const args: Argument[] = [queue];
     for (const { settlement, receipt } of items) {
-      args.push(receipt.key, receipt.token, settlement.action, delayOf(settlement), reasonOf(settlement));
+      args.push(receipt.key, receipt.token, settlement.action, msOf(settlement), reasonOf(settlement));
       if (hasEntries) args.push(...entryArguments(settlement));
     }
     const script = hasEntries ? SETTLE_WITH_ENTRIES : SETTLE;
@@ -120,13 +120,17 @@ function entryArguments({ entry }: Settlement): Argument[] {
   return entry === undefined ? ['', '', 0] : [entry.key, toBuffer(entry.value), entry.ttlMs ?? 0];
 }
 
-function toResult({ receipt, action }: Settlement, isDone: boolean, leaseMs: number): SettleResult {
+function toResult(settlement: Settlement, isDone: boolean, leaseMs: number): SettleResult {
+  const { receipt } = settlement;
   if (!isDone) return { receipt, status: 'lease-lost' };
-  return action === 'extend' ? { receipt, status: 'done', leaseLeftMs: leaseMs } : { receipt, status: 'done' };
+  if (settlement.action !== 'extend') return { receipt, status: 'done' };
+  return { receipt, status: 'done', leaseLeftMs: settlement.leaseMs ?? leaseMs };
 }
 
-function delayOf(settlement: Settlement): number {
-  return settlement.action === 'retry' ? (settlement.delayMs ?? 0) : 0;
+/** The delay of a retry, the lease of an extension; 0 is the default of both. */
+function msOf(settlement: Settlement): number {
+  if (settlement.action === 'retry') return settlement.delayMs ?? 0;
+  return settlement.action === 'extend' ? (settlement.leaseMs ?? 0) : 0;
 }
 
 /** The leading `=` distinguishes an empty reason from a missing one. */

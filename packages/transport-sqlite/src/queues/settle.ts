@@ -110,7 +110,8 @@ function settleOne(tx: Transaction, settlement: NonAck, lease: ReceiptLease): Se
   const { run, queue } = held;
   removeFromRun(tx, run, lease.seq, lease.seq);
   if (settlement.action === 'extend') {
-    const leaseLeftMs = extendLease(tx, queue, run, lease.seq);
+    const leaseLeftMs = settlement.leaseMs ?? queue.settings.leaseMs;
+    extendLease(tx, queue, { ...run, first: lease.seq, last: lease.seq }, leaseLeftMs);
     return { receipt, status: 'done', leaseLeftMs };
   }
   queue.leased -= 1;
@@ -118,11 +119,10 @@ function settleOne(tx: Transaction, settlement: NonAck, lease: ReceiptLease): Se
   return { receipt, status: 'done' };
 }
 
-/** Renews the lease of one message for the `leaseMs` of its queue. */
-function extendLease(tx: Transaction, queue: QueueRow, run: LeaseRun, seq: number): number {
-  const { leaseMs } = queue.settings;
-  addLease(tx, { ...run, first: seq, last: seq, until: Math.ceil(tx.now + leaseMs) });
-  return leaseMs;
+/** Renews the lease of one message. Waiting receives plan for one that ends earlier than before. */
+function extendLease(tx: Transaction, queue: QueueRow, run: LeaseRun, leaseMs: number): void {
+  addLease(tx, { ...run, until: Math.ceil(tx.now + leaseMs) });
+  if (tx.now + leaseMs < run.until) queue.isDueEarlier = true;
 }
 
 /** Ends a lease by retry, reject or release. */

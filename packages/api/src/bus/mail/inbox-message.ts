@@ -19,6 +19,18 @@ export interface RetryOptions {
   readonly reason?: string | undefined;
 }
 
+/** How to renew a lease. */
+export interface ExtendOptions {
+  /** How long it lasts from now on, 50 to 43,200,000. Default: the full lease of the queue. */
+  readonly leaseMs?: number | undefined;
+}
+
+/** The lease that `options` ask for. */
+export function leaseOf(options: ExtendOptions | undefined): number | undefined {
+  checkOptions(options, ['leaseMs'], 'extend options');
+  return options?.leaseMs;
+}
+
 /** A message under a lease. Settle it before the lease ends; after that, methods reject with LEASE_LOST. */
 export interface InboxMessage<T = unknown> extends ReceivedMessage<T> {
   /** Another process can settle it with this, if the transport has the feature `portableReceipts`. */
@@ -35,8 +47,8 @@ export interface InboxMessage<T = unknown> extends ReceivedMessage<T> {
   reject(reason?: string): Promise<void>;
   /** Returns it to the queue; the attempt does not count. */
   release(): Promise<void>;
-  /** Renews the lease in full. */
-  extend(): Promise<void>;
+  /** Renews the lease. */
+  extend(options?: ExtendOptions): Promise<void>;
   /** Replies to the requester: with the response, or with a part if `final` is false. Ack it after the response. */
   reply(body: unknown, options?: { readonly final?: boolean | undefined }): Promise<void>;
 }
@@ -85,7 +97,9 @@ function methodsOf(runtime: BusRuntime, agent: string, rule: RetryRule, delivery
       await settleOne(runtime, { receipt, action: 'reject', reason });
     },
     release: () => settleOne(runtime, { receipt, action: 'release' }).then(() => undefined),
-    extend: () => settleOne(runtime, { receipt, action: 'extend' }).then(() => undefined),
+    async extend(options) {
+      await settleOne(runtime, { receipt, action: 'extend', leaseMs: leaseOf(options) });
+    },
     async reply(body, options) {
       checkOptions(options, ['final'], 'reply options');
       checkBoolean(options?.final, 'final');

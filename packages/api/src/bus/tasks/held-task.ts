@@ -9,7 +9,7 @@ import { backoffMs, DEFAULT_RETRY } from '../consuming/backoff.ts';
 import { toFailureRecord } from '../consuming/failure.ts';
 import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
 import { settleOne } from '../consuming/settle-one.ts';
-import type { RetryOptions } from '../mail/inbox-message.ts';
+import { type ExtendOptions, leaseOf, type RetryOptions } from '../mail/inbox-message.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
 import { storeParts } from './result-parts.ts';
@@ -32,8 +32,8 @@ export interface HeldTask {
   reject(reason?: string): Promise<void>;
   /** Returns it to the queue; the attempt does not count. */
   release(): Promise<void>;
-  /** Renews the lease in full. Resolves with how long it lasts. */
-  extend(): Promise<number>;
+  /** Renews the lease. Resolves with how long it lasts. */
+  extend(options?: ExtendOptions): Promise<number>;
   /** Reports progress to followers of the task, and renews the lease. */
   progress(value: unknown): Promise<void>;
 }
@@ -122,8 +122,9 @@ class HeldTaskImpl implements HeldTask {
     await settleOne(this.#runtime, { receipt: this.#held.receipt, action: 'release' });
   }
 
-  async extend(): Promise<number> {
-    return (await settleOne(this.#runtime, { receipt: this.#held.receipt, action: 'extend' })) ?? 0;
+  async extend(options?: ExtendOptions): Promise<number> {
+    const { receipt } = this.#held;
+    return (await settleOne(this.#runtime, { receipt, action: 'extend', leaseMs: leaseOf(options) })) ?? 0;
   }
 
   async progress(value: unknown): Promise<void> {

@@ -4,6 +4,7 @@ import type { Delivery, Transport } from '@busbar/api/transport';
 import { maskUrl } from '../../bus-url.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
+import { LEASE_FLAG, withLeases } from '../mail/leases.ts';
 import { inboxOf, requireMailbox } from '../mail/mailbox.ts';
 import { announce, whileOnline } from '../mail/presence.ts';
 import { CONFLICT, DONE, TIMED_OUT } from '../output/exit-codes.ts';
@@ -15,6 +16,7 @@ import type { Session } from '../session.ts';
 const FLAGS = {
   wait: { kind: 'wait', help: 'wait for a message, without limit or for TIME (default: do not wait)' },
   max: { kind: 'integer', min: 1, max: 1000, help: 'up to this many messages (default 1)' },
+  lease: LEASE_FLAG,
   ack: { kind: 'choice', choices: ['auto', 'manual'], help: 'auto acks what was printed (default manual)' },
   ...FIELD_FLAGS,
 } as const;
@@ -24,19 +26,16 @@ type RecvFlags = Invocation<typeof FLAGS>['flags'];
 export const recv: Command = defineCommand({
   args: ['NAME?'],
   flags: FLAGS,
-  refused: {
-    '--lease':
-      'An inbox has one length of leases: busbar register NAME --lease TIME sets it. busbar extend renews a lease.',
-  },
   examples: [
     ['busbar recv @reviewer', 'the next message; exit 4 if the inbox is empty'],
     ['BUSBAR_AGENT=@reviewer busbar recv --wait --json', 'wait; one JSON object per line'],
+    ['busbar recv @reviewer --lease 30m', 'holds this message for longer than the others of the inbox'],
     ["busbar recv --format '{{receipt}} {{body.file}}'", 'two fields; --json has their names'],
     ['while r=$(busbar recv --wait --field receipt); do …; done', 'a loop; busbar work needs none'],
   ],
   notes: [
     'The lease of a message outlives this command. Before it ends, use the receipt to ack, retry, reject, release or extend; otherwise the message is delivered again with a higher attempt. Ctrl-C while waiting receives nothing, and neither does a command whose parent process has ended.',
-    'An inbox has one length of leases, which busbar register NAME --lease 30m sets. busbar extend renews a lease.',
+    '--lease is for these messages only. busbar register NAME --lease 30m sets the leases of an inbox, and busbar extend renews one.',
     'A field is unchanged alone; with other fields it is in one line, with tabs between the fields.',
     'JSON: { id, from, type, body, attempt, receipt, wantsReply, leaseLeftMs, to, sentAt, priority, … }. A binary body is { "$base64" }.',
   ],
@@ -46,7 +45,7 @@ export const recv: Command = defineCommand({
     if (flags.wait !== undefined) session.endWithReader();
     await requireMailbox(agent, session);
     const transport = await session.transport();
-    const deliveries = await receive(transport, agent, flags, session);
+    const deliveries = await withLeases(await receive(transport, agent, flags, session), flags.lease, session);
     const [first] = deliveries;
     if (first === undefined) {
       if (flags.wait !== undefined) await announce(transport, agent);

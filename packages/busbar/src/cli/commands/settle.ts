@@ -3,6 +3,7 @@
 import { MAX_BATCH, MAX_DURATION_MS, type Settlement, type SettleResult } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
 import { RECEIPT_NOTE, readReceipts, toDeliveryReceipt } from '../input/receipts.ts';
+import { LEASE_FLAG } from '../mail/leases.ts';
 import { CONFLICT, DONE, UNAVAILABLE } from '../output/exit-codes.ts';
 import { unlessReaderGone } from '../output/output.ts';
 import { printableLine } from '../output/printable.ts';
@@ -60,10 +61,13 @@ export const release: Command = defineCommand({
 
 export const extend: Command = defineCommand({
   args: ['RECEIPT...'],
-  flags: {},
-  examples: [['busbar extend RECEIPT', "the lease starts again, at the inbox's full length"]],
+  flags: { lease: LEASE_FLAG },
+  examples: [
+    ['busbar extend RECEIPT', "the lease starts again, at the inbox's full length"],
+    ['busbar extend RECEIPT --lease 1h', 'it lasts an hour from now on'],
+  ],
   notes: [RECEIPT_NOTE, LOST_NOTE, '--json prints how long the lease now lasts.'],
-  run: ({ args, session }) => settleAll(session, args, { action: 'extend' }),
+  run: ({ args, flags: { lease }, session }) => settleAll(session, args, { action: 'extend', leaseMs: lease }),
 });
 
 /** A settlement without its receipt. */

@@ -24,7 +24,7 @@ export const task: Command = defineCommand({
     [`busbar task done RECEIPT --result '{"ok":true}'`, 'ends it; the result is kept for an hour'],
     ['busbar task fail RECEIPT --reason "no disk"', 'retried later; with --reject a dead letter'],
     ['busbar task extend RECEIPT', 'renews the lease'],
-    ['busbar task status ID', 'queued, delayed, running, done, dead or cancelled'],
+    ['busbar task status ID', 'READY, DELAYED, HELD, DONE, DEAD or CANCELLED'],
     ['busbar task result ID --wait=5m', 'what its handler returned'],
     ['busbar task cancel ID --running', 'without --running only before a worker has it'],
     ['busbar task list build', 'waiting, running and dead tasks'],

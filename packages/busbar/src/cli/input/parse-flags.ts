@@ -27,7 +27,6 @@ export function parseFlags<T extends FlagTable>(
   argv: readonly string[],
   table: T,
   names: readonly ArgumentName[],
-  refused: Readonly<Record<string, string>> = {},
 ): ParsedCommandLine<T> {
   // An import of node:util makes Node load all of its exports (2 ms).
   const { parseArgs } = process.getBuiltinModule('node:util');
@@ -42,11 +41,7 @@ export function parseFlags<T extends FlagTable>(
   const args: string[] = [];
   for (const token of joinOptionalValues(tokens as readonly Token[], table)) {
     if (token.kind === 'positional') args.push(token.value ?? '');
-    if (token.kind === 'option') {
-      const instead = refused[token.rawName ?? ''];
-      if (instead !== undefined) throw invalid(`there is no flag ${token.rawName} here`, instead);
-      collect(token, table, given);
-    }
+    if (token.kind === 'option') collect(token, table, given);
   }
   checkArguments(args, names);
   const values: Record<string, unknown> = {};

@@ -1,5 +1,6 @@
 /** The states of messages: one word each, in every table. */
 
+import type { TaskStatus } from '@busbar/api';
 import type { MessageState, QueueInfo } from '@busbar/api/transport';
 
 /** The word for a state that a message can be found in. Settled and expired ones are only counted: DONE, EXPIRED. */
@@ -10,10 +11,24 @@ export const STATE_WORDS: Readonly<Record<MessageState, string>> = {
   dead: 'DEAD',
 };
 
+/** The word for a message whose time to live has ended. */
+export const EXPIRED = 'EXPIRED';
+
 /** The states by their words in lower case, for flags. */
 export const STATES_BY_WORD: Readonly<Record<string, MessageState>> = Object.fromEntries(
   Object.entries(STATE_WORDS).map(([state, word]) => [word.toLowerCase(), state as MessageState]),
 );
+
+/** The word for the state of a task. The first four are those of its message; UNKNOWN has no trace. */
+export const TASK_WORDS: Readonly<Record<TaskStatus, string>> = {
+  queued: STATE_WORDS.ready,
+  delayed: STATE_WORDS.delayed,
+  running: STATE_WORDS.leased,
+  dead: STATE_WORDS.dead,
+  done: 'DONE',
+  cancelled: 'CANCELLED',
+  unknown: 'UNKNOWN',
+};
 
 /** Headings of the counts of a queue. */
 export const COUNT_HEADINGS: readonly string[] = ['#READY', '#DELAYED', '#HELD', '#DONE', '#EXPIRED', '#DEAD'];

@@ -5,12 +5,16 @@ import { invalid, quote } from '@busbar/api/transport';
 import { readBody } from '../input/body.ts';
 import { formatDuration } from '../input/durations.ts';
 import { readReceipts } from '../input/receipts.ts';
+import { withLeases } from '../mail/leases.ts';
 import { DONE, TIMED_OUT } from '../output/exit-codes.ts';
 import { fieldPrinter } from '../output/fields.ts';
 import { detailsOf, showValue, timeOf, valueText } from '../output/message-view.ts';
 import type { Output } from '../output/output.ts';
 import { printableBlock, printableLine, quoteForShell } from '../output/printable.ts';
 import type { TaskInvocation } from './task-flags.ts';
+
+/** A task with its lease, without methods. */
+type LeasedTask = Omit<TakenTask, keyof HeldTask> & Pick<HeldTask, 'id' | 'queue' | 'attempt' | 'receipt'>;
 
 /** `busbar task take`. */
 export async function take({ args: [, queue, extra], flags, session }: TaskInvocation): Promise<number> {
@@ -21,9 +25,9 @@ export async function take({ args: [, queue, extra], flags, session }: TaskInvoc
   const { max = 1, wait: waitMs = 0, lease: leaseMs } = flags;
   if (flags.wait !== undefined) session.endWithParent();
   const bus = await session.bus();
-  if (leaseMs !== undefined) await bus.transport.queues.configure(queue, { leaseMs }, session.call);
   const consumer = `${session.sender}/cli-${process.pid}`.slice(-255);
-  const tasks = await bus.takeTasks(queue, { max, waitMs, consumer, signal });
+  const taken = await bus.takeTasks(queue, { max, waitMs, consumer, signal });
+  const tasks: LeasedTask[] = await withLeases<LeasedTask>(taken, leaseMs, session);
   if (tasks.length === 0) {
     out.note('busbar: no task to take');
     return TIMED_OUT;
@@ -75,7 +79,9 @@ export async function progress({ args: [, receipt, argument], flags, session }: 
 
 /** `busbar task extend`. */
 export function extend(invocation: TaskInvocation): Promise<number> {
-  return settleAll(invocation, 'extended', async (task) => ({ leaseLeftMs: Math.round(await task.extend()) }));
+  return settleAll(invocation, 'extended', async (task) => ({
+    leaseLeftMs: Math.round(await task.extend({ leaseMs: invocation.flags.lease })),
+  }));
 }
 
 const nothing = (): undefined => undefined;
@@ -98,7 +104,7 @@ async function settleAll(
   return DONE;
 }
 
-function toJson(task: TakenTask): Record<string, unknown> {
+function toJson(task: LeasedTask): Record<string, unknown> {
   const { id, queue, from, body, attempt, receipt, leaseLeftMs } = task;
   return {
     ...{ id, queue, from: from ?? null, body: showValue(body), attempt, receipt },
@@ -107,7 +113,7 @@ function toJson(task: TakenTask): Record<string, unknown> {
   };
 }
 
-function toBlock(task: TakenTask, out: Output): string[] {
+function toBlock(task: LeasedTask, out: Output): string[] {
   const { id, from = 'unknown sender', attempt, sentAt, receipt, leaseLeftMs } = task;
   const again = attempt === 1 ? '' : `, attempt ${attempt}`;
   const body = valueText(task.body);

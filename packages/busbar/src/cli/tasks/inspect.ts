@@ -5,7 +5,7 @@ import { BusbarError, invalid } from '@busbar/api/transport';
 import { findQueues } from '../mail/mailbox.ts';
 import { BROWSED_HEADINGS, browsedJson, browsedRow } from '../output/browsed-view.ts';
 import { CONFLICT, DONE } from '../output/exit-codes.ts';
-import { STATES_BY_WORD } from '../output/states.ts';
+import { STATES_BY_WORD, TASK_WORDS } from '../output/states.ts';
 import { tableLines } from '../output/table.ts';
 import type { TaskInvocation } from './task-flags.ts';
 import { noTrace, printResult } from './task-results.ts';
@@ -19,7 +19,10 @@ export async function status(invocation: TaskInvocation): Promise<number> {
   const handle = await handleOf(invocation, 'status');
   const state = await handle.status(call);
   if (state === 'unknown') throw noTrace(handle.id);
-  await (out.json ? out.jsonLines([{ id: handle.id, queue: handle.queue, status: state }]) : out.lines([state]));
+  const word = TASK_WORDS[state];
+  await (out.json
+    ? out.jsonLines([{ id: handle.id, queue: handle.queue, status: word.toLowerCase() }])
+    : out.lines([word]));
   return DONE;
 }
 
@@ -34,7 +37,7 @@ export async function result(invocation: TaskInvocation): Promise<number> {
   const state = await handle.status(session.call);
   if (state === 'queued' || state === 'delayed' || state === 'running') {
     const hint = 'Use --wait to wait for it, or --wait=5m.';
-    throw new BusbarError('TIMEOUT', `the task is not finished: ${state}`, { hint });
+    throw new BusbarError('TIMEOUT', `the task is not finished: ${TASK_WORDS[state]}`, { hint });
   }
   if (state === 'unknown') throw noTrace(handle.id);
   return printResult(handle, READ_MS, session);
@@ -47,10 +50,10 @@ export async function cancel(invocation: TaskInvocation): Promise<number> {
   const handle = await handleOf(invocation, 'cancel');
   const cancelled = await handle.cancel({ ...call, running, reason });
   const state = cancelled ? 'cancelled' : await handle.status(call);
-  if (out.json) await out.jsonLines([{ id: handle.id, cancelled, status: state }]);
+  if (out.json) await out.jsonLines([{ id: handle.id, cancelled, status: TASK_WORDS[state].toLowerCase() }]);
   if (cancelled) return DONE;
   if (state === 'unknown') throw noTrace(handle.id);
-  out.warn(`too late: the task is ${state}`);
+  out.warn(`too late: the task is ${TASK_WORDS[state]}`);
   return CONFLICT;
 }
 

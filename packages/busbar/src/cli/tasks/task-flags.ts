@@ -14,7 +14,7 @@ export const ADD_FLAGS = {
 /** Flags of the other actions of `task`. */
 export const ACTION_FLAGS = {
   max: { kind: 'integer', min: 1, max: 1000, help: 'take: up to this many tasks (default 1)' },
-  lease: { kind: 'duration', min: 50, max: 43_200_000, help: 'take: leases of the queue from now on' },
+  lease: { kind: 'duration', min: 50, max: 43_200_000, help: 'take, extend: how long the lease lasts' },
   result: { kind: 'text', value: 'BODY', max: 1_000_000, help: 'done: the result; - reads it from a pipe' },
   field: { kind: 'list', value: 'PATH', help: 'take: print only this field, such as body.file' },
   format: { kind: 'text', value: 'TEXT', help: "take: print TEXT with fields: '{{receipt}} {{body}}'" },
