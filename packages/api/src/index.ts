@@ -34,6 +34,8 @@ export type { Middleware, OutgoingMessage } from './bus/middleware.ts';
 export type { BackgroundFailure } from './bus/observing/background-failure.ts';
 export type { BusEventMap, BusEvents } from './bus/observing/bus-events.ts';
 export type { Logger } from './bus/observing/logger.ts';
+export type { MessageSource } from './bus/observing/message-source.ts';
+export { type Metric, toMetrics, toPrometheusText } from './bus/observing/stats-metrics.ts';
 export type { Published, Sender, Sent } from './bus/operations.ts';
 export type { BusOptions, CloseOptions } from './bus/options.ts';
 export type { AgentInfo } from './bus/registry/agent-info.ts';

@@ -187,10 +187,14 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
     checkOptions(options, ['max', 'waitMs', 'signal'], 'receive options');
     checkInteger(options.max, 'max', { min: 1, max: 1000 });
     checkDuration(options.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
+    const { transport, middleware } = this.#runtime;
     const consumer = this.#consumerName;
-    const deliveries = await this.#runtime.transport.queues.receive(inboxOf(this.name), { ...options, consumer });
-    const messages = deliveries.map((one) => toInboxMessage(this.#runtime, this.name, this.#settings.retry, one));
-    return (await Promise.all(messages)).filter((message) => message !== undefined) as InboxMessage<T>[];
+    const messages = await middleware.receive({ kind: 'message', agent: this.name }, async () => {
+      const deliveries = await transport.queues.receive(inboxOf(this.name), { ...options, consumer });
+      const all = deliveries.map((one) => toInboxMessage(this.#runtime, this.name, this.#settings.retry, one));
+      return (await Promise.all(all)).filter((message) => message !== undefined);
+    });
+    return messages as InboxMessage<T>[];
   }
 
   log(text: string, level?: LogLevel): void {

@@ -4,6 +4,7 @@ import { invalid } from '../contract/errors.ts';
 import { checkCallback, checkOptions, checkText } from '../contract/validation.ts';
 import type { Context } from './consuming/context.ts';
 import type { ReceivedMessage } from './consuming/received.ts';
+import type { MessageSource } from './observing/message-source.ts';
 
 /** A message before it is sent. Middleware can replace the body and add headers before it calls `next`. */
 export interface OutgoingMessage {
@@ -31,13 +32,17 @@ export interface Middleware {
   readonly enqueue?: OutgoingStep | undefined;
   /** Around a request; `next` returns the response. */
   readonly request?: OutgoingStep | undefined;
+  /** Around `agent.receive` and `bus.takeTasks`; `next` returns the messages. */
+  readonly receive?:
+    | ((source: MessageSource, next: () => Promise<readonly ReceivedMessage[]>) => Promise<readonly ReceivedMessage[]>)
+    | undefined;
   /** Around every handler; `next` returns the value of the handler. */
   readonly handle?:
     | ((received: ReceivedMessage, context: Context, next: () => Promise<unknown>) => Promise<unknown>)
     | undefined;
 }
 
-const STEPS = ['send', 'publish', 'enqueue', 'request', 'handle'] as const;
+const STEPS = ['send', 'publish', 'enqueue', 'request', 'receive', 'handle'] as const;
 
 /** The middleware of one bus. The first is the outermost. */
 export class MiddlewareChain {
@@ -59,21 +64,30 @@ export class MiddlewareChain {
   outgoing<R>(outgoing: OutgoingMessage, last: () => Promise<R>): Promise<R> {
     const steps = this.#all.flatMap((middleware) => middleware[outgoing.kind] ?? []);
     return onion(
-      steps.map((step) => (next: () => Promise<unknown>) => step(outgoing, next)),
+      steps.map((step) => (next: Next) => step(outgoing, next)),
       last,
     ) as Promise<R>;
+  }
+
+  receive<M extends ReceivedMessage>(source: MessageSource, last: () => Promise<M[]>): Promise<M[]> {
+    const steps = this.#all.flatMap((middleware) => middleware.receive ?? []);
+    return onion(
+      steps.map((step) => (next: Next) => step(source, next as () => Promise<readonly ReceivedMessage[]>)),
+      last,
+    ) as Promise<M[]>;
   }
 
   handle(received: ReceivedMessage, context: Context, last: () => Promise<unknown>): Promise<unknown> {
     const steps = this.#all.flatMap((middleware) => middleware.handle ?? []);
     return onion(
-      steps.map((step) => (next: () => Promise<unknown>) => step(received, context, next)),
+      steps.map((step) => (next: Next) => step(received, context, next)),
       last,
     );
   }
 }
 
-type Layer = (next: () => Promise<unknown>) => Promise<unknown>;
+type Next = () => Promise<unknown>;
+type Layer = (next: Next) => Promise<unknown>;
 
 function onion(layers: readonly Layer[], last: () => Promise<unknown>): Promise<unknown> {
   const run = async (index: number): Promise<unknown> => {

@@ -96,7 +96,7 @@ describe.each(backends)('events of a bus on %s', (backend) => {
           next: 'none',
         },
         { name: 'sent', kind: 'publish', target: 'news', id },
-        { name: 'done', kind: 'event', subscription: 'news', id, attempt: 1 },
+        { name: 'done', kind: 'event', subscription: 'news', isLive: true, id, attempt: 1 },
         { name: 'done', kind: 'event', subscription: 'kept', id, attempt: 1 },
         { name: 'agent', agent: '@agent', instance, state: 'offline' },
       ]),

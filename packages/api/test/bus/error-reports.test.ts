@@ -163,7 +163,7 @@ describe('onError', () => {
         code: 'INTERNAL',
       },
       { ...common, kind: 'event', subscription: 'kept', place: 'subscription kept', id: kept.id },
-      { ...common, kind: 'event', subscription: 'live.*', place: 'subscription live.*', id: live.id },
+      { ...common, kind: 'event', subscription: 'live.*', isLive: true, place: 'subscription live.*', id: live.id },
       jobs,
       { ...jobs, attempt: 2 },
     ]);

@@ -68,6 +68,53 @@ describe.each(backends)('middleware over %s', (backend) => {
     await expect(bus.request('agent', 'x', undefined, { durable: false })).resolves.toEqual(['answer', 'request']);
   });
 
+  it('runs around receives by hand, and knows the source of each message', async () => {
+    await using lab = await Lab.open(backend);
+    const sources: unknown[] = [];
+    const bus = await lab.bus({
+      middleware: [
+        {
+          receive: async (source, next) => {
+            const messages = await next();
+            sources.push([source, messages.map(({ body }) => body)]);
+            return messages;
+          },
+          handle: async ({ id }, { source }, next) => {
+            sources.push([source, id]);
+            return next();
+          },
+        },
+      ],
+    });
+    const agent = await bus.agent('agent');
+    await bus.send('agent', 'x', 1);
+    const [message] = await agent.receive();
+    await message?.ack();
+    await bus.enqueue('jobs', 2);
+    const [task] = await bus.takeTasks('jobs');
+    await task?.done();
+    agent.handle('x', () => undefined);
+    await bus.subscribe('live.*', () => undefined);
+    await bus.subscribe('kept.*', () => undefined, { durableName: 'kept' });
+    await bus.process('work', () => undefined);
+    await bus.request('agent', 'x', undefined, { id: 'request' });
+    const sent = [await bus.publish('live.a'), await bus.publish('kept.a'), await bus.send('agent', 'x')];
+    sent.push((await bus.enqueue('work')) as never);
+    await expect.poll(() => sources.length).toBe(7);
+    const [live, kept, mail, work] = sent.map(({ id }) => id);
+    expect(sources).toEqual(
+      expect.arrayContaining([
+        [{ kind: 'message', agent: 'agent' }, [1]],
+        [{ kind: 'task', queue: 'jobs' }, [2]],
+        [{ kind: 'event', subscription: 'live.*', isLive: true }, live],
+        [{ kind: 'event', subscription: 'kept' }, kept],
+        [{ kind: 'message', agent: 'agent' }, mail],
+        [{ kind: 'task', queue: 'work' }, work],
+        [{ kind: 'request', agent: 'agent' }, expect.any(String)],
+      ]),
+    );
+  });
+
   it('calls next at most once, and its steps are checked', async () => {
     await using lab = await Lab.open(backend);
     const twice: Middleware = {

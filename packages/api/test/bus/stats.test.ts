@@ -1,6 +1,6 @@
 /** Statistics, on several backends. */
 
-import { RejectError } from '@busbar/api';
+import { RejectError, toPrometheusText } from '@busbar/api';
 import { waitFor } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { backends, Lab } from '../lab.ts';
@@ -44,6 +44,34 @@ describe.each(backends)('on %s', (backend) => {
     expect(third.errors).toBe(1);
     expect(third.responses).toEqual({});
     expect((await a.stats()).responses['echo']?.count).toBe(10);
+  });
+
+  test('as text for Prometheus, without names of agents and queues of requests', async () => {
+    await using lab = await Lab.open(backend);
+    const bus = await lab.bus();
+    await bus.enqueueAll('work', [1, 2]);
+    await bus.subscribe('news', () => undefined, { durableName: 'kept' });
+    for (const name of ['@a', '@b']) {
+      const agent = await bus.agent(name);
+      agent.handle('echo', () => undefined);
+      await bus.request(name, 'echo', undefined, { timeoutMs: 10_000 });
+      await bus.transport.queues.send(`$inbox.${name}`, [{ body: new Uint8Array() }]);
+    }
+    const text = toPrometheusText(await bus.stats());
+    expect(text).toContain(`# TYPE busbar_up gauge\nbusbar_up{transport="${backend}"} 1\n`);
+    expect(text).toContain('busbar_agents_online 2\n');
+    expect(text).toContain('busbar_queue_messages{queue="work",kind="tasks",state="ready"} 2\n');
+    expect(text).toContain('busbar_sent_total{queue="$inbox",kind="inbox"} 2\n');
+    expect(text).toContain('queue="kept",kind="subscription"');
+    expect(text).not.toMatch(/@a|\$reply|\$call/);
+    for (const line of text.trimEnd().split('\n'))
+      expect(line).toMatch(/^(# (HELP|TYPE) busbar_\w+ .+|busbar_\w+(\{(\w+="[^"]*",?)+\})? [\d.e+-]+)$/);
+  });
+
+  test('a name in a label is escaped', () => {
+    const stats = { at: 0, transport: { name: 'a"\\\n', state: 'open' as const }, queues: [], agents: [] };
+    const text = toPrometheusText({ ...stats, requests: {}, responses: {}, errors: 0 });
+    expect(text).toContain('busbar_up{transport="a\\"\\\\\\n"} 1\n');
   });
 
   test('rates over a sample time', async () => {

@@ -8,8 +8,8 @@ import { checkInteger } from '../../contract/validation.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import type { Declare } from '../declarations.ts';
-import type { HandlingPlace } from '../observing/bus-events.ts';
 import { Handling } from '../observing/handling.ts';
+import type { MessageSource } from '../observing/message-source.ts';
 import { type BusRuntime, DEFAULT_MAX_ATTEMPTS } from '../runtime.ts';
 import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
 import { backoffMs, type CompleteRetry, type RetryRule } from './backoff.ts';
@@ -29,7 +29,7 @@ export interface ConsumerPlan {
   /** The attempts of a message without its own `maxAttempts`. Default: read from the settings of the queue before the first message. */
   readonly maxAttempts: number | undefined;
   /** The place in error reports and events. */
-  readonly place: HandlingPlace;
+  readonly place: MessageSource;
   /** Acks before the handler runs, so a message is never handled twice. Default false. */
   readonly ackFirst?: boolean;
   /** Creates what the queue needs after the store was replaced or rolled back. */

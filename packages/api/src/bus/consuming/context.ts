@@ -2,6 +2,7 @@
 
 import { BusbarError, type ErrorCode, isBusbarError } from '../../contract/errors.ts';
 import type { Origin } from '../messages/causation.ts';
+import type { MessageSource } from '../observing/message-source.ts';
 import { type Operations, OriginSender, type Sender } from '../operations.ts';
 import { InvalidOutputError } from './failure.ts';
 
@@ -22,6 +23,8 @@ export interface Context extends Sender {
   readonly signal: AbortSignal;
   /** 1 for the first delivery. */
   readonly attempt: number;
+  /** The queue, the agent or the subscription of the handler. */
+  readonly source: MessageSource;
   /** Reports progress: to followers of the task, or to the requester as a part of the reply. */
   progress(value: unknown): Promise<void>;
   /** Streams a part to the requester; waits while 64 parts are unread. Does nothing without a requester. */
@@ -35,6 +38,7 @@ export interface Context extends Sender {
 /** What a context does for its kind of message. */
 export interface ContextHooks {
   readonly attempt: number;
+  readonly source: MessageSource;
   /** Has the signal, which is created on first use. */
   readonly signalOf: {
     readonly signal: AbortSignal;
@@ -64,6 +68,10 @@ export class HandlerContext extends OriginSender implements Context {
 
   get attempt(): number {
     return this.#hooks.attempt;
+  }
+
+  get source(): MessageSource {
+    return this.#hooks.source;
   }
 
   /** Resolves when the handler may begin; undefined when it may begin now. */

@@ -7,6 +7,7 @@ import { checkFunction, checkOptions } from '../../contract/validation.ts';
 import { Causation, type Origin } from '../messages/causation.ts';
 import { checkMessageType, type MessageDefinition, type RequestDefinition } from '../messages/definitions.ts';
 import { type StandardSchema, validate, validateSent } from '../messages/schema.ts';
+import type { MessageSource } from '../observing/message-source.ts';
 import type { Operations } from '../operations.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { type Context, type ContextHooks, HandlerContext } from './context.ts';
@@ -19,6 +20,7 @@ import { type ReceivedMessage, toReceived } from './received.ts';
 /** How the deliveries of one queue are handled. */
 export interface HandlerPlan {
   readonly operations: Operations;
+  readonly source: MessageSource;
   /** The subject of errors, such as `the task of batch`. */
   readonly what: string;
   /** The scope of ids that are derived from the delivery's id. */
@@ -45,6 +47,7 @@ export async function handleDelivery(
     { from: undefined, cause: new Causation(delivery, plan.scope) },
     {
       attempt: delivery.attempt,
+      source: plan.source,
       signalOf: lease,
       begin: () => runtime.leases.check(lease),
       extend: () => runtime.leases.extend(lease),

@@ -12,8 +12,8 @@ import { type HandlerPlan, runHandler } from '../consuming/handlers.ts';
 import { toReceived } from '../consuming/received.ts';
 import { Causation } from '../messages/causation.ts';
 import { validate } from '../messages/schema.ts';
-import type { HandlingPlace } from '../observing/bus-events.ts';
 import { Handling } from '../observing/handling.ts';
+import type { MessageSource } from '../observing/message-source.ts';
 import type { BusRuntime } from '../runtime.ts';
 import type { TopicPlan } from './events.ts';
 
@@ -24,7 +24,7 @@ export class LiveSubscription {
   readonly ended: Promise<BusbarError | undefined>;
   readonly #runtime: BusRuntime;
   readonly #plan: LivePlan;
-  readonly #place: HandlingPlace;
+  readonly #place: MessageSource;
   readonly #handling: Handling;
   readonly #forget: () => void;
   readonly #controller = new AbortController();
@@ -37,7 +37,7 @@ export class LiveSubscription {
   constructor(runtime: BusRuntime, plan: LivePlan) {
     this.#runtime = runtime;
     this.#plan = plan;
-    this.#place = { kind: 'event', subscription: plan.topic };
+    this.#place = { kind: 'event', subscription: plan.topic, isLive: true };
     this.#handling = new Handling(runtime.events, this.#place);
     this.ended = this.#ending.promise;
     this.#forget = runtime.shutdown.add('consumers', this);
@@ -108,7 +108,11 @@ export class LiveSubscription {
       const received = toReceived(this.#runtime.bodyCodec, event);
       const body = await validate(this.#plan.schema, received.body, `the event of ${event.topic}`);
       const origin = { from: undefined, cause: new Causation(event) };
-      const context = new HandlerContext(this.#plan.operations, origin, { attempt: 1, signalOf: this.#controller });
+      const context = new HandlerContext(this.#plan.operations, origin, {
+        attempt: 1,
+        source: this.#place,
+        signalOf: this.#controller,
+      });
       await runHandler(this.#runtime, this.#plan, { ...received, body }, context);
       this.#handling.ended('done', event, startedAt, {});
     } catch (thrown) {

@@ -111,9 +111,10 @@ async function subscribeDurable(
   const resetsBefore = runtime.declarations.resets;
   await runtime.transport.topics.bind(queue, topic, { from, ...options.open });
   const { timeoutMs } = options;
-  const plan = { operations, what: `the event of ${topic}`, scope: queue, schema, handler, timeoutMs };
+  const source = { kind: 'event', subscription: name } as const;
+  const plan = { operations, source, what: `the event of ${topic}`, scope: queue, schema, handler, timeoutMs };
   const consumer = await startConsumer(runtime, queue, consume, {
-    place: { kind: 'event', subscription: name },
+    place: source,
     resetsBefore,
     // All events of a new store came after those that the subscription had.
     declare: ({ cause }) =>

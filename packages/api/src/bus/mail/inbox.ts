@@ -61,6 +61,7 @@ class Inbox {
       const origin = { from: agent, cause: new Causation(delivery, delivery.queue) };
       return await handlers.run(delivery, origin, {
         attempt: delivery.attempt,
+        source: { kind: 'message', agent },
         signalOf: lease,
         log,
         begin: () => leases.check(lease),

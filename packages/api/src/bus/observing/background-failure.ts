@@ -1,6 +1,7 @@
 /** Failures that no caller waits for, and their places. */
 
 import type { BusbarError } from '../../contract/errors.ts';
+import type { MessageSource } from './message-source.ts';
 
 /**
  * What failed: a handler or the consumer of a `task`, a `message`, a `request` or an `event`; the renewal of a `heartbeat` or a
@@ -22,14 +23,8 @@ export type FailureKind =
   | 'listener';
 
 /** The place of a failure. Fields that do not apply are left out. */
-export interface FailurePlace {
+export interface FailurePlace extends Omit<MessageSource, 'kind'> {
   readonly kind: FailureKind;
-  /** The queue of a task. */
-  readonly queue?: string | undefined;
-  /** The agent whose message, request, presence or log failed. */
-  readonly agent?: string | undefined;
-  /** The name of a durable subscription; the pattern of a live one. */
-  readonly subscription?: string | undefined;
   /** The type of a request. */
   readonly type?: string | undefined;
   /** The id of the message, the request, the event or the task. */

@@ -2,7 +2,8 @@
 
 import type { StateChange, StoreReset } from '../../contract/transport.ts';
 import { checkFunction, checkOneOf } from '../../contract/validation.ts';
-import type { BackgroundFailure, FailurePlace } from './background-failure.ts';
+import type { BackgroundFailure } from './background-failure.ts';
+import type { MessageSource } from './message-source.ts';
 
 /** When an event happened. */
 interface Moment {
@@ -11,15 +12,13 @@ interface Moment {
 }
 
 /** A message that a handler of this bus handles. Fields that do not apply are left out. */
-export interface HandledEvent extends Moment, Pick<FailurePlace, 'queue' | 'agent' | 'subscription' | 'type'> {
-  readonly kind: 'task' | 'message' | 'event' | 'request';
+export interface HandledEvent extends Moment, MessageSource {
+  /** The type of a message or a request. */
+  readonly type?: string | undefined;
   readonly id: string;
   /** 1 for the first delivery. */
   readonly attempt: number;
 }
-
-/** The place of a message that is handled. */
-export type HandlingPlace = FailurePlace & Pick<HandledEvent, 'kind'>;
 
 /** The end of one attempt. */
 export interface EndedEvent extends HandledEvent {

@@ -1,7 +1,8 @@
 /** Emits the events of the messages that one consumer, responder or subscription handles. */
 
 import type { Settlement } from '../../contract/queues.ts';
-import type { BusEventEmitter, BusEventMap, HandlingPlace } from './bus-events.ts';
+import type { BusEventEmitter, BusEventMap } from './bus-events.ts';
+import type { MessageSource } from './message-source.ts';
 
 /** A message in hand. */
 interface Handled {
@@ -21,14 +22,14 @@ interface Hold {
 type Ending = 'done' | 'cancelled' | 'failed' | 'released' | 'lease-lost';
 type Details<Name extends Ending> = Omit<BusEventMap[Name], keyof BusEventMap['done']>;
 
-/** The events of one place. */
+/** The events of one source. */
 export class Handling {
   readonly #events: BusEventEmitter;
-  readonly #place: HandlingPlace;
+  readonly #source: MessageSource;
 
-  constructor(events: BusEventEmitter, place: HandlingPlace) {
+  constructor(events: BusEventEmitter, source: MessageSource) {
     this.#events = events;
-    this.#place = place;
+    this.#source = source;
   }
 
   started(message: Handled): void {
@@ -57,6 +58,6 @@ export class Handling {
   }
 
   #at({ id, type, attempt = 1 }: Handled): Omit<BusEventMap['started'], 'at'> {
-    return { ...this.#place, ...(type !== undefined && { type }), id, attempt };
+    return { ...this.#source, ...(type !== undefined && { type }), id, attempt };
   }
 }

@@ -12,6 +12,7 @@ import { type HandlerRegistry, refusalOf } from '../consuming/handlers.ts';
 import type { Timings } from '../histogram.ts';
 import { Causation } from '../messages/causation.ts';
 import { Handling } from '../observing/handling.ts';
+import type { MessageSource } from '../observing/message-source.ts';
 import { addressOf } from '../registry/agent-names.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { RendezvousChannel } from './rendezvous-channel.ts';
@@ -35,6 +36,7 @@ export interface ResponderPlan {
 export class Responder {
   readonly #runtime: BusRuntime;
   readonly #plan: ResponderPlan;
+  readonly #source: MessageSource;
   readonly #handling: Handling;
   readonly #running = new Set<LazyAbortController>();
   #services: readonly Service[] = [];
@@ -44,7 +46,8 @@ export class Responder {
   constructor(runtime: BusRuntime, plan: ResponderPlan) {
     this.#runtime = runtime;
     this.#plan = plan;
-    this.#handling = new Handling(runtime.events, { kind: 'request', agent: plan.agent });
+    this.#source = { kind: 'request', agent: plan.agent };
+    this.#handling = new Handling(runtime.events, this.#source);
   }
 
   get running(): number {
@@ -122,6 +125,7 @@ export class Responder {
       const origin = { from: agent, cause: new Causation(message) };
       const result = await handlers.run(message, origin, {
         attempt: 1,
+        source: this.#source,
         signalOf: work,
         log,
         reply: (value) => channel.send(toReply(bodyCodec, 'part', value)),

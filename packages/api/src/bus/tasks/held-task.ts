@@ -61,8 +61,10 @@ export async function takeTasks(runtime: BusRuntime, name: string, options: Take
   checkDuration(options.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
   checkText(options.consumer, 'consumer', 255);
   const { consumer = runtime.instance } = options;
-  const deliveries = await runtime.transport.queues.receive(queue, { ...options, consumer });
-  return deliveries.map((delivery) => toTakenTask(runtime, delivery));
+  return runtime.middleware.receive({ kind: 'task', queue }, async () => {
+    const deliveries = await runtime.transport.queues.receive(queue, { ...options, consumer });
+    return deliveries.map((delivery) => toTakenTask(runtime, delivery));
+  });
 }
 
 /** The task with this receipt, which any process may have taken. Throws INVALID_ARGUMENT. */

@@ -116,6 +116,7 @@ export async function startWorker(
   const outcomes = new TaskResultStore(runtime, { queue: name, resultTtlMs, schema: schemas.result });
   const plan = {
     operations,
+    source: place,
     what: `the task of ${name}`,
     scope: name,
     schema: schemas.task,

@@ -1,13 +1,12 @@
 /** `busbar stats`: counts and rates of queues, requests and agents. */
 
-import type { BusStats } from '@busbar/api';
+import { type BusStats, toPrometheusText } from '@busbar/api';
 import { invalid } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { type AgentView, agentViews } from '../mail/agent-states.ts';
 import { DONE } from '../output/exit-codes.ts';
 import type { Output } from '../output/output.ts';
-import { prometheusLines } from '../output/prometheus.ts';
 import { kindOf } from '../output/queue-name.ts';
 import { queueTable } from '../output/queue-table.ts';
 import { count, tableLines } from '../output/table.ts';
@@ -39,12 +38,21 @@ export const stats: Command = defineCommand({
       const [measured, agents] = await Promise.all([bus.stats({ ...call, sampleMs: sample }), agentViews(session)]);
       const online = agents.filter(({ state }) => state === 'online');
       const lines = (): string[] =>
-        prometheus ? prometheusLines(measured, online.length) : toText(measured, online, all, out);
+        prometheus ? toPrometheusLines(measured, online) : toText(measured, online, all, out);
       return { values: [{ ...measured, at: new Date(measured.at).toISOString() }], lines };
     });
     return DONE;
   },
 });
+
+/** An agent without a process, such as one of `register`, is not online. */
+function toPrometheusLines(measured: BusStats, online: readonly AgentView[]): string[] {
+  const names = new Set(online.map(({ info: { name } }) => name));
+  const agents = measured.agents.filter(({ name }) => names.has(name));
+  return toPrometheusText({ ...measured, agents })
+    .trimEnd()
+    .split('\n');
+}
 
 function toText(
   { transport, queues, requests }: BusStats,
