@@ -43,6 +43,6 @@ describe.each(['memory', 'sqlite'])('on %s', (bus) => {
 
 test('the guide has a program for every part of the bus', () => {
   expect(programs.map(([heading]) => heading)).toEqual([
-    ...['First message', 'Requests', 'Events', 'Tasks', 'Locks', 'Typed messages'],
+    ...['First message', 'Requests', 'Events', 'Tasks', 'Schedules', 'Locks', 'Typed messages'],
   ]);
 });

@@ -12,7 +12,7 @@ const RANGES = {
   'Queue groups': ['G', 7],
   'Ack/nack/visibility': ['A', 23, 36],
   'Dead letters': ['D', 9, 11],
-  Delay: ['L', 8, 10],
+  Delay: ['L', 8, 15],
   TTL: ['T', 7, 9],
   Dedupe: ['U', 6, 13],
   'Replay/offset': ['Y', 8, 10],

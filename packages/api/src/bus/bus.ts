@@ -41,6 +41,7 @@ import type { ReplyStream } from './requests/options.ts';
 import { type CallWays, Requests } from './requests/requests.ts';
 import { RpcClient } from './rpc/client.ts';
 import { BusRuntime } from './runtime.ts';
+import { type Schedules, SchedulesImpl } from './schedules/schedules.ts';
 import { type BusStats, Statistics, type StatsOptions } from './stats.ts';
 import { type HeldTask, heldTask, type TakenTask, type TakeOptions, takeTasks } from './tasks/held-task.ts';
 import type { TaskHandle } from './tasks/task-handle.ts';
@@ -59,6 +60,8 @@ export interface Bus extends Sender, AsyncDisposable {
   readonly transport: Transport;
   /** Life-cycle events of this bus: its messages, tasks, agents and connection. */
   readonly events: BusEvents;
+  /** Messages at planned times. */
+  readonly schedules: Schedules;
 
   /**
    * Opens an agent. When this resolves, its inbox exists (created if needed) and it is online. Instances of one name, in any
@@ -180,6 +183,7 @@ interface BusParts extends AgentDependencies {
   readonly runtime: BusRuntime;
   readonly tasks: Tasks;
   readonly locks: Locks;
+  readonly schedules: Schedules;
   readonly statistics: Statistics;
 }
 
@@ -196,6 +200,10 @@ class BusImpl extends OriginSender implements Bus {
 
   get events(): BusEvents {
     return this.#parts.runtime.events;
+  }
+
+  get schedules(): Schedules {
+    return this.#parts.schedules;
   }
 
   async agent(name: string, options?: AgentOptions): Promise<Agent> {
@@ -350,6 +358,7 @@ export function openBus(transport: Transport, options: BusOptions = {}): Bus {
     enqueue: (...args) => tasks.enqueue(...args) as Promise<TaskHandle<never>>,
   };
   const locks = new Locks(runtime);
+  const schedules = new SchedulesImpl({ runtime, registry, operations, locks });
   const statistics = new Statistics(runtime, registry);
-  return new BusImpl({ runtime, registry, heartbeats, mail, calls, operations, tasks, locks, statistics });
+  return new BusImpl({ runtime, registry, heartbeats, mail, calls, operations, tasks, locks, schedules, statistics });
 }

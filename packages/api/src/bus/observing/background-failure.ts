@@ -5,8 +5,8 @@ import type { MessageSource } from './message-source.ts';
 
 /**
  * What failed: a handler or the consumer of a `task`, a `message`, a `request` or an `event`; the renewal of a `heartbeat` or a
- * `lock`; a `settlement`; the `presence` or the `log` of an agent; the `store`, which lost data; a part of the `close` of the bus;
- * a `listener` of an event of the bus.
+ * `lock`; a `settlement`; the `presence` or the `log` of an agent; a `schedule`; the `store`, which lost data; a part of the
+ * `close` of the bus; a `listener` of an event of the bus.
  */
 export type FailureKind =
   | 'task'
@@ -18,6 +18,7 @@ export type FailureKind =
   | 'settlement'
   | 'presence'
   | 'log'
+  | 'schedule'
   | 'store'
   | 'close'
   | 'listener';
@@ -25,6 +26,8 @@ export type FailureKind =
 /** The place of a failure. Fields that do not apply are left out. */
 export interface FailurePlace extends Omit<MessageSource, 'kind'> {
   readonly kind: FailureKind;
+  /** The name of a schedule. */
+  readonly schedule?: string | undefined;
   /** The type of a request. */
   readonly type?: string | undefined;
   /** The id of the message, the request, the event or the task. */
@@ -44,7 +47,7 @@ export interface BackgroundFailure extends FailurePlace {
 export type ErrorListener = (failure: BackgroundFailure) => void;
 
 /** The place in words. */
-export function describePlace({ kind, queue, agent, subscription, type }: FailurePlace): string {
+export function describePlace({ kind, queue, agent, subscription, schedule, type }: FailurePlace): string {
   switch (kind) {
     case 'task':
       return `tasks of ${queue}`;
@@ -52,6 +55,8 @@ export function describePlace({ kind, queue, agent, subscription, type }: Failur
       return `inbox ${agent}`;
     case 'event':
       return `subscription ${subscription}`;
+    case 'schedule':
+      return schedule === undefined ? 'schedules' : `schedule ${schedule}`;
     case 'request':
       if (agent === undefined) return 'requests';
       return type === undefined ? `requests of ${agent}` : `request ${type} of ${agent}`;

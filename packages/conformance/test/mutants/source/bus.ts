@@ -52,6 +52,27 @@ export const mutants: readonly SourceMutant[] = [
       replace: 'this.isLate = false;',
       killedBy: 'W17',
     },
+    {
+      name: 'sends a message of a schedule with a new id',
+      file: 'bus/schedules/firing.ts',
+      find: 'key: new Date(plannedAt).toISOString()',
+      replace: 'key: newId()',
+      killedBy: 'L12',
+    },
+    {
+      name: 'fires a missed time that is to be skipped',
+      file: 'bus/schedules/firing.ts',
+      find: "spec.missed === 'once' || now - plannedAt <= MISSED_AFTER_MS",
+      replace: 'true',
+      killedBy: 'L15',
+    },
+    {
+      name: 'fires the first of several missed times',
+      file: 'bus/schedules/firing.ts',
+      find: '.latest(nextAt, now)',
+      replace: '.latest(nextAt, nextAt)',
+      killedBy: 'L15',
+    },
   ]),
   ...mutantsOf('hub', 'api/src', [
     {
