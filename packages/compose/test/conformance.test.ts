@@ -12,6 +12,7 @@ const HELD =
   'It receives while it holds messages: a move waits for them and ends their leases, and nothing is received meanwhile.';
 const SHORT = 'Its times are shorter than a move may take.';
 const AWAY = 'A call that waits for the end of a move rejects with UNAVAILABLE, not with TIMEOUT.';
+const EPHEMERAL = 'Ephemeral events are lost while their subscribers change stores.';
 const STILL = 'Delays and dedupe windows stand still while a bus moves.';
 const LARGE = 'Its thousands of queues take longer to move than the suite waits for the end of a case.';
 
@@ -19,14 +20,17 @@ const LARGE = 'Its thousands of queues take longer to move than the suite waits 
 const VISIBLE: Readonly<Record<string, string>> = {
   A14: SHORT,
   A24: HELD,
-  B2: 'Ephemeral events are lost while their subscribers change stores.',
+  B2: EPHEMERAL,
   D5: 'The next page of a listing is a place in one store.',
   J4: STILL,
   J17: STILL,
   K3: 'A receive that does not wait gets nothing while a move drains the source.',
   L6: HELD,
+  M7: EPHEMERAL,
   P11: LARGE,
   R18: SHORT,
+  S10: EPHEMERAL,
+  S14: EPHEMERAL,
   T2: HELD,
   W1: AWAY,
   W5: AWAY,
