@@ -3,7 +3,7 @@
 import { fromExportedMessage } from '@busbar/api/driver';
 import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import type { Argument } from '../connection/connection.ts';
+import type { Argument } from '../connection/encode-command.ts';
 import { BIND } from '../lua/bindings.ts';
 import { EVENT_KEYS } from '../lua/event-log.ts';
 import { IMPORT_DEDUPE_IDS, IMPORT_EVENT, IMPORT_KV, IMPORT_MESSAGES, IMPORT_REVISION } from '../lua/import.ts';

@@ -3,7 +3,7 @@
 import type { AdminDriver } from '@busbar/api/driver';
 import { newId, type PendingResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import type { Argument } from '../connection/connection.ts';
+import type { Argument } from '../connection/encode-command.ts';
 import { chunksOf } from '../lua/arguments.ts';
 import { CANCEL_OR_RESCHEDULE, CLEAR, DELETE_QUEUE, PURGE, REDRIVE, REMOVE_NAMESPACE } from '../lua/operate.ts';
 import { atGateRevision, type Script } from '../lua/script.ts';

@@ -3,7 +3,7 @@
 import type { PutCondition, TickBatcher } from '@busbar/api/driver';
 import type { PutResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import type { Argument } from '../connection/connection.ts';
+import type { Argument } from '../connection/encode-command.ts';
 import { chunksOf, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
 import { KV_PUT } from '../lua/kv.ts';
 import { toBuffer } from '../queues/stored-message.ts';

@@ -6,8 +6,6 @@ import type { ReconnectingClient } from '../connection/client.ts';
 import { KV_DELETED_SINCE } from '../lua/kv.ts';
 import { type EntryList, listEntries, parseChange, parseRemovals } from './entries.ts';
 
-const CHANNEL = 'kv';
-
 interface Watch {
   readonly prefix: string;
   readonly cursor: WatchCursor;
@@ -17,18 +15,23 @@ interface Watch {
   revision: number;
 }
 
+/** A channel, and the watches that it informs. */
+interface Channel {
+  readonly watches: Set<Watch>;
+  readonly subscribed: Promise<void>;
+}
+
 export class KvWatches {
   readonly #client: ReconnectingClient;
-  readonly #watches = new Set<Watch>();
+  readonly #channels = new Map<string, Channel>();
   readonly #expiryListeners: ((ms: number) => void)[] = [];
-  #subscribed: Promise<void> | undefined;
 
   constructor(client: ReconnectingClient) {
     this.#client = client;
   }
 
   get isEmpty(): boolean {
-    return this.#watches.size === 0;
+    return this.#channels.size === 0;
   }
 
   /** Calls `listener` with the time in which an entry expires, if any, when a watch begins and when an entry is put. */
@@ -39,10 +42,10 @@ export class KvWatches {
   async open(prefix: string, { deadline }: CallContext): Promise<Cursor<KvChange>> {
     const cursor = new WatchCursor(prefix, () => this.#remove(watch));
     const watch: Watch = { prefix, cursor, known: new Map(), revision: 0 };
-    this.#watches.add(watch);
+    const { watches, subscribed } = this.#channel(channelOf(prefix));
+    watches.add(watch);
     try {
-      this.#subscribed ??= this.#client.channels.subscribe(CHANNEL, (payload) => this.#dispatch(parseChange(payload)));
-      await this.#subscribed;
+      await subscribed;
       const { entries, revision, nextExpiryMs } = await this.#list(prefix, deadline);
       for (const { key, revision: own } of entries) {
         if (own >= (watch.known.get(key) ?? 0)) watch.known.set(key, own);
@@ -62,21 +65,35 @@ export class KvWatches {
    * whether an entry fell back to an earlier value.
    */
   async catchUp(): Promise<boolean> {
-    const results = await Promise.all([...this.#watches].map((watch) => this.#catchUp(watch)));
+    const results = await Promise.all(this.#all().map((watch) => this.#catchUp(watch)));
     return results.includes(true);
   }
 
   async close(): Promise<void> {
-    for (const { cursor } of this.#watches) await cursor.close();
+    for (const { cursor } of this.#all()) await cursor.close();
+  }
+
+  #all(): Watch[] {
+    return [...this.#channels.values()].flatMap(({ watches }) => [...watches]);
   }
 
   #list(prefix: string, deadline: number): Promise<EntryList> {
     return listEntries(this.#client, prefix, { limit: Number.POSITIVE_INFINITY, after: undefined }, deadline);
   }
 
-  #dispatch(change: KeyChange): void {
+  #channel(name: string): Channel {
+    const known = this.#channels.get(name);
+    if (known !== undefined) return known;
+    const watches = new Set<Watch>();
+    const onPayload = (payload: Buffer): void => this.#dispatch(watches, parseChange(payload));
+    const channel = { watches, subscribed: this.#client.channels.subscribe(name, onPayload) };
+    this.#channels.set(name, channel);
+    return channel;
+  }
+
+  #dispatch(watches: ReadonlySet<Watch>, change: KeyChange): void {
     if (change.kind === 'put' && change.entry.ttlLeftMs !== undefined) this.#announceExpiry(change.entry.ttlLeftMs);
-    for (const watch of this.#watches) deliver(watch, change);
+    for (const watch of watches) deliver(watch, change);
   }
 
   #announceExpiry(ms: number): void {
@@ -114,11 +131,18 @@ export class KvWatches {
   }
 
   #remove(watch: Watch): void {
-    this.#watches.delete(watch);
-    if (this.#watches.size > 0) return;
-    this.#subscribed = undefined;
-    this.#client.channels.unsubscribe(CHANNEL);
+    const name = channelOf(watch.prefix);
+    const channel = this.#channels.get(name);
+    if (channel?.watches.delete(watch) !== true || channel.watches.size > 0) return;
+    this.#channels.delete(name);
+    this.#client.channels.unsubscribe(name);
   }
+}
+
+/** Scripts publish each change on the channel `kv`, and on the channel of the first 8 bytes of its key. */
+function channelOf(prefix: string): string {
+  const [start] = /^[\x20-\x7e]{8}/.exec(prefix) ?? [];
+  return start === undefined ? 'kv' : `kv:${start}`;
 }
 
 /** Passes a change to the cursor unless the cursor has got it. */

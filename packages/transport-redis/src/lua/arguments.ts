@@ -2,7 +2,7 @@
 
 import type { PageQuery } from '@busbar/api/driver';
 import { compareUtf8 } from '@busbar/api/transport';
-import type { Argument } from '../connection/connection.ts';
+import type { Argument } from '../connection/encode-command.ts';
 
 /** What one script takes, so that it does not block the server for long. */
 export const MAX_ITEMS = 256;

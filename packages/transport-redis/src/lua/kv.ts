@@ -6,11 +6,12 @@ import { BASE, Library, type Script } from './script.ts';
  * - `kv:values`: values by key. `kv:records`: revision, revision of creation and end of life by key.
  * - `kv:keys`: keys in byte order. `kv:expiry`: keys by end of life. `kv:deleted`: the last 10,000 removals by revision.
  *
- * Changes are published on the channel `kv`.
+ * Changes are published on the channel `kv`, and on a channel of the keys that begin with the same 8 bytes.
  */
 export const KV: Library = new Library(`
 -- Hexadecimal, without what is equal or missing: at most 31 characters take half of the memory of 50.
 local function formatRecord(revision, created, expires)
+  if created == revision and expires > 0 then return string.format('%x  %x', revision, expires) end
   return string.format('%x', revision) .. ' ' .. (created == revision and '' or string.format('%x', created)) .. ' ' ..
     (expires == 0 and '' or string.format('%x', expires))
 end
@@ -21,10 +22,15 @@ local function parseRecord(text)
   return tonumber(revision, 16), tonumber(created == '' and revision or created, 16), expires == '' and 0 or tonumber(expires, 16)
 end
 
--- Returns whether a process watches.
+local function channelOf(key)
+  return ns .. 'kv:' .. string.sub(key, 1, 8)
+end
+
+-- Returns whether a process watches such keys.
 local function publishChange(kind, revision, created, expires, key, value)
-  return 0 < call('SPUBLISH', ns .. 'kv', kind .. ' ' .. num(revision) .. ' ' .. num(created) .. ' ' ..
-    num(expires > 0 and math.max(1, expires - now) or 0) .. ' ' .. #key .. '\\n' .. key .. value)
+  local text = kind .. ' ' .. num(revision) .. ' ' .. num(created) .. ' ' ..
+    num(expires > 0 and math.max(1, expires - now) or 0) .. ' ' .. #key .. '\\n' .. key .. value
+  return call('SPUBLISH', ns .. 'kv', text) + call('SPUBLISH', channelOf(key), text) > 0
 end
 
 -- kind: d (deleted) or x (expired)
@@ -78,18 +84,18 @@ end
 local function insertEntries(keys, values, ttls)
   local revision = nextNumber('revision', #keys)
   local records, stored, members, ends, firstEnd = {}, {}, {}, {}, math.huge
-  local isWatched = true
+  local unwatched = {}
   for i, key in ipairs(keys) do
-    local expires = endOf(ttls[i])
+    local expires, channel = endOf(ttls[i]), channelOf(key)
     push(records, key, formatRecord(revision, revision, expires))
     push(stored, key, values[i])
-    push(members, 0, key)
+    push(members, '0', key)
     if expires > 0 then
-      push(ends, expires, key)
+      push(ends, num(expires), key)
       firstEnd = math.min(firstEnd, expires)
     end
     -- Without a watch the other changes need no message either.
-    isWatched = isWatched and publishChange('p', revision, revision, expires, key, values[i])
+    if not unwatched[channel] then unwatched[channel] = not publishChange('p', revision, revision, expires, key, values[i]) end
     revision = revision + 1
   end
   call('HSET', ns .. 'kv:records', unpack(records))

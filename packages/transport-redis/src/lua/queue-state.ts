@@ -94,7 +94,7 @@ local function insert(queue, keys, envelopes, bodies, sequences)
     if isPlain(envelope) then score = 5 * PRIORITY_STEP + sequence
     else score = place(queue, key, envelope, sequence, i) end
     if score then
-      push(readyArgs, score, key)
+      push(readyArgs, num(score), key)
     end
   end
   call('HSET', ns .. 'envelope:' .. name, unpack(envelopeArgs))

@@ -23,6 +23,7 @@ local isDedupeLost = call('ZCARD', ns .. 'dedupe:' .. name) < held
 if isDedupeLost then dueBy(queue, now) end
 local seen, keys, envelopes, bodies, ids, results = {}, {}, {}, {}, {}, {}
 local windowEnd = now + queue.dedupeMs * 1000
+local windowEndText = num(windowEnd)
 for i = 1, n do
   local key = asked[i]
   local score = known[i] and tonumber(known[i])
@@ -32,7 +33,7 @@ for i = 1, n do
     results[i] = 'f'
   else
     seen[key] = true
-    push(ids, windowEnd, key)
+    push(ids, windowEndText, key)
     rememberId(queue, key, ARGV[3 * i + 2])
     -- The window of the id is over, but its message may still exist.
     keys[#keys + 1] = (score or isDedupeLost) and unusedKey(queue, key) or key
@@ -53,7 +54,8 @@ return table.concat(results)
 
 /**
  * ARGV: queue, max, consumer, process (registered as waiting unless empty), claim id. Returns lease ms, ms to the next due
- * message or -1, expireIdleMs, pending backfills, messages left, then six values a delivery.
+ * message or -1, expireIdleMs, pending backfills, messages left, the heads, then the body of each delivery. The heads have five
+ * values for each delivery, with NUL between: key, token, attempt, microseconds to live or '', envelope.
  */
 export const CLAIM: Script = QUEUE.allowOom(
   `
@@ -70,25 +72,27 @@ end
 local queue = gate.state == 'open' and load(name)
 if not queue then
   registerWaiting()
-  return { 0, -1, -1, 0, 0 }
+  return { 0, -1, -1, 0, 0, '' }
 end
 queue.usedAt = now
 promoteDue(queue)
 local leaseUs = queue.leaseMs * 1000
-local out = { 0, 0, 0, 0, 0 }
+local out, heads = { 0, 0, 0, 0, 0, '' }, {}
 local taken, lost, bytes, size = 0, 0, 0, 4
+local hasAttempts = call('EXISTS', ns .. 'attempts:' .. name) == 1
+local leaseTail = ' ' .. claimId .. ' ' .. consumer
 -- Backfilled events precede the messages in the queue.
 if queue.backfills > 0 or queue.paused then max = 0 end
 while taken < max and bytes < 4194304 and lost < STEP do
   local popped = call('ZPOPMIN', ns .. 'ready:' .. name, math.min(size, max - taken))
   local n = #popped / 2
   if n == 0 then break end
-  size = math.min(size * 4, 128)
+  size = math.min(size * 16, 128)
   local keys = {}
   for i = 1, n do keys[i] = popped[2 * i - 1] end
   local envelopes = call('HMGET', ns .. 'envelope:' .. name, unpack(keys))
   local bodies = call('HMGET', ns .. 'body:' .. name, unpack(keys))
-  local attempts = call('HMGET', ns .. 'attempts:' .. name, unpack(keys))
+  local attempts = hasAttempts and call('HMGET', ns .. 'attempts:' .. name, unpack(keys)) or {}
   local token = nextSequence(queue, n) - 1
   local leased, leases = {}, {}
   for i = 1, n do
@@ -110,11 +114,13 @@ while taken < max and bytes < 4194304 and lost < STEP do
     else
       taken = taken + 1
       bytes = bytes + #bodies[i]
-      push(leased, now + leaseUs + taken, key)
-      push(leases, key, num(token + i) .. ' ' .. num(tonumber(popped[2 * i])) .. ' ' .. num(expires) .. ' ' .. claimId .. ' ' .. consumer)
-      push(out, key, num(token + i))
-      push(out, ended + 1, expires > 0 and num(expires - now) or '')
-      push(out, envelope, bodies[i])
+      local own = num(token + i)
+      push(leased, num(now + leaseUs + taken), key)
+      push(leases, key, own .. ' ' .. popped[2 * i] .. ' ' .. (expires > 0 and num(expires) or '0') .. leaseTail)
+      push(heads, key, own)
+      push(heads, ended + 1, expires > 0 and num(expires - now) or '')
+      heads[#heads + 1] = envelope
+      out[6 + taken] = bodies[i]
     end
   end
   if #leased > 0 then
@@ -139,6 +145,7 @@ end
 save(queue)
 out[1], out[2], out[3], out[4] = queue.leaseMs, nextDueMs, queue.expireIdleMs, queue.backfills
 out[5] = queue.backfills > 0 and 0 or left
+out[6] = table.concat(heads, '\\0')
 return out
 `,
   { changes: true },
@@ -156,20 +163,23 @@ end
 local keys = {}
 for i = 1, n do keys[i] = ARGV[WIDTH * (i - 1) + 2] end
 local leases = call('HMGET', ns .. 'lease-info:' .. name, unpack(keys))
-local ends = call('ZMSCORE', ns .. 'leased:' .. name, unpack(keys))
+-- While no lease has ended and each has its end, none needs to be looked up.
+local areHeld = (firstScore(ns .. 'leased:' .. name) or 0) > now
+  and call('ZCARD', ns .. 'leased:' .. name) == call('HLEN', ns .. 'lease-info:' .. name)
+local ends = not areHeld and call('ZMSCORE', ns .. 'leased:' .. name, unpack(keys))
 local settled, acked, isSettled = {}, {}, {}
 for i = 1, n do
   local at = WIDTH * (i - 1) + 2
-  local key, token, action = keys[i], ARGV[at + 1], ARGV[at + 2]
-  local delayMs, reason = tonumber(ARGV[at + 3]), ARGV[at + 4]
-  local lease = leases[i]
-  local current, score, expires, _, consumer
-  if lease and not isSettled[key] then current, score, expires, _, consumer = readLease(lease) end
-  if current ~= token or not ends[i] or tonumber(ends[i]) <= now then
+  local key, what, lease = keys[i], ARGV[at + 1], leases[i]
+  local action = string.sub(what, 1, 1)
+  local token = string.match(what, '%d+')
+  local isOwn = lease and not isSettled[key] and string.find(lease, token .. ' ', 1, true) == 1
+  if not isOwn or (ends and (not ends[i] or tonumber(ends[i]) <= now)) then
     results[i] = 'l'
-  elseif action == 'extend' then
+  elseif action == 'e' then
     -- Renews the lease.
-    local leaseMs = delayMs > 0 and delayMs or queue.leaseMs
+    local leaseMs = tonumber(string.match(what, ' (%S+) '))
+    if leaseMs == 0 then leaseMs = queue.leaseMs end
     call('ZADD', ns .. 'leased:' .. name, now + leaseMs * 1000 + i, key)
     dueBy(queue, now + leaseMs * 1000)
     if leaseMs < 2000 then queue.isDueEarlier = true end
@@ -178,15 +188,17 @@ for i = 1, n do
     results[i] = 'd'
     isSettled[key] = true
     settled[#settled + 1] = key
-    if action == 'ack' then
+    if action == 'a' then
       queue.done = queue.done + 1
       acked[#acked + 1] = key
       keepEntry(at)
     else
+      local delayMs, reason = string.match(what, ' (%S+) (.*)$')
+      local _, score, expires, _, consumer = readLease(lease)
       call('ZREM', ns .. 'leased:' .. name, key)
-      if action == 'release' then
+      if action == 'l' then
         requeue(queue, key, score, expires, 0)
-      elseif action == 'reject' then
+      elseif action == 'j' then
         recordAttempt(queue, key, 'reject', string.sub(reason, 2), consumer)
         bury(queue, key, expires, reason == '' and 'rejected' or string.sub(reason, 2))
         keepEntry(at)
@@ -196,7 +208,7 @@ for i = 1, n do
           bury(queue, key, expires, reason == '' and 'attempts used up' or string.sub(reason, 2))
           keepEntry(at)
         else
-          requeue(queue, key, score, expires, delayMs)
+          requeue(queue, key, score, expires, tonumber(delayMs))
         end
       end
     end
@@ -216,10 +228,14 @@ putKept()
 return { table.concat(results), queue.leaseMs }
 `;
 
-/** ARGV: queue, then key, token, action, delay or lease in ms (0: that of the queue), reason of each. Returns a letter each (done, lost), and the lease ms. */
+/**
+ * ARGV: queue, then key and action of each. An action is a letter and the token: ack, extend, release (l), reject (j), retry.
+ * All but an ack have a time in ms and a reason behind them: the delay, or the lease (0: that of the queue). Returns a letter each
+ * (done, lost), and the lease ms.
+ */
 export const SETTLE: Script = QUEUE.allowOom(
   `
-local WIDTH = 5
+local WIDTH = 2
 local function keepEntry() end
 local function putKept() end
 ${SETTLE_ALL}`,
@@ -228,12 +244,12 @@ ${SETTLE_ALL}`,
 
 /** Like SETTLE, with three more arguments of each: the key of its entry or '', the value, its time to live in ms (0: none). */
 export const SETTLE_WITH_ENTRIES: Script = QUEUE.with(KV).denyOom(`
-local WIDTH = 8
+local WIDTH = 5
 local entryKeys, entryValues, entryTtls = {}, {}, {}
 local function keepEntry(at)
-  if ARGV[at + 5] == '' then return end
+  if ARGV[at + 2] == '' then return end
   local n = #entryKeys + 1
-  entryKeys[n], entryValues[n], entryTtls[n] = ARGV[at + 5], ARGV[at + 6], tonumber(ARGV[at + 7])
+  entryKeys[n], entryValues[n], entryTtls[n] = ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
 end
 local function putKept() putEntries(entryKeys, entryValues, entryTtls) end
 ${SETTLE_ALL}`);

@@ -12,7 +12,12 @@ import { toMessage } from './stored-message.ts';
 const REGISTER_AGAIN_MS = 300_000;
 const ONCE = { deadline: Number.POSITIVE_INFINITY, repeat: false };
 
-type Reply = [leaseMs: number, dueMs: number, expireIdleMs: number, backfills: number, left: number, ...unknown[]];
+type Reply = [
+  ...[leaseMs: number, dueMs: number, expireIdleMs: number, backfills: number, left: number, heads: Buffer],
+  ...bodies: Buffer[],
+];
+/** Values of each delivery in the heads. */
+const HEAD_WIDTH = 5;
 
 export class Claimer {
   readonly #client: ReconnectingClient;
@@ -85,9 +90,10 @@ export class Claimer {
 }
 
 function toResult(queue: string, groups: readonly ReceiverGroup[], reply: Reply): ClaimResult {
-  const [leaseMs, dueMs, expireIdleMs, , left] = reply;
-  const deliveries: Delivery[] = [];
-  for (let at = 5; at < reply.length; at += 6) deliveries.push(toDelivery(queue, reply, at, leaseMs));
+  const [leaseMs, dueMs, expireIdleMs, , left, headsText, ...bodies] = reply;
+  // No value has this character.
+  const heads = headsText.toString().split('\0');
+  const deliveries = bodies.map((body, index) => toDelivery({ queue, leaseMs, body }, heads, index * HEAD_WIDTH));
   // A group that got all it asked for says nothing about the next one, for which the process must register too.
   const isNextOpen = groups.length > 1 && deliveries.length === groups[0]?.max;
   const useIdleMs = expireIdleMs < 0 ? Number.POSITIVE_INFINITY : expireIdleMs / 4;
@@ -95,14 +101,17 @@ function toResult(queue: string, groups: readonly ReceiverGroup[], reply: Reply)
   return { deliveries: [deliveries], hasMore: left > 0 || isNextOpen, recheckMs };
 }
 
-function toDelivery(queue: string, reply: Reply, at: number, leaseMs: number): Delivery {
-  const key = String(reply[at]);
-  const ttlLeftUs = String(reply[at + 3]);
+function toDelivery(
+  { queue, leaseMs, body }: { readonly queue: string; readonly leaseMs: number; readonly body: Buffer },
+  heads: readonly string[],
+  at: number,
+): Delivery {
+  const [key = '', token = '', attempt, ttlLeftUs = '', envelope = ''] = heads.slice(at, at + HEAD_WIDTH);
   return {
-    ...toMessage(key, String(reply[at + 4]), reply[at + 5] as Buffer),
+    ...toMessage(key, envelope, body),
     queue,
-    receipt: toReceipt({ queue, token: String(reply[at + 1]), key }),
-    attempt: Number(reply[at + 2]),
+    receipt: toReceipt({ queue, token, key }),
+    attempt: Number(attempt),
     leaseLeftMs: leaseMs,
     ttlLeftMs: ttlLeftUs === '' ? undefined : Number(ttlLeftUs) / 1000,
   };

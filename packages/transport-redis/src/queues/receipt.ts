@@ -6,12 +6,18 @@ export interface Receipt {
   readonly key: string;
 }
 
+const TOKEN = /^\d{1,16}$/;
+
 export function toReceipt({ queue, token, key }: Receipt): string {
-  return `${queue}#${Number(token).toString(36)}#${key}`;
+  return `${queue}#${token}#${key}`;
 }
 
 /** Undefined for a text that is no receipt of this transport. */
 export function parseReceipt(text: string): Receipt | undefined {
-  const [, queue = '', token = '', key = ''] = /^([^#]+)#([0-9a-z]{1,11})#(.+)$/s.exec(text) ?? [];
-  return key === '' ? undefined : { queue, token: String(Number.parseInt(token, 36)), key };
+  const queueEnd = text.indexOf('#');
+  const tokenEnd = text.indexOf('#', queueEnd + 1);
+  const token = text.slice(queueEnd + 1, tokenEnd);
+  const key = text.slice(tokenEnd + 1);
+  if (queueEnd < 1 || key === '' || !TOKEN.test(token)) return undefined;
+  return { queue: text.slice(0, queueEnd), token, key };
 }

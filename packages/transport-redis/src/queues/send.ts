@@ -10,7 +10,7 @@ import {
 } from '@busbar/api/driver';
 import type { SendResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import type { Argument } from '../connection/connection.ts';
+import type { Argument } from '../connection/encode-command.ts';
 import { notRefused, toFailures } from '../errors.ts';
 import { chunksOf, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
 import { SEND } from '../lua/queues.ts';

@@ -3,7 +3,7 @@
 import type { CallContext, TickBatcher } from '@busbar/api/driver';
 import { type BusbarError, isBusbarError, type Settlement, type SettleResult } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import type { Argument } from '../connection/connection.ts';
+import type { Argument } from '../connection/encode-command.ts';
 import { chunksOf, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
 import { SETTLE, SETTLE_WITH_ENTRIES } from '../lua/queues.ts';
 import { parseReceipt, type Receipt } from './receipt.ts';
@@ -84,7 +84,7 @@ export class Settler {
   ): Promise<SettleResult[]> {
     const args: Argument[] = [queue];
     for (const { settlement, receipt } of items) {
-      args.push(receipt.key, receipt.token, settlement.action, msOf(settlement), reasonOf(settlement));
+      args.push(receipt.key, actionText(settlement, receipt));
       if (hasEntries) args.push(...entryArguments(settlement));
     }
     const script = hasEntries ? SETTLE_WITH_ENTRIES : SETTLE;
@@ -127,13 +127,18 @@ function toResult(settlement: Settlement, isDone: boolean, leaseMs: number): Set
   return { receipt, status: 'done', leaseLeftMs: settlement.leaseMs ?? leaseMs };
 }
 
+const LETTERS = { ack: 'a', extend: 'e', release: 'l', reject: 'j', retry: 'r' } as const;
+
+/** A letter and the token. Behind other actions than an ack: a time, and the reason, whose `=` tells it from a missing one. */
+function actionText(settlement: Settlement, { token }: Receipt): string {
+  const text = LETTERS[settlement.action] + token;
+  if (settlement.action === 'ack') return text;
+  const reason = 'reason' in settlement && settlement.reason !== undefined ? `=${settlement.reason}` : '';
+  return `${text} ${msOf(settlement)} ${reason}`;
+}
+
 /** The delay of a retry, the lease of an extension; 0 is the default of both. */
 function msOf(settlement: Settlement): number {
   if (settlement.action === 'retry') return settlement.delayMs ?? 0;
   return settlement.action === 'extend' ? (settlement.leaseMs ?? 0) : 0;
-}
-
-/** The leading `=` distinguishes an empty reason from a missing one. */
-function reasonOf(settlement: Settlement): string {
-  return 'reason' in settlement && settlement.reason !== undefined ? `=${settlement.reason}` : '';
 }

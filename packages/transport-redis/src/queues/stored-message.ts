@@ -43,9 +43,18 @@ export function toStoredMessage(message: PreparedMessage): StoredMessage {
   const letter = rules === PLAIN && isEmpty(fields) ? LETTERS.get(message.contentType) : undefined;
   const isBrief = letter !== undefined && Number.isSafeInteger(sentAt) && sentAt >= 0;
   const envelope = isBrief
-    ? `${letter}${sentAt.toString(36)}`
+    ? letter + timeText(sentAt)
     : `${rules}\n${JSON.stringify({ ...fields, contentType, sentAt })}`;
   return { key, envelope, body: toBuffer(body) };
+}
+
+let lastTime = 0;
+let lastTimeText = '0';
+
+/** Many messages have the same time, and the text of a large number is slow to make. */
+function timeText(time: number): string {
+  if (time !== lastTime) [lastTime, lastTimeText] = [time, time.toString(36)];
+  return lastTimeText;
 }
 
 function isEmpty(fields: object): boolean {

@@ -2,7 +2,7 @@
 
 import { matchTopic } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import type { Argument } from '../connection/connection.ts';
+import type { Argument } from '../connection/encode-command.ts';
 import { BACKFILL, PENDING_BACKFILLS } from '../lua/bindings.ts';
 import type { Script } from '../lua/script.ts';
 import type { BindingCache, StoredBinding } from './bindings.ts';

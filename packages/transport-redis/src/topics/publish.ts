@@ -3,7 +3,7 @@
 import type { CallContext, PreparedMessage, TickBatcher } from '@busbar/api/driver';
 import type { PublishResult, TopicEvent } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
-import type { Argument } from '../connection/connection.ts';
+import type { Argument } from '../connection/encode-command.ts';
 import { notRefused, toFailures } from '../errors.ts';
 import { chunksOf, MAX_ITEMS, runChunks, toLuaNumber } from '../lua/arguments.ts';
 import { PUBLISH, PUBLISH_EPHEMERAL } from '../lua/topics.ts';

@@ -40,15 +40,15 @@ export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-re
   {
     name: 'settles after the end of the lease until another consumer claims',
     file: 'lua/queues.ts',
-    find: ' or tonumber(ends[i]) <= now then',
-    replace: ' then',
+    find: 'local ends = not areHeld and',
+    replace: 'local ends = false and',
     killedBy: 'A27',
   },
   {
     name: 'tells no watcher of the entries of settlements',
     file: 'lua/kv.ts',
-    find: 'isWatched = isWatched and',
-    replace: 'isWatched = false and',
+    find: 'if not unwatched[channel] then',
+    replace: 'if false then',
     killedBy: 'A29',
   },
   {
