@@ -119,6 +119,9 @@ export class Store {
   }
 }
 
+/** A bound limit. After each binding of a plain `LIMIT ?` SQLite plans the statement again, a tenth of a small claim. */
+export const LIMIT = 'LIMIT ?+0';
+
 /** The upper bound of all keys that start with `prefix`, in the order of UTF-8 bytes: 0xff is no byte of UTF-8. */
 export function prefixEnd(prefix: string): Buffer {
   return Buffer.concat([Buffer.from(prefix), Buffer.of(0xff)]);
