@@ -168,6 +168,11 @@ export class HubClient {
     this.#connection?.send(each);
   }
 
+  /** Sends the requests of this turn now: the hub works on them while this process makes the next ones. */
+  flush(): void {
+    this.#connection?.flush();
+  }
+
   /** Calls `flush` before the next request, at the end of this turn at the latest. */
   defer(flush: () => void): void {
     this.#flushDeferred();

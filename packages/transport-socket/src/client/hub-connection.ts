@@ -90,6 +90,11 @@ export class HubConnection implements ConnectionEvents {
   /** Sends a frame. Does nothing after the end. */
   readonly send = (each: Frame): void => this.#connection?.send(each);
 
+  /** Sends the frames of this turn now. */
+  flush(): void {
+    this.#connection?.flush();
+  }
+
   /** Says goodbye. Resolves when the connection is closed. */
   async close(): Promise<void> {
     this.#heartbeat?.stop();

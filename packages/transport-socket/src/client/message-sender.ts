@@ -11,7 +11,11 @@ import { splitBatches } from './split-batches.ts';
 /** The request for messages to `name`, a queue or topic, without the messages. */
 export type EncodeTarget = (name: string, flag: boolean) => Pick<RequestSpec, 'op' | 'header' | 'whenLost'>;
 
-const MAX_ITEMS = 256;
+/**
+ * Messages of one request. A full request leaves before its turn ends: the hub stores its messages while this process makes the
+ * next ones. With 64 sends in flight both work at the same time.
+ */
+const MAX_ITEMS = 32;
 
 /** Sends messages. Consecutive calls of one turn with the same name and flag share a request. */
 export class MessageSender<R extends SendResult> {
@@ -22,6 +26,7 @@ export class MessageSender<R extends SendResult> {
   /** The target of the open batch. */
   #name = '';
   #flag = false;
+  #size = 0;
 
   constructor(client: HubClient, agent: string | undefined, encodeTarget: EncodeTarget) {
     this.#client = client;
@@ -43,7 +48,13 @@ export class MessageSender<R extends SendResult> {
     if (name !== this.#name || flag !== this.#flag) this.#batcher.flush();
     this.#name = name;
     this.#flag = flag;
-    return this.#batcher.call('', messages, deadline) as Promise<R[]>;
+    const results = this.#batcher.call('', messages, deadline) as Promise<R[]>;
+    this.#size += messages.length;
+    if (this.#size >= MAX_ITEMS) {
+      this.#batcher.flush();
+      this.#client.flush();
+    }
+    return results;
   }
 
   #isForeign(messages: readonly PreparedMessage[]): boolean {
@@ -53,6 +64,7 @@ export class MessageSender<R extends SendResult> {
 
   /** Splits the messages by size. Their ids ensure that a repeated request stores nothing twice. */
   async #sendAll(name: string, flag: boolean, messages: readonly PreparedMessage[], deadline: number): Promise<R[]> {
+    this.#size = 0;
     const { op, header, whenLost } = this.#encodeTarget(name, flag);
     const batches = splitBatches(messages, sizeOfMessage);
     const results = await Promise.all(

@@ -27,7 +27,7 @@ test('a cursor that a leaving hub opened is opened again at the next hub', async
       const nothing = (): void => undefined;
       const send = (each: Frame): void => queueMicrotask(() => answer(each));
       const destroy = (): void => events.onClose(undefined);
-      return { send, buffered: 0, pause: nothing, resume: nothing, close: destroy, destroy };
+      return { send, flush: nothing, buffered: 0, pause: nothing, resume: nothing, close: destroy, destroy };
     },
   };
   const client = new HubClient({ link, info: { heartbeatMs: 60_000 }, connectTimeoutMs: 5_000 }, new ServiceRegistry());

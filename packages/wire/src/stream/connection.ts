@@ -10,6 +10,8 @@ import type { Frame } from '../frames/frame.ts';
 export interface LinkConnection {
   /** Sends a frame. Frames of one turn of the event loop leave together. Does nothing after the end. */
   send(frame: Frame): void;
+  /** Sends the frames of this turn now: the peer works on them while this process makes the next ones. */
+  flush(): void;
   /** Bytes in this process that the peer has not taken yet. */
   readonly buffered: number;
   /** Reads nothing from the peer until {@link LinkConnection.resume}. */

@@ -19,7 +19,7 @@ const CLOSE_TIMEOUT_MS = 1000;
 export class UnixConnection implements LinkConnection {
   readonly #stream: Duplex;
   readonly #reader: FrameReader;
-  readonly #writes = new WriteBuffer(() => this.#flush(), MAX_FRAMES_PER_WRITE);
+  readonly #writes = new WriteBuffer(() => this.flush(), MAX_FRAMES_PER_WRITE);
   #isClosing = false;
   #error: BusbarError | undefined;
   #closeTimer: NodeJS.Timeout | undefined;
@@ -56,6 +56,12 @@ export class UnixConnection implements LinkConnection {
     if (!this.#isClosing) this.#writes.add(frame);
   }
 
+  flush(): void {
+    if (this.#stream.destroyed) return;
+    const frames = this.#writes.take();
+    if (frames.length > 0) this.#stream.write(encodeFrames(frames));
+  }
+
   pause(): void {
     this.#stream.pause();
   }
@@ -66,7 +72,7 @@ export class UnixConnection implements LinkConnection {
 
   close(): void {
     if (this.#isClosing) return;
-    this.#flush();
+    this.flush();
     this.#isClosing = true;
     this.#stream.end();
     // Reads on and ignores the data; otherwise the end of the peer would go unnoticed.
@@ -78,12 +84,6 @@ export class UnixConnection implements LinkConnection {
   destroy(): void {
     this.#isClosing = true;
     this.#stream.destroy();
-  }
-
-  #flush(): void {
-    if (this.#stream.destroyed) return;
-    const frames = this.#writes.take();
-    if (frames.length > 0) this.#stream.write(encodeFrames(frames));
   }
 
   #read(chunk: Buffer, events: ConnectionEvents): void {

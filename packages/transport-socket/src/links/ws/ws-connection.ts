@@ -41,7 +41,7 @@ export class WsConnection implements LinkConnection {
   readonly #socket: WebSocket;
   readonly #maxFrameBytes: number | undefined;
   #form: MessageForm | undefined;
-  readonly #writes = new WriteBuffer(() => this.#flush());
+  readonly #writes = new WriteBuffer(() => this.flush());
   #events: ConnectionEvents | undefined;
   #isClosing = false;
   #error: BusbarError | undefined;
@@ -91,6 +91,13 @@ export class WsConnection implements LinkConnection {
     this.#writes.add(each);
   }
 
+  flush(): void {
+    const frames = this.#writes.take();
+    if (frames.length === 0 || this.#socket.readyState !== this.#socket.OPEN) return;
+    if (this.#form === 'text') for (const each of frames) this.#socket.send(encodeJsonFrame(each), TEXT, this.#onSent);
+    else for (const packet of toPackets(frames)) this.#socket.send(packet, BINARY, this.#onSent);
+  }
+
   pause(): void {
     this.#socket.pause();
   }
@@ -101,7 +108,7 @@ export class WsConnection implements LinkConnection {
 
   close(): void {
     if (this.#isClosing) return;
-    this.#flush();
+    this.flush();
     this.#isClosing = true;
     // A paused socket could not read the peer's close frame.
     this.#socket.resume();
@@ -112,13 +119,6 @@ export class WsConnection implements LinkConnection {
   destroy(): void {
     this.#isClosing = true;
     this.#socket.terminate();
-  }
-
-  #flush(): void {
-    const frames = this.#writes.take();
-    if (frames.length === 0 || this.#socket.readyState !== this.#socket.OPEN) return;
-    if (this.#form === 'text') for (const each of frames) this.#socket.send(encodeJsonFrame(each), TEXT, this.#onSent);
-    else for (const packet of toPackets(frames)) this.#socket.send(packet, BINARY, this.#onSent);
   }
 
   /** Ignores errors: the socket reports them when it closes. */

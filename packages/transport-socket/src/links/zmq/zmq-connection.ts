@@ -33,7 +33,7 @@ export class ZmqConnection implements LinkConnection {
   readonly #maxFrameBytes: number | undefined;
   readonly #sendWindow = new SendWindow();
   readonly #receiveWindow = new ReceiveWindow();
-  readonly #writes = new WriteBuffer(() => this.#flush());
+  readonly #writes = new WriteBuffer(() => this.flush());
   /** Frames that arrived while the connection was paused. */
   readonly #paused: (readonly Frame[])[] = [];
   #isPaused = false;
@@ -60,6 +60,13 @@ export class ZmqConnection implements LinkConnection {
     if (!this.#isClosing) this.#writes.add(each);
   }
 
+  flush(): void {
+    const frames = this.#writes.take();
+    if (frames.length === 0 || this.#isOver) return;
+    for (const packet of toPackets(frames)) this.#sendWindow.add(packet);
+    this.#sendPackets();
+  }
+
   pause(): void {
     this.#isPaused = true;
   }
@@ -76,7 +83,7 @@ export class ZmqConnection implements LinkConnection {
 
   close(): void {
     if (this.#isClosing) return;
-    this.#flush();
+    this.flush();
     this.#isClosing = true;
     if (this.#sendWindow.isEmpty) this.#end(undefined);
     else this.#closeTimer = setTimeout(() => this.#end(undefined), CLOSE_TIMEOUT_MS);
@@ -106,7 +113,7 @@ export class ZmqConnection implements LinkConnection {
   /** Sends the reason to the peer and ends the connection. */
   refuse(error: BusbarError): void {
     this.send(goaway(error));
-    this.#flush();
+    this.flush();
     this.#end(error);
   }
 
@@ -135,13 +142,6 @@ export class ZmqConnection implements LinkConnection {
     if (!this.#sendWindow.isEmpty) return;
     if (this.#isClosing) this.#end(undefined);
     else this.#events?.onDrain?.();
-  }
-
-  #flush(): void {
-    const frames = this.#writes.take();
-    if (frames.length === 0 || this.#isOver) return;
-    for (const packet of toPackets(frames)) this.#sendWindow.add(packet);
-    this.#sendPackets();
   }
 
   #sendPackets(): void {
