@@ -19,6 +19,7 @@ const allowed: Record<string, Record<string, string>> = {
     ws: 'WebSocket for Node, the one that others build on',
     zeromq: 'ZeroMQ, prebuilt',
   },
+  '@busbar/otel': { '@opentelemetry/api': 'peer: programs have it, and their SDK finds its one copy' },
   '@busbar/conformance': { vitest: 'optional peer: only its own entry loads it' },
 };
 

@@ -1,0 +1,3 @@
+/** Entry `@busbar/otel`: OpenTelemetry for a bus. */
+
+export { type InstrumentOptions, instrument } from './instrument.ts';
