@@ -5,7 +5,7 @@ export type { Agent, HandlerResponse } from './bus/agent.ts';
 export { type Bus, openBus } from './bus/bus.ts';
 export type { RetryFunction, RetryPolicy } from './bus/consuming/backoff.ts';
 export type { Context, LogLevel } from './bus/consuming/context.ts';
-export { RejectError, RetryError } from './bus/consuming/failure.ts';
+export { RejectError, RetryError, type RetryErrorOptions } from './bus/consuming/failure.ts';
 export type { HandleOptions } from './bus/consuming/handlers.ts';
 export type { ReceivedMessage } from './bus/consuming/received.ts';
 export type { DeadLetter, DeadLetters } from './bus/dead-letters.ts';

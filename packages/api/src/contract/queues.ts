@@ -83,8 +83,13 @@ export type Settlement =
       readonly reason?: string | undefined;
       readonly entry?: KvPut | undefined;
     }
-  /** Not started: returns it to the queue at once. The attempt does not count. */
-  | { readonly receipt: string; readonly action: 'release'; readonly entry?: undefined }
+  /** Not handled: returns it to the queue after `delayMs` (default 0, which keeps its place). The attempt does not count. */
+  | {
+      readonly receipt: string;
+      readonly action: 'release';
+      readonly delayMs?: number | undefined;
+      readonly entry?: undefined;
+    }
   /** Still running: from now on the lease lasts `leaseMs`. Default: that of the queue, the full lease. */
   | {
       readonly receipt: string;

@@ -93,6 +93,66 @@ describe('a RetryError', () => {
   });
 });
 
+describe('a message that is postponed', () => {
+  it('is said by a boolean', () => {
+    expect(() => new RetryError('x', { countAttempt: 0 as never })).toThrow(INVALID);
+    expect(new RetryError('x').countAttempt).toBe(true);
+    expect(new RetryError('x', { countAttempt: false })).toMatchObject({ afterMs: undefined, countAttempt: false });
+  });
+
+  it('waits as its policy says, and its history stays empty', async () => {
+    const { bus, errors } = await open();
+    const attempts: number[] = [];
+    const snooze = (_: unknown, { attempt }: { attempt: number }) => {
+      attempts.push(attempt);
+      if (attempts.length < 5) throw new RetryError('not yet', { countAttempt: false });
+      throw new Error('broken');
+    };
+    await bus.process('jobs', snooze, { maxAttempts: 1, retry: () => 0 });
+    await bus.enqueue('jobs');
+    await expect.poll(() => attempts).toEqual([1, 1, 1, 1, 1]);
+    await expect.poll(async () => (await bus.deadLetters('jobs').browse()).messages).toMatchObject([{ attempt: 1 }]);
+    const [letter] = (await bus.transport.admin.browse('jobs', { state: 'dead' })).messages;
+    expect(letter?.history).toHaveLength(1);
+    expect(errors).toHaveLength(1);
+  });
+
+  it('is an agent’s, a durable subscription’s, or one of another copy of the package', async () => {
+    const { bus } = await open();
+    const other = { [Symbol.for('busbar.retry')]: true, afterMs: 0, countAttempt: false };
+    const attempts: number[] = [];
+    const snoozeOnce = (_: unknown, { attempt }: { attempt: number }) => {
+      attempts.push(attempt);
+      if (attempts.length % 2 === 1) throw Object.assign(new Error('not yet'), other);
+    };
+    const agent = await bus.agent('@a');
+    agent.handle('*', snoozeOnce);
+    await agent.send('@a', 'x');
+    await expect.poll(() => attempts).toEqual([1, 1]);
+    await bus.subscribe('news', snoozeOnce, { durableName: 'd' });
+    await bus.publish('news');
+    await expect.poll(() => attempts).toEqual([1, 1, 1, 1]);
+  });
+
+  it('is released with a delay without a handler, too', async () => {
+    const { bus } = await open();
+    const agent = await bus.agent('@a');
+    await agent.send('@a', 'x');
+    await bus.enqueue('jobs');
+    const [message] = await agent.receive();
+    const [task] = await bus.takeTasks('jobs');
+    for (const held of [message!, task!]) {
+      await expect(held.release({ delayMs: -1 })).rejects.toEqual(INVALID);
+      await expect(held.release({ after: 1 } as never)).rejects.toEqual(INVALID);
+      await held.release({ delayMs: 20 });
+      await expect(held.release()).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    }
+    const [again] = await agent.receive({ waitMs: 5_000 });
+    const [taken] = await bus.takeTasks('jobs', { waitMs: 5_000 });
+    expect([again?.attempt, taken?.attempt]).toEqual([1, 1]);
+  });
+});
+
 describe('a retry function', () => {
   it.each([
     [

@@ -172,7 +172,7 @@ export class Recorder {
         ? { receipt: settlement.receipt }
         : { id: held.id, queue: held.queue, attempt: held.attempt }),
       reason: 'reason' in settlement ? settlement.reason?.slice(0, MAX_REASON) : undefined,
-      delayMs: settlement.action === 'retry' ? settlement.delayMs : undefined,
+      delayMs: 'delayMs' in settlement ? settlement.delayMs : undefined,
       isUnsure: status === 'unknown' ? true : undefined,
     });
   }

@@ -141,8 +141,8 @@ export class StoreObserver implements Duty {
   }
 
   #follow(queue: string, id: string, { at, action, ttlMs, delayMs }: AuditRecord, attempt: number | undefined): void {
-    // A retry with a delay is not looked at before it is due.
-    const seenAt = performance.now() + (action === 'retried' ? (delayMs ?? 0) : 0);
+    // A message that was returned with a delay is not looked at before it is due.
+    const seenAt = performance.now() + (action === 'retried' || action === 'released' ? (delayMs ?? 0) : 0);
     let messages = this.#open.get(queue);
     if (messages === undefined) {
       messages = new Map();

@@ -1,8 +1,10 @@
 /** Failed handlers: time limits, errors that say when to retry, and functions that decide it. */
 
 import { defineQueue, RetryError, type StandardSchema } from '@busbar/api';
+import type { Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
-import { ROUNDING_MS } from '../steps/consuming.ts';
+import type { TestContext } from '../context/test-context.ts';
+import { consume, fieldsOf, ROUNDING_MS, receiveOne, settle, settleStatuses, texts } from '../steps/consuming.ts';
 import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
 
@@ -65,6 +67,66 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
     },
   },
   {
+    id: 'A37',
+    title: 'a message released with a delay comes again after it as the same attempt; others pass it, but not its key',
+    rules: ['RQ2', 'RQ3', 'RQ4', 'RQ6'],
+    shows: ['orderingKeys'],
+    async run(test, transport) {
+      const other = await test.open();
+      await test.send(transport, 'work', test.messages(3, {}, 'm'));
+      const [first, second] = await test.receive(transport, 'work', 2);
+      if (first === undefined || second === undefined) return test.check.fail('two deliveries');
+      const began = performance.now();
+      const results = await other.queues.settle([
+        { receipt: first.receipt, action: 'release', delayMs: 400 },
+        { receipt: second.receipt, action: 'release', delayMs: 200 },
+      ]);
+      test.check.equal(fieldsOf(results, 'status'), ['done', 'done'], 'released');
+      const again = [await receiveOne(test, other, 'work')];
+      for (const delayMs of [200, 400]) {
+        again.push(await receiveOne(test, other, 'work'));
+        test.check.ok(performance.now() - began >= delayMs - ROUNDING_MS, `a delay of ${delayMs} ms is not cut short`);
+      }
+      test.check.equal(texts(test, again), ['m2', 'm1', 'm0'], 'the order');
+      test.check.equal(fieldsOf(again, 'attempt'), [1, 1, 1], 'attempts');
+      const late = { action: 'release', delayMs: 600_000 } as const;
+      test.check.equal(
+        await settleStatuses(other, [first, second], late),
+        ['lease-lost', 'lease-lost'],
+        'old receipts',
+      );
+      await settle(test, other, again, { action: 'ack' });
+      await assertCounts(test, transport, 'work', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      if (test.capabilities.features.orderingKeys) await showsHeldKey(test, transport);
+    },
+  },
+  {
+    id: 'A38',
+    title: 'a handler postpones a message as often as it wants: no attempt is used up, and nothing is reported',
+    rules: ['RQ2', 'RQ5', 'RQ6'],
+    async run(test) {
+      const errors: unknown[] = [];
+      const [bus, transport] = [await test.bus({ onError: (error) => errors.push(error) }), await test.transport()];
+      const began: number[] = [];
+      const attempts: number[] = [];
+      const work = (_: unknown, { attempt }: { readonly attempt: number }): string => {
+        began.push(performance.now());
+        attempts.push(attempt);
+        if (began.length < 4) throw new RetryError('not yet', { afterMs: 100, countAttempt: false });
+        if (began.length === 4) throw new RetryError('broken', { afterMs: 0 });
+        return 'done';
+      };
+      await bus.process('jobs', work, { maxAttempts: 2 });
+      const task = await bus.enqueue('jobs', 'x');
+      test.check.equal(await task.result(LONG_TIMEOUT), 'done', 'the result');
+      test.check.equal(attempts, [1, 1, 1, 1, 2], 'attempts');
+      const waits = began.slice(1, 4).map((at, index) => at - (began[index] ?? 0));
+      test.check.ok(Math.min(...waits) >= 100 - ROUNDING_MS, `no wait is shorter than what the handler says: ${waits}`);
+      test.check.equal(errors.length, 1, 'reported errors');
+      await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+    },
+  },
+  {
     id: 'A35',
     title:
       'a running task can be cancelled from another bus: its signal fires, it ends as cancelled, and it is not repeated',
@@ -112,7 +174,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
         ['retried', 2, undefined],
         ['rejected', 1, 'reject'],
       ] as const) {
-        await bus.process(defineQueue(queue, { task: texts }), work, {
+        await bus.process(defineQueue(queue, { task: textSchema }), work, {
           retry: { baseMs: 0 },
           maxAttempts: 2,
           onInvalid,
@@ -122,10 +184,10 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
         test.check.equal(letter?.attempts, attempts, `attempts of what is ${queue}`);
         test.check.ok(letter?.dead?.reason.includes('no text') === true, 'the reason');
       }
-      const older = await bus.process(defineQueue('released', { task: texts }), work, { onInvalid: 'release' });
+      const older = await bus.process(defineQueue('released', { task: textSchema }), work, { onInvalid: 'release' });
       await bus.enqueueAll('released', [5, 'text']);
       await test.until('what it can read is handled', () => handled.length === 1);
-      await assertCounts(test, transport, 'released', { leased: 1, dead: 0 });
+      await assertCounts(test, transport, 'released', { leased: 0, delayed: 1, dead: 0 });
       await bus.process('released', work);
       await test.until('the worker without a schema has it', () => handled.length === 2);
       test.check.equal(handled.map(String).sort(), ['5,1', 'text,1'], 'bodies and attempts');
@@ -134,7 +196,14 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
   },
 ]);
 
-const texts: StandardSchema<string> = {
+/** The later ones of its key wait for a message that is released with a delay. */
+async function showsHeldKey(test: TestContext, transport: Transport): Promise<void> {
+  await test.send(transport, 'keyed', test.messages(2, { orderingKey: 'k' }, 'k'));
+  await settle(test, transport, [await receiveOne(test, transport, 'keyed')], { action: 'release', delayMs: 200 });
+  test.check.equal(texts(test, await consume(test, transport, 'keyed', 2, 1)), ['k0', 'k1'], 'the order of a key');
+}
+
+const textSchema: StandardSchema<string> = {
   '~standard': {
     version: 1,
     vendor: 'conformance',

@@ -52,6 +52,22 @@ export const mutants: readonly Mutant[] = [
       }),
   },
   {
+    name: 'forgets the delay of a release',
+    killedBy: 'A37',
+    mutate: (transport) =>
+      replace(transport, {
+        queues: {
+          settle: (settlements, options) =>
+            transport.queues.settle(
+              settlements.map((settlement) =>
+                settlement.action === 'release' ? { receipt: settlement.receipt, action: 'release' } : settlement,
+              ),
+              options,
+            ),
+        },
+      }),
+  },
+  {
     name: 'keeps leases on close',
     killedBy: 'F9',
     mutate: (transport) => replace(transport, { close: (options) => transport.close({ ...options, leases: 'keep' }) }),

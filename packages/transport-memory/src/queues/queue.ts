@@ -266,7 +266,7 @@ export class Queue {
         break;
       case 'release':
         item.attempts -= 1;
-        this.#requeue(item, 0);
+        this.#requeue(item, settlement.delayMs ?? 0);
         break;
       case 'retry':
         item.record('retry', settlement.reason);

@@ -185,9 +185,11 @@ export class Ledger {
     if (outcome !== undefined)
       this.#endAttempt(entry, outcome, reason, outcome === 'expired' ? Math.min(entry.lease?.end ?? at, at) : at);
     if (did === 'release') entry.attempts -= 1;
-    if (did === 'retry' && until > 0) entry.dueAt = until;
     entry.lease = undefined;
-    if (did === 'retry' || did === 'release') return;
+    if (did === 'retry' || did === 'release') {
+      if (until > 0) entry.dueAt = until;
+      return;
+    }
     this.#settle(lane, seq, did === 'hide' || did === 'move' ? BY_NONE : r);
     if (did === 'dead') this.totals.dead += 1;
     else if (did === 'expired') this.totals.expired += 1;

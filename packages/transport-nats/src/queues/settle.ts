@@ -190,10 +190,8 @@ export class Settler {
     const isLast = held.attempt >= (held.maxAttempts ?? known.record.settings.maxAttempts);
     const isEnd = action === 'reject' || (action === 'retry' && isLast);
     if (isExpired) return { ...done, ledgerOutcome: { did: 'expired', lane, seq, r }, ackBody: '+ACK', isEnd };
-    if (action === 'release')
-      return { ...done, ledgerOutcome: { did: 'release', lane, seq, r }, ackBody: '-NAK', isReturn: true };
-    const { reason } = settlement;
     if (isEnd) {
+      const { reason } = settlement;
       const ledgerOutcome: LedgerOutcome = { did: 'dead', lane, seq, r, outcome: action, reason };
       const why = reason ?? (action === 'reject' ? 'rejected' : 'attempts used up');
       return this.#bury(known, held, ledgerOutcome, why).then((isMine) =>
@@ -202,11 +200,12 @@ export class Settler {
           : { result: { receipt, status: 'lease-lost' as const } },
       );
     }
-    const delayMs = settlement.delayMs ?? 0;
+    const { delayMs = 0 } = settlement;
     const dueAt = delayMs > 0 ? clock.late + delayMs : 0;
+    const counted = action === 'retry' ? { outcome: 'retry' as const, reason: settlement.reason } : {};
     return {
       ...done,
-      ledgerOutcome: { did: 'retry', lane, seq, r, outcome: 'retry', reason, at: dueAt },
+      ledgerOutcome: { did: action, lane, seq, r, ...counted, ...(dueAt > 0 && { at: dueAt }) },
       // The server holds back the next message of a partition until this one comes again: at the latest when it expires.
       ackBody: nakBody(Math.min(delayMs, expiresAt - clock.store.now)),
       isReturn: true,

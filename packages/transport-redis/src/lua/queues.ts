@@ -197,7 +197,7 @@ for i = 1, n do
       local _, score, expires, _, consumer = readLease(lease)
       call('ZREM', ns .. 'leased:' .. name, key)
       if action == 'l' then
-        requeue(queue, key, score, expires, 0)
+        requeue(queue, key, score, expires, tonumber(delayMs))
       elseif action == 'j' then
         recordAttempt(queue, key, 'reject', string.sub(reason, 2), consumer)
         bury(queue, key, expires, reason == '' and 'rejected' or string.sub(reason, 2))

@@ -137,8 +137,8 @@ function actionText(settlement: Settlement, { token }: Receipt): string {
   return `${text} ${msOf(settlement)} ${reason}`;
 }
 
-/** The delay of a retry, the lease of an extension; 0 is the default of both. */
+/** The delay of a retry or a release, the lease of an extension; 0 is the default of both. */
 function msOf(settlement: Settlement): number {
-  if (settlement.action === 'retry') return settlement.delayMs ?? 0;
-  return settlement.action === 'extend' ? (settlement.leaseMs ?? 0) : 0;
+  if (settlement.action === 'extend') return settlement.leaseMs ?? 0;
+  return 'delayMs' in settlement ? (settlement.delayMs ?? 0) : 0;
 }

@@ -4,7 +4,7 @@ import type { KvPut, Settlement, SettleResult } from '@busbar/api/transport';
 import type { BatchHandler } from '../connection/call-coalescer.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { replaceEntries } from '../kv/kv.ts';
-import { bury, endAttempt, loadAttemptState, maxAttemptsOf, requeue } from './attempts.ts';
+import { type AttemptState, bury, endAttempt, loadAttemptState, maxAttemptsOf, requeue } from './attempts.ts';
 import { addLease, findLease, type LeaseRun, removeFromRun } from './lease-runs.ts';
 import { unblockNext } from './message-state.ts';
 import type { QueueRow } from './queue-row.ts';
@@ -136,7 +136,7 @@ function endLease(
   const message = loadAttemptState(tx, seq);
   if (message === undefined) return;
   if (settlement.action === 'release') {
-    requeue(tx, queue, message, message.at);
+    requeueAfter(tx, queue, message, settlement.delayMs);
     return;
   }
   const { action: outcome, reason, entry } = settlement;
@@ -146,8 +146,12 @@ function endLease(
     if (entry !== undefined) replaceEntries(tx, [entry]);
     return;
   }
-  const { delayMs = 0 } = settlement;
+  requeueAfter(tx, queue, ended, settlement.delayMs);
+}
+
+/** Puts a message back: at its place, or after a delay. */
+function requeueAfter(tx: Transaction, queue: QueueRow, message: AttemptState, delayMs = 0): void {
   const at = delayMs > 0 ? Math.ceil(tx.now + delayMs) : message.at;
-  if (at !== message.at) tx.sql('UPDATE message SET at=? WHERE seq=?').run(at, seq);
-  requeue(tx, queue, ended, at);
+  if (at !== message.at) tx.sql('UPDATE message SET at=? WHERE seq=?').run(at, message.seq);
+  requeue(tx, queue, message, at);
 }

@@ -14,7 +14,7 @@ import { type BusRuntime, DEFAULT_MAX_ATTEMPTS } from '../runtime.ts';
 import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
 import { backoffMs, type CompleteRetry, type RetryRule } from './backoff.ts';
 import type { DeliveryLease } from './delivery-leases.ts';
-import { type Failure, type InvalidRule, isLastAttempt, toFailure } from './failure.ts';
+import { type Failure, type InvalidRule, isLastAttempt, isSnooze, toFailure } from './failure.ts';
 
 /** How a consumer works. */
 export interface ConsumerPlan {
@@ -51,9 +51,6 @@ export interface ConsumerPlan {
 }
 
 const MAX_RECEIVE = 1000;
-/** How long a message is kept whose body does not match the schema, and how many at a time. */
-const RELEASE_MS = 1000;
-const MAX_KEPT = 1000;
 const RECONNECT: CompleteRetry = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 'full' };
 
 /** Consumes one queue until it is closed. */
@@ -66,15 +63,12 @@ export class Consumer implements BusPart {
   readonly #forget: (() => void)[] = [];
   readonly #idle = new Condition();
   readonly #changed = new Condition();
-  readonly #stopping = new Condition();
   #concurrency: number;
   #maxAttempts: number | undefined;
   #isPaused = false;
   #isStopped = false;
   #receive = new AbortController();
   #settling = 0;
-  /** Messages that are released later. */
-  #kept = 0;
   readonly #loop: Promise<void>;
 
   /** Starts at once. */
@@ -130,7 +124,6 @@ export class Consumer implements BusPart {
   /** Takes no more messages. Resolves when all handlers have ended and their messages are settled. */
   async drain(): Promise<void> {
     this.#isStopped = true;
-    this.#stopping.notify();
     this.#wakeLoop(true);
     await this.#loop;
     if (!this.#isIdle()) await this.#idle.wait();
@@ -164,8 +157,7 @@ export class Consumer implements BusPart {
   async #run(): Promise<void> {
     let failures = 0;
     while (!this.#isStopped) {
-      const isFull = this.#isPaused || this.#kept >= MAX_KEPT;
-      const free = isFull ? 0 : this.#concurrency - this.#running.size;
+      const free = this.#isPaused ? 0 : this.#concurrency - this.#running.size;
       if (free <= 0) await this.#changed.wait();
       else failures = (await this.#take(free)) ? 0 : failures + 1;
       if (failures > 0) await this.#changed.waitFor(backoffMs(RECONNECT, failures));
@@ -205,20 +197,15 @@ export class Consumer implements BusPart {
     const begun = mayBegin ? undefined : (acked ?? this.#runtime.leases.ensure(lease));
     void this.#handle(delivery, lease, begun).then((settlement) => {
       this.#running.delete(lease);
-      if (settlement === undefined) this.#track(this.#releaseLater(delivery, lease));
-      else if (!lease.isOver) this.#track(this.#settle(delivery, lease, settlement));
+      if (!lease.isOver) this.#track(this.#settle(delivery, lease, settlement));
       else if (!ackFirst) this.#endedBefore(lease, delivery);
       this.#changed.notify();
       this.#checkIdle();
     });
   }
 
-  /** Runs the handler after `begun`. Resolves with the settlement; undefined to release it later. Never rejects. */
-  async #handle(
-    delivery: Delivery,
-    lease: DeliveryLease,
-    begun: Promise<void> | undefined,
-  ): Promise<Settlement | undefined> {
+  /** Runs the handler after `begun`. Resolves with the settlement. Never rejects. */
+  async #handle(delivery: Delivery, lease: DeliveryLease, begun: Promise<void> | undefined): Promise<Settlement> {
     const { handle, onDone } = this.#plan;
     try {
       if (begun !== undefined) await begun;
@@ -233,7 +220,7 @@ export class Consumer implements BusPart {
     }
   }
 
-  async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Settlement | undefined> {
+  async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Settlement> {
     const { receipt } = delivery;
     if (lease.isOver) return toRelease(delivery);
     const { retry, onInvalid = 'retry' } = this.#plan;
@@ -243,8 +230,7 @@ export class Consumer implements BusPart {
       onInvalid,
       onError: (failed) => this.#report(failed, delivery),
     });
-    this.#report(failure.error, delivery);
-    if (failure.next === 'release') return undefined;
+    if (!isSnooze(error)) this.#report(failure.error, delivery);
     let entry: KvPut | undefined;
     try {
       if (this.#plan.onFailed !== undefined) {
@@ -254,18 +240,11 @@ export class Consumer implements BusPart {
     } catch (failed) {
       if (!lease.isOver) this.#report(failed, delivery);
     }
-    const { reason, next } = failure;
+    const { reason, next, counts } = failure;
     if (next === 'reject') return { receipt, action: 'reject', reason, entry };
-    return { receipt, action: 'retry', delayMs: next, reason, entry };
-  }
-
-  /** Keeps the lease for a while, since this process would take the message again at once. */
-  async #releaseLater(delivery: Delivery, lease: DeliveryLease): Promise<void> {
-    this.#kept += 1;
-    await this.#stopping.waitFor(this.#isStopped ? 0 : RELEASE_MS);
-    await this.#settle(delivery, lease, toRelease(delivery));
-    this.#kept -= 1;
-    this.#changed.notify();
+    return counts
+      ? { receipt, action: 'retry', delayMs: next, reason, entry }
+      : { receipt, action: 'release', delayMs: next };
   }
 
   async #settle(delivery: Delivery, lease: DeliveryLease, settlement: Settlement): Promise<void> {

@@ -3,7 +3,7 @@
 import { BusbarError, ERROR_CODES, type ErrorCode, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
 import { cutText, hasBrand, isA, REJECT_BRAND, RETRY_BRAND, readThrown, sayThrown } from '../../contract/thrown.ts';
-import { checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
+import { checkBoolean, checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { backoffMs, DEFAULT_RETRY, type RetryRule, retryAfter } from './backoff.ts';
 
 /** A handler throws it to make the message a dead letter at once, with this text as the reason. */
@@ -22,18 +22,31 @@ export function isRejectError(value: unknown): value is RejectError {
   return hasBrand(value, REJECT_BRAND);
 }
 
-/** A handler throws it to say when the message is retried. It counts as a failed attempt, with this text as the reason. */
+/** What a {@link RetryError} says. */
+export interface RetryErrorOptions {
+  /** The wait before the next delivery, 0 to ten years. Default: that of the retry policy. */
+  readonly afterMs?: number | undefined;
+  /** With false the message is only postponed: the delivery is no failure, and its attempt does not count. Default true. */
+  readonly countAttempt?: boolean | undefined;
+  readonly cause?: unknown;
+}
+
+/** A handler throws it to say when the message is delivered again. Its text is the reason in the history. */
 export class RetryError extends Error {
   override readonly name = 'RetryError';
   /** The wait before the next attempt; undefined for that of the retry policy. */
   readonly afterMs: number | undefined;
+  /** Whether the attempt counts. */
+  readonly countAttempt: boolean;
 
-  /** `afterMs` is 0 to ten years. Throws INVALID_ARGUMENT. */
-  constructor(reason: string, options?: { readonly afterMs?: number | undefined; readonly cause?: unknown }) {
-    checkOptions(options, ['afterMs', 'cause'], 'options of a RetryError');
+  /** Throws INVALID_ARGUMENT. */
+  constructor(reason: string, options?: RetryErrorOptions) {
+    checkOptions(options, ['afterMs', 'countAttempt', 'cause'], 'options of a RetryError');
     checkDuration(options?.afterMs, 'afterMs', { min: 0, max: MAX_DURATION_MS });
+    checkBoolean(options?.countAttempt, 'countAttempt');
     super(reason, options !== undefined && 'cause' in options ? { cause: options.cause } : undefined);
     this.afterMs = options?.afterMs;
+    this.countAttempt = options?.countAttempt ?? true;
     Object.defineProperty(this, RETRY_BRAND, { value: true });
   }
 }
@@ -41,6 +54,11 @@ export class RetryError extends Error {
 /** Whether `value` is a RetryError, also one of another copy of this package. */
 function isRetryError(value: unknown): value is RetryError {
   return hasBrand(value, RETRY_BRAND);
+}
+
+/** Whether a handler threw `value` to postpone its message: no failure, and the attempt does not count. */
+export function isSnooze(value: unknown): boolean {
+  return isRetryError(value) && value.countAttempt === false;
 }
 
 /** The value that a handler returned cannot be sent. A retry would repeat finished work and fail again. */
@@ -79,12 +97,16 @@ export interface Failure {
   readonly error: BusbarError;
   /** The reason in the history of the message, at most 2,000 characters. */
   readonly reason: string;
-  /** The wait before the next attempt, in milliseconds; `reject` for a dead letter at once; `release` if the attempt does not count. */
-  readonly next: number | 'reject' | 'release';
+  /** The wait before the next delivery, in milliseconds; `reject` for a dead letter at once. */
+  readonly next: number | 'reject';
+  /** Whether the attempt counts. If not, the message is released. */
+  readonly counts: boolean;
   /** Whether the message becomes a dead letter. */
   readonly isFinal: boolean;
 }
 
+/** When a released message whose body does not match is offered again. */
+const INVALID_RELEASE_MS = 1000;
 /** The header with a message's own `maxAttempts`, for its consumer. */
 const MAX_ATTEMPTS_HEADER = 'bus-max-attempts';
 
@@ -113,36 +135,35 @@ export function isLastAttempt({ attempt, headers }: Delivery, maxAttempts: numbe
 export function toFailure(thrown: unknown, delivery: Delivery, { maxAttempts, ...rules }: FailureRules): Failure {
   const reason = reasonOf(thrown);
   const isLast = isLastAttempt(delivery, maxAttempts);
-  const next = nextAttempt(thrown, delivery, rules);
-  const isFinal = next === 'reject' || (isLast && next !== 'release');
+  const { next, counts = true } = nextAttempt(thrown, delivery, rules);
+  const isFinal = next === 'reject' || (isLast && counts);
   const text = `the handler failed at attempt ${delivery.attempt}: ${reason}`;
   const error = new BusbarError('HANDLER_FAILED', text, {
     cause: thrown,
-    hint: isFinal
-      ? 'The message is a dead letter now.'
-      : `The message is ${next === 'release' ? 'released' : 'retried'}.`,
+    hint: isFinal ? 'The message is a dead letter now.' : `The message is ${counts ? 'retried' : 'released'}.`,
     retryable: !isFinal,
   });
-  return { thrown, error, reason, next, isFinal };
+  return { thrown, error, reason, next, counts, isFinal };
 }
 
 function nextAttempt(
   thrown: unknown,
   { attempt, replyTo }: Delivery,
   rules: Omit<FailureRules, 'maxAttempts'>,
-): Failure['next'] {
-  if (isRejectError(thrown)) return 'reject';
+): Pick<Failure, 'next'> & { readonly counts?: boolean } {
+  if (isRejectError(thrown)) return { next: 'reject' };
   if (isA(thrown, InvalidMessageError)) {
     // A requester waits for the refusal.
-    if (!thrown.isDecoded || replyTo !== undefined) return 'reject';
-    if (rules.onInvalid !== 'retry') return rules.onInvalid;
+    if (!thrown.isDecoded || replyTo !== undefined || rules.onInvalid === 'reject') return { next: 'reject' };
+    if (rules.onInvalid === 'release') return { next: INVALID_RELEASE_MS, counts: false };
   }
-  if (isRetryError(thrown) && typeof thrown.afterMs === 'number') return thrown.afterMs;
+  const counts = !isSnooze(thrown);
+  if (isRetryError(thrown) && typeof thrown.afterMs === 'number') return { next: thrown.afterMs, counts };
   try {
-    return retryAfter(rules.retry, attempt, thrown);
+    return { next: retryAfter(rules.retry, attempt, thrown), counts };
   } catch (error) {
     rules.onError(error);
-    return backoffMs(DEFAULT_RETRY, attempt);
+    return { next: backoffMs(DEFAULT_RETRY, attempt), counts };
   }
 }
 

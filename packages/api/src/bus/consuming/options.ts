@@ -28,7 +28,7 @@ export interface ConsumeOptions {
   readonly retry?: RetryPolicy | RetryFunction | undefined;
   /**
    * What to do with a body that does not match the schema of this process. `retry` (default): a process with a newer schema
-   * may get the next attempt. `reject`: it becomes a dead letter at once. `release`: it is offered again about every second,
+   * may get the next attempt. `reject`: it becomes a dead letter at once. `release`: it is offered again after a second,
    * and attempts do not count. A request is refused at once, and a body that cannot be decoded is rejected.
    */
   readonly onInvalid?: InvalidRule | undefined;

@@ -6,7 +6,7 @@ import { checkBoolean, checkDuration, checkOptions, checkText, MAX_DURATION_MS }
 import { type RetryRule, retryAfter } from '../consuming/backoff.ts';
 import { reasonOf } from '../consuming/failure.ts';
 import { type ReceivedMessage, toReceived } from '../consuming/received.ts';
-import { settleOne } from '../consuming/settle-one.ts';
+import { type ReleaseOptions, releaseOne, settleOne } from '../consuming/settle-one.ts';
 import { toReply } from '../requests/replies.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { sendReply } from './inbox.ts';
@@ -45,8 +45,8 @@ export interface InboxMessage<T = unknown> extends ReceivedMessage<T> {
   retry(options?: RetryOptions): Promise<void>;
   /** Makes it a dead letter. */
   reject(reason?: string): Promise<void>;
-  /** Returns it to the queue; the attempt does not count. */
-  release(): Promise<void>;
+  /** Returns it to the queue, now or after a delay; the attempt does not count. */
+  release(options?: ReleaseOptions): Promise<void>;
   /** Renews the lease. */
   extend(options?: ExtendOptions): Promise<void>;
   /** Replies to the requester: with the response, or with a part if `final` is false. Ack it after the response. */
@@ -96,7 +96,7 @@ function methodsOf(runtime: BusRuntime, agent: string, rule: RetryRule, delivery
       checkText(reason, 'reason', 2000);
       await settleOne(runtime, { receipt, action: 'reject', reason });
     },
-    release: () => settleOne(runtime, { receipt, action: 'release' }).then(() => undefined),
+    release: (options) => releaseOne(runtime, receipt, options),
     async extend(options) {
       await settleOne(runtime, { receipt, action: 'extend', leaseMs: leaseOf(options) });
     },

@@ -8,7 +8,7 @@ import type { ReceiveMailOptions } from '../agent.ts';
 import { backoffMs, DEFAULT_RETRY } from '../consuming/backoff.ts';
 import { toFailureRecord } from '../consuming/failure.ts';
 import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
-import { settleOne } from '../consuming/settle-one.ts';
+import { type ReleaseOptions, releaseOne, settleOne } from '../consuming/settle-one.ts';
 import { type ExtendOptions, leaseOf, type RetryOptions } from '../mail/inbox-message.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
@@ -30,8 +30,8 @@ export interface HeldTask {
   fail(options?: RetryOptions): Promise<void>;
   /** Makes it a dead letter. */
   reject(reason?: string): Promise<void>;
-  /** Returns it to the queue; the attempt does not count. */
-  release(): Promise<void>;
+  /** Returns it to the queue, now or after a delay; the attempt does not count. */
+  release(options?: ReleaseOptions): Promise<void>;
   /** Renews the lease. Resolves with how long it lasts. */
   extend(options?: ExtendOptions): Promise<number>;
   /** Reports progress to followers of the task, and renews the lease. */
@@ -120,8 +120,8 @@ class HeldTaskImpl implements HeldTask {
     await settleOne(this.#runtime, { receipt: this.#held.receipt, action: 'reject', reason, entry });
   }
 
-  async release(): Promise<void> {
-    await settleOne(this.#runtime, { receipt: this.#held.receipt, action: 'release' });
+  release(options?: ReleaseOptions): Promise<void> {
+    return releaseOne(this.#runtime, this.#held.receipt, options);
   }
 
   async extend(options?: ExtendOptions): Promise<number> {

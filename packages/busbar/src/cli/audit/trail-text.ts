@@ -69,7 +69,7 @@ export function detailOf({ attempt, consumer, reason, delayMs, isUnsure, count: 
   const parts = [
     attempt === undefined ? '' : `attempt ${attempt}`,
     consumer === undefined ? '' : `by ${consumer}`,
-    action === 'retried' && delayMs ? `after ${formatDuration(delayMs)}` : '',
+    (action === 'retried' || action === 'released') && delayMs ? `after ${formatDuration(delayMs)}` : '',
     action === 'replied' && amount !== undefined && amount > 1 ? `${amount} parts` : '',
     isUnsure ? 'outcome unknown' : '',
     reason === undefined ? '' : `“${reason}”`,

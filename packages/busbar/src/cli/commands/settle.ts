@@ -11,6 +11,11 @@ import type { Session } from '../session.ts';
 
 /** A note of the verbs that need the lease. */
 const LOST_NOTE = 'Exit 6 if a lease was lost: another process got the message, or will get it. Stop working on it.';
+const DELAY_FLAG = {
+  kind: 'duration',
+  max: MAX_DURATION_MS,
+  help: 'wait this long before the next delivery (default 0)',
+} as const;
 const REASON_FLAG = { kind: 'text', max: 4_096, help: 'text for the history of the message' } as const;
 
 export const ack: Command = defineCommand({
@@ -27,7 +32,7 @@ export const ack: Command = defineCommand({
 export const retry: Command = defineCommand({
   args: ['RECEIPT...'],
   flags: {
-    delay: { kind: 'duration', max: MAX_DURATION_MS, help: 'wait this long before the next delivery (default 0)' },
+    delay: DELAY_FLAG,
     reason: REASON_FLAG,
   },
   examples: [
@@ -53,10 +58,13 @@ export const reject: Command = defineCommand({
 
 export const release: Command = defineCommand({
   args: ['RECEIPT...'],
-  flags: {},
-  examples: [['busbar release RECEIPT', 'another process gets it now, and its attempt does not count']],
+  flags: { delay: DELAY_FLAG },
+  examples: [
+    ['busbar release RECEIPT', 'another process gets it now, and its attempt does not count'],
+    ['busbar release RECEIPT --delay 10m', 'deliver it again in ten minutes; its attempt does not count'],
+  ],
   notes: [RECEIPT_NOTE],
-  run: ({ args, session }) => settleAll(session, args, { action: 'release' }),
+  run: ({ args, flags: { delay }, session }) => settleAll(session, args, { action: 'release', delayMs: delay }),
 });
 
 export const extend: Command = defineCommand({

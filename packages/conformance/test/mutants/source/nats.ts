@@ -61,8 +61,8 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
   {
     name: 'puts the entry of each retry',
     file: 'queues/settle.ts',
-    find: "outcome: 'retry', reason, at: dueAt },",
-    replace: "outcome: 'retry', reason, at: dueAt }, isEnd: true,",
+    find: '...(dueAt > 0 && { at: dueAt }) },',
+    replace: '...(dueAt > 0 && { at: dueAt }) }, isEnd: true,',
     killedBy: 'A31',
   },
   {
@@ -183,6 +183,13 @@ export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nat
     find: 'const id = String(this.#count);',
     replace: "const id = '1';",
     killedBy: 'R2',
+  },
+  {
+    name: 'counts a message released with a delay as a retried one',
+    file: 'queues/settle.ts',
+    find: 'ledgerOutcome: { did: action,',
+    replace: "ledgerOutcome: { did: delayMs > 0 ? 'retry' : action,",
+    killedBy: 'A37',
   },
   {
     name: 'releases a message as an attempt',

@@ -3,6 +3,13 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 
 export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-redis/src', [
   {
+    name: 'forgets the delay of a release',
+    file: 'lua/queues.ts',
+    find: "if action == 'l' then\n        requeue(queue, key, score, expires, tonumber(delayMs))",
+    replace: "if action == 'l' then\n        requeue(queue, key, score, expires, 0)",
+    killedBy: 'A37',
+  },
+  {
     name: 'no script checks the gate',
     file: 'lua/script.ts',
     find: "if gate.stopped > 0 then return redis.error_reply('GATE ' .. gate.state .. ' ' .. gate.movedTo) end",

@@ -17,6 +17,13 @@ export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-s
     killedBy: 'A27',
   },
   {
+    name: 'forgets the delay of a release',
+    file: 'queues/settle.ts',
+    find: 'requeueAfter(tx, queue, message, settlement.delayMs);',
+    replace: 'requeueAfter(tx, queue, message);',
+    killedBy: 'A37',
+  },
+  {
     name: 'puts the entry of an ack without effect',
     file: 'queues/settle.ts',
     find: "entry !== undefined && results[index]?.status === 'done'",
