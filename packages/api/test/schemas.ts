@@ -12,6 +12,11 @@ export function schemaOf<T>(what: string, is: (value: unknown) => boolean): Stan
 export const stringSchema: StandardSchema<string> = schemaOf('string', (value) => typeof value === 'string');
 export const numberSchema: StandardSchema<number> = schemaOf('number', (value) => typeof value === 'number');
 
+/** Parses a number from text. */
+export const spelled: StandardSchema<string, number> = {
+  '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: Number(value) }) },
+};
+
 /** A schema of an object with these fields, with one issue per invalid field. */
 export function objectSchema<T extends object>(fields: { [K in keyof T]: StandardSchema<T[K]> }): StandardSchema<T> {
   const validate = (value: unknown) => {

@@ -43,10 +43,18 @@ import { RpcClient } from './rpc/client.ts';
 import { BusRuntime } from './runtime.ts';
 import { type Schedules, SchedulesImpl } from './schedules/schedules.ts';
 import { type BusStats, Statistics, type StatsOptions } from './stats.ts';
+import type { BatchHandler } from './tasks/batches.ts';
 import { type HeldTask, heldTask, type TakenTask, type TakeOptions, takeTasks } from './tasks/held-task.ts';
 import type { TaskHandle } from './tasks/task-handle.ts';
 import { type EnqueueAllOptions, Tasks } from './tasks/tasks.ts';
-import { startWorker, type TaskHandler, type Worker, type WorkerOptions } from './tasks/worker.ts';
+import {
+  type AnyTaskHandler,
+  type BatchWorkerOptions,
+  startWorker,
+  type TaskHandler,
+  type Worker,
+  type WorkerOptions,
+} from './tasks/worker.ts';
 
 /** How to close a bus. */
 export interface CloseBusOptions extends CloseOptions {
@@ -119,8 +127,19 @@ export interface Bus extends Sender, AsyncDisposable {
   ): Promise<TaskHandle<OutputAt<S, 'result'>>[]>;
   /**
    * Takes tasks from a queue; one worker handles a task at a time. When the handler resolves, the task is done and the value
-   * is its result. When it throws, the task is retried with backoff; a RejectError makes it a dead letter at once.
+   * is its result. When it throws, the task is retried with backoff; a RejectError makes it a dead letter at once. With `batch`
+   * the handler gets several tasks and returns a result for each.
    */
+  process<T = unknown, R = unknown>(
+    queue: string,
+    handler: BatchHandler<T, R>,
+    options: BatchWorkerOptions,
+  ): Promise<Worker>;
+  process<S extends QueueSchemas>(
+    queue: QueueDefinition<S>,
+    handler: BatchHandler<OutputAt<S, 'task'>, InputAt<S, 'result'>>,
+    options: BatchWorkerOptions,
+  ): Promise<Worker>;
   process<T = unknown, R = unknown>(
     queue: string,
     handler: TaskHandler<T, R>,
@@ -256,8 +275,8 @@ class BusImpl extends OriginSender implements Bus {
 
   async process(
     queue: string | QueueDefinition,
-    handler: TaskHandler<never, unknown>,
-    options?: WorkerOptions,
+    handler: AnyTaskHandler,
+    options?: WorkerOptions | BatchWorkerOptions,
   ): Promise<Worker> {
     checkFunction(handler, 'handler');
     return startWorker(this.#parts, queue, handler, options);

@@ -9,17 +9,11 @@ import {
   defineTopic,
   type Lock,
   openBus,
-  type StandardSchema,
   type TaskHandle,
 } from '@busbar/api';
 import { openMemory } from '@busbar/transport-memory';
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { numberSchema, stringSchema } from '../schemas.ts';
-
-/** Parses a number from text. */
-const spelled: StandardSchema<string, number> = {
-  '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: Number(value) }) },
-};
+import { numberSchema, spelled, stringSchema } from '../schemas.ts';
 
 describe('definitions', () => {
   it('give each side its types; a transforming schema acts at the receiver', async () => {

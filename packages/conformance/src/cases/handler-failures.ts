@@ -1,6 +1,6 @@
 /** Failed handlers: time limits, errors that say when to retry, and functions that decide it. */
 
-import { defineQueue, RetryError, type StandardSchema } from '@busbar/api';
+import { type BatchTask, defineQueue, RejectError, RetryError, type StandardSchema } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
@@ -124,6 +124,43 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       test.check.ok(Math.min(...waits) >= 100 - ROUNDING_MS, `no wait is shorter than what the handler says: ${waits}`);
       test.check.equal(errors.length, 1, 'reported errors');
       await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+    },
+  },
+  {
+    id: 'A39',
+    title: 'a batch handler gets several tasks in one call, and each has its own result, failure and attempts',
+    rules: ['RQ1', 'RQ2', 'RQ5'],
+    async run(test) {
+      const [bus, transport] = [await test.bus(), await test.transport()];
+      const calls: number[] = [];
+      const work = (tasks: readonly BatchTask<string>[]): (string | Error)[] => {
+        calls.push(tasks.length);
+        return tasks.map(({ body, attempt }) => {
+          if (body === 'dies') return new RejectError('hopeless');
+          return body === 'fails' && attempt === 1 ? new Error('broken') : `${body} ${attempt}`;
+        });
+      };
+      const bodies = ['fails', 'dies', ...Array.from({ length: 38 }, (_, index) => `body ${index}`)];
+      const handles = await bus.enqueueAll<string, string>('jobs', bodies);
+      const options = { batch: { max: 15, waitMs: 20 }, concurrency: 2, retry: { baseMs: 0 } };
+      await bus.process<string, string>('jobs', work, options);
+      const results = await Promise.allSettled(handles.map((one) => one.result(LONG_TIMEOUT)));
+      const [failed, dead, ...others] = results.map((one) => (one.status === 'fulfilled' ? one.value : 'rejected'));
+      test.check.equal([failed, dead], ['fails 2', 'rejected'], 'a result after a failure, and a rejected task');
+      test.check.equal(
+        others,
+        bodies.slice(2).map((body) => `${body} 1`),
+        'the other results',
+      );
+      test.check.equal(
+        calls.reduce((sum, count) => sum + count),
+        bodies.length + 1,
+        'tasks in all calls',
+      );
+      test.check.between(Math.max(...calls), 2, 15, 'the largest batch');
+      const [letter] = await deadLetters(test, transport, 'jobs', 1);
+      test.check.equal([letter?.attempts, letter?.dead?.reason], [1, 'hopeless'], 'the dead letter');
+      await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 0, leased: 0, dead: 1 });
     },
   },
   {

@@ -36,6 +36,8 @@ export interface ConsumerPlan {
   readonly declare?: Declare | undefined;
   /** The resets of the store before its queue was created. Default: those until now. */
   readonly resetsBefore?: number | undefined;
+  /** Runs when it takes no more messages. */
+  readonly onStop?: (() => void) | undefined;
   /** Handles one delivery. If it resolves, the message is acked. If it rejects, the message is retried by `retry`, or rejected for a RejectError. */
   readonly handle: (delivery: Delivery, lease: DeliveryLease) => Promise<unknown>;
   /**
@@ -124,6 +126,7 @@ export class Consumer implements BusPart {
   /** Takes no more messages. Resolves when all handlers have ended and their messages are settled. */
   async drain(): Promise<void> {
     this.#isStopped = true;
+    this.#plan.onStop?.();
     this.#wakeLoop(true);
     await this.#loop;
     if (!this.#isIdle()) await this.#idle.wait();

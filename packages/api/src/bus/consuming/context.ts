@@ -74,6 +74,11 @@ export class HandlerContext extends OriginSender implements Context {
     return this.#hooks.source;
   }
 
+  /** Whether its signal has fired. */
+  get isAborted(): boolean {
+    return this.#hooks.signalOf.isAborted ?? this.signal.aborted;
+  }
+
   /** Resolves when the handler may begin; undefined when it may begin now. */
   begin(): Promise<void> | undefined {
     return this.#hooks.begin?.();

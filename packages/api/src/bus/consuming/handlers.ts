@@ -26,7 +26,7 @@ export interface HandlerPlan {
   /** The scope of ids that are derived from the delivery's id. */
   readonly scope: string;
   readonly schema: StandardSchema | undefined;
-  readonly handler: (received: ReceivedMessage<never>, context: Context) => unknown;
+  readonly handler: (received: ReceivedMessage<never>, context: HandlerContext) => unknown;
   /** How long the handler may take. Default: no limit. */
   readonly timeoutMs?: number | undefined;
   /** Called by `context.progress`. */

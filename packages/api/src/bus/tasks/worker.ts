@@ -12,6 +12,7 @@ import type { QueueDefinition } from '../messages/definitions.ts';
 import type { Operations } from '../operations.ts';
 import { type CloseOptions, checkClose, type DrainOptions, drainWithin } from '../options.ts';
 import type { BusRuntime } from '../runtime.ts';
+import { Batches, type BatchHandler, type BatchOptions, checkBatch } from './batches.ts';
 import { Cancelled, CancelledTasks } from './cancelled-tasks.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
 import { DEFAULT_RESULT_TTL_MS } from './task-record.ts';
@@ -29,11 +30,17 @@ export interface WorkerOptions extends ConsumeOptions {
   readonly resultTtlMs?: number | undefined;
 }
 
+/** How a worker takes tasks in batches. */
+export interface BatchWorkerOptions extends WorkerOptions {
+  /** The handler gets up to `max` tasks at a time. `concurrency` counts batches: times `max` it is at most 10,000. */
+  readonly batch: BatchOptions;
+}
+
 /** Takes tasks until it is closed. Leases are renewed while handlers run. */
 export interface Worker extends AsyncDisposable {
   /** The queue it takes from. */
   readonly queue: string;
-  /** How many handlers may run at a time, 1 to 10,000. Can be set at any time; running handlers go on. */
+  /** How many handlers may run at a time, 1 to 10,000; of batches times `max`. Can be set at any time; running handlers go on. */
   concurrency: number;
   /** How many handlers run now. */
   readonly running: number;
@@ -52,24 +59,27 @@ class WorkerImpl implements Worker {
   readonly queue: string;
   readonly #consumer: Consumer;
   readonly #cancelled: CancelledTasks;
+  readonly #batches: Batches | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(queue: string, consumer: Consumer, cancelled: CancelledTasks) {
+  constructor(queue: string, consumer: Consumer, cancelled: CancelledTasks, batches: Batches | undefined) {
     this.queue = queue;
     this.#consumer = consumer;
     this.#cancelled = cancelled;
+    this.#batches = batches;
   }
 
   get concurrency(): number {
-    return this.#consumer.concurrency;
+    return (this.#batches ?? this.#consumer).concurrency;
   }
 
   set concurrency(concurrency: number) {
-    this.#consumer.concurrency = concurrency;
+    if (this.#batches !== undefined) this.#batches.concurrency = concurrency;
+    this.#consumer.concurrency = concurrency * (this.#batches?.max ?? 1);
   }
 
   get running(): number {
-    return this.#consumer.running;
+    return (this.#batches ?? this.#consumer).running;
   }
 
   get isPaused(): boolean {
@@ -99,20 +109,32 @@ class WorkerImpl implements Worker {
   }
 }
 
+type AnyBatchHandler = BatchHandler<never, unknown>;
+/** The handler of a worker, of one task or of a batch. */
+export type AnyTaskHandler = TaskHandler<never, unknown> | AnyBatchHandler;
+
+function checkWorkerOptions(options: WorkerOptions | BatchWorkerOptions): WorkerOptions & Partial<BatchWorkerOptions> {
+  checkOptions(options, ['resultTtlMs', 'batch', ...CONSUME_KEYS], 'worker options');
+  checkDuration(options.resultTtlMs, 'resultTtlMs', { min: 0, max: MAX_DURATION_MS });
+  checkConsumeOptions(options);
+  const checked: WorkerOptions & Partial<BatchWorkerOptions> = options;
+  checkBatch(checked.batch, options.concurrency ?? 1);
+  return checked;
+}
+
 /** Begins to take tasks from a queue. */
 export async function startWorker(
   { runtime, operations }: { readonly runtime: BusRuntime; readonly operations: Operations },
   queue: string | QueueDefinition,
-  handler: TaskHandler<never, unknown>,
-  options: WorkerOptions = {},
+  handler: AnyTaskHandler,
+  options: WorkerOptions | BatchWorkerOptions = {},
 ): Promise<Worker> {
   runtime.assertOpen();
   const { queue: name, schemas } = toQueueDefinition(queue);
-  checkOptions(options, ['resultTtlMs', ...CONSUME_KEYS], 'worker options');
-  checkDuration(options.resultTtlMs, 'resultTtlMs', { min: 0, max: MAX_DURATION_MS });
-  checkConsumeOptions(options);
+  const { batch, resultTtlMs = DEFAULT_RESULT_TTL_MS, concurrency = 1, ...consume } = checkWorkerOptions(options);
   const place = { kind: 'task', queue: name } as const;
-  const { resultTtlMs = DEFAULT_RESULT_TTL_MS, ...consume } = options;
+  const batches =
+    batch && new Batches({ ...batch, handler: handler as AnyBatchHandler, concurrency, timeoutMs: options.timeoutMs });
   const outcomes = new TaskResultStore(runtime, { queue: name, resultTtlMs, schema: schemas.result });
   const plan = {
     operations,
@@ -120,21 +142,29 @@ export async function startWorker(
     what: `the task of ${name}`,
     scope: name,
     schema: schemas.task,
-    handler,
-    timeoutMs: options.timeoutMs,
+    handler: batches?.join.bind(batches) ?? (handler as TaskHandler<never, unknown>),
+    timeoutMs: batches === undefined ? options.timeoutMs : undefined,
     progress: outcomes.progress.bind(outcomes),
   };
   const cancelled = new CancelledTasks(runtime, place);
   await cancelled.open(name, options.open);
   try {
-    const consumer = await startConsumer(runtime, name, consume, {
-      place,
-      handle: (delivery, lease) => cancelled.run(delivery, lease, () => handleDelivery(runtime, plan, delivery, lease)),
-      onDone: (delivery, value) =>
-        isA(value, Cancelled) ? outcomes.cancelled(delivery, value) : outcomes.done(delivery, value),
-      onFailed: (delivery, failure) => outcomes.failed(delivery, failure),
-    });
-    return new WorkerImpl(name, consumer, cancelled);
+    const held = concurrency * (batches?.max ?? 1);
+    const consumer = await startConsumer(
+      runtime,
+      name,
+      { ...consume, concurrency: held },
+      {
+        place,
+        onStop: () => batches?.stop(),
+        handle: (delivery, lease) =>
+          cancelled.run(delivery, lease, () => handleDelivery(runtime, plan, delivery, lease)),
+        onDone: (delivery, value) =>
+          isA(value, Cancelled) ? outcomes.cancelled(delivery, value) : outcomes.done(delivery, value),
+        onFailed: (delivery, failure) => outcomes.failed(delivery, failure),
+      },
+    );
+    return new WorkerImpl(name, consumer, cancelled, batches);
   } catch (error) {
     await cancelled.close();
     throw error;
