@@ -1,16 +1,20 @@
 // Time limits of handlers, errors that say when to retry, and functions that decide it: bad input and faults.
-import { type Bus, type BusbarError, openBus, RetryError } from '@busbar/api';
+import { type BackgroundFailure, type Bus, type BusbarError, openBus, RetryError } from '@busbar/api';
 import { openMemory } from '@busbar/transport-memory';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
 const INVALID = expect.objectContaining({ code: 'INVALID_ARGUMENT' });
 const never = new Promise<never>(() => undefined);
 
-async function open(): Promise<{ bus: Bus; errors: BusbarError[] }> {
-  const errors: BusbarError[] = [];
-  const bus = openBus(await openMemory(), { onError: ({ error }) => errors.push(error) });
+async function open(): Promise<{ bus: Bus; errors: BusbarError[]; failures: BackgroundFailure[] }> {
+  const [errors, failures] = [[] as BusbarError[], [] as BackgroundFailure[]];
+  const onError = (failure: BackgroundFailure) => {
+    failures.push(failure);
+    errors.push(failure.error);
+  };
+  const bus = openBus(await openMemory(), { onError });
   onTestFinished(() => bus.close({ drainMs: 0 }));
-  return { bus, errors };
+  return { bus, errors, failures };
 }
 
 describe('the time limit of a handler', () => {
@@ -90,6 +94,46 @@ describe('a RetryError', () => {
     await bus.process('jobs', () => Promise.reject(other), { maxAttempts: 2, retry: { baseMs: 60_000 } });
     const task = await bus.enqueue('jobs');
     await expect(task.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
+  });
+});
+
+describe('a handler that blocks the event loop', () => {
+  const block = (ms: number): void => {
+    const until = performance.now() + ms;
+    while (performance.now() < until);
+  };
+
+  it.each([
+    ['at once', () => block(300)],
+    [
+      'later',
+      async () => {
+        await new Promise(setImmediate);
+        block(500);
+      },
+    ],
+  ])('%s for longer than half of its lease is reported, once for many messages', async (_, handler) => {
+    const { bus, failures } = await open();
+    await bus.process('jobs', handler, { leaseMs: 590, concurrency: 1 });
+    const tasks = await bus.enqueueAll('jobs', [1, 2]);
+    for (const task of tasks) await task.result();
+    expect(failures.filter(({ error }) => error.code === 'TIMEOUT')).toEqual([
+      expect.objectContaining({ kind: 'task', queue: 'jobs', id: tasks[0]?.id, attempt: 1 }),
+    ]);
+  });
+
+  it('in a batch is reported for a task of it', async () => {
+    const { bus, failures } = await open();
+    await bus.process('jobs', () => block(300), { leaseMs: 590, batch: { max: 2 } });
+    for (const task of await bus.enqueueAll('jobs', [1, 2])) await task.result();
+    expect(failures.filter(({ error }) => error.code === 'TIMEOUT')).toMatchObject([{ kind: 'task', queue: 'jobs' }]);
+  });
+
+  it('for less is not', async () => {
+    const { bus, failures } = await open();
+    await bus.process('jobs', () => block(300), { leaseMs: 6_000 });
+    await (await bus.enqueue('jobs')).result();
+    expect(failures).toEqual([]);
   });
 });
 

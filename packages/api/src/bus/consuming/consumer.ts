@@ -53,6 +53,7 @@ export interface ConsumerPlan {
 }
 
 const MAX_RECEIVE = 1000;
+const BLOCKED_REPORT_MS = 60_000;
 const RECONNECT: CompleteRetry = { baseMs: 100, factor: 2, maxMs: 5000, jitter: 'full' };
 
 /** Consumes one queue until it is closed. */
@@ -71,6 +72,8 @@ export class Consumer implements BusPart {
   #isStopped = false;
   #receive = new AbortController();
   #settling = 0;
+  /** Until then no blocked event loop is reported. */
+  #silentUntil = 0;
   readonly #loop: Promise<void>;
 
   /** Starts at once. */
@@ -200,6 +203,7 @@ export class Consumer implements BusPart {
     const begun = mayBegin ? undefined : (acked ?? this.#runtime.leases.ensure(lease));
     void this.#handle(delivery, lease, begun).then((settlement) => {
       this.#running.delete(lease);
+      if (this.#runtime.leases.wasBlocked(lease)) this.#reportBlocked(lease, delivery);
       if (!lease.isOver) this.#track(this.#settle(delivery, lease, settlement));
       else if (!ackFirst) this.#endedBefore(lease, delivery);
       this.#changed.notify();
@@ -271,6 +275,17 @@ export class Consumer implements BusPart {
     const text = `the lease of message ${delivery.id} was lost before its handler ended`;
     const hint = 'The message is delivered again. Set a longer leaseMs, or do not block the event loop.';
     this.#report(new BusbarError('LEASE_LOST', text, { hint }), delivery);
+  }
+
+  /** At most once a minute: a handler that blocks does so for each message. */
+  #reportBlocked({ blockedMs, lengthMs }: DeliveryLease, delivery: Delivery): void {
+    const now = performance.now();
+    if (now < this.#silentUntil) return;
+    this.#silentUntil = now + BLOCKED_REPORT_MS;
+    const text = `the event loop was blocked for ${Math.round(blockedMs)} ms, longer than half of the lease of ${Math.round(lengthMs)} ms`;
+    const hint =
+      'Leases cannot be renewed meanwhile. Do the work of the handler in a worker thread, or set a longer leaseMs.';
+    this.#report(new BusbarError('TIMEOUT', text, { hint, retryable: false }), delivery);
   }
 
   #report(error: unknown, { id, attempt }: Delivery): void {

@@ -44,6 +44,8 @@ export interface ContextHooks {
     readonly signal: AbortSignal;
     readonly isAborted?: boolean;
     abort(reason: BusbarError): void;
+    /** Gets how long the handler ran without a turn of the event loop. */
+    ran?(ms: number): void;
   };
   /** Runs right before the handler of the user. It throws, or rejects, when the handler must not begin. */
   readonly begin?: () => Promise<void> | undefined;
@@ -82,6 +84,17 @@ export class HandlerContext extends OriginSender implements Context {
   /** Resolves when the handler may begin; undefined when it may begin now. */
   begin(): Promise<void> | undefined {
     return this.#hooks.begin?.();
+  }
+
+  /** Runs a handler, and records in its contexts how long it blocks the event loop. */
+  static timed<R>(contexts: readonly HandlerContext[], run: () => R): R {
+    const beganAt = performance.now();
+    try {
+      return run();
+    } finally {
+      const ms = performance.now() - beganAt;
+      for (const context of contexts) context.#hooks.signalOf.ran?.(ms);
+    }
   }
 
   /** The result of `handle`. After `timeoutMs` the signal fires, and the result is a rejection with TIMEOUT. */

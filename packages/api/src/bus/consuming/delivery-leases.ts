@@ -19,6 +19,8 @@ const GRACE_MS = 1000;
 /** How often a lease is confirmed before it counts as lost, when each answer takes longer than the lease. */
 const MAX_CONFIRMATIONS = 3;
 const FOREVER = Number.POSITIVE_INFINITY;
+/** A shorter block can be that of a busy machine. */
+const MIN_BLOCKED_MS = 250;
 
 /** The lease of one delivery. Its signal fires when the lease is lost or the handler is aborted. */
 export class DeliveryLease extends LazyAbortController {
@@ -36,6 +38,10 @@ export class DeliveryLease extends LazyAbortController {
   isCancelled = false;
   /** When the delivery arrived, by `performance.now()`. */
   readonly heldAt: number;
+  /** How long it lasted when the delivery arrived. */
+  readonly lengthMs: number;
+  /** The longest time for which it is known that the event loop did not run meanwhile. */
+  blockedMs = 0;
 
   constructor({ receipt, leaseLeftMs, leaseEndsAt }: Delivery, now: number) {
     super();
@@ -43,8 +49,14 @@ export class DeliveryLease extends LazyAbortController {
     this.heldAt = now;
     this.endsAt = leaseEndsAt ?? now + leaseLeftMs;
     const left = this.endsAt - now;
+    this.lengthMs = leaseLeftMs;
     // One that may have ended is confirmed before its handler begins.
     this.renewAt = left > 0 ? now + left / 3 : FOREVER;
+  }
+
+  /** Records that code ran for `ms` in one turn of the event loop. */
+  ran(ms: number): void {
+    this.blockedMs = Math.max(this.blockedMs, ms);
   }
 }
 
@@ -81,6 +93,12 @@ export class DeliveryLeases {
         resolve(status);
       });
     });
+  }
+
+  /** Whether the event loop was blocked for longer than half of a lease. Called right after its handler has ended. */
+  wasBlocked(lease: DeliveryLease): boolean {
+    this.#noticeLate(lease);
+    return lease.blockedMs > Math.max(lease.lengthMs / 2, MIN_BLOCKED_MS);
   }
 
   /** Settles a delivery without a tracked lease. Never rejects. */
@@ -209,10 +227,16 @@ export class DeliveryLeases {
     const now = performance.now();
     let next = FOREVER;
     for (const lease of this.#held) {
+      this.#noticeLate(lease, now);
       if (lease.renewAt <= now) this.#renewDue(lease, now);
       if (!lease.isOver && lease.renewAt < next) next = lease.renewAt;
     }
     this.#arm(next);
+  }
+
+  /** A timer that is late shows a blocked event loop. */
+  #noticeLate(lease: DeliveryLease, now: number = performance.now()): void {
+    if (lease.heldAt < this.#timerAt) lease.ran(now - this.#timerAt);
   }
 
   /** Renews a due lease. A lease that ends before its renewal is confirmed counts as lost. */

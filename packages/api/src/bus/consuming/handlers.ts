@@ -68,7 +68,7 @@ export async function runHandler(
   context: HandlerContext,
 ): Promise<unknown> {
   const handle = async (): Promise<unknown> => {
-    const result = await handler(received as ReceivedMessage<never>, context);
+    const result = await HandlerContext.timed([context], () => handler(received as ReceivedMessage<never>, context));
     return isGenerator(result) ? drainGenerator(result, (value) => context.take(value)) : result;
   };
   const run = async (): Promise<unknown> => {

@@ -3,7 +3,7 @@
 import { invalid } from '../../contract/errors.ts';
 import { isA } from '../../contract/thrown.ts';
 import { checkDuration, checkInteger, checkOptions, describe } from '../../contract/validation.ts';
-import type { Context, HandlerContext } from '../consuming/context.ts';
+import { type Context, HandlerContext } from '../consuming/context.ts';
 import { InvalidOutputError } from '../consuming/failure.ts';
 import type { ReceivedMessage } from '../consuming/received.ts';
 
@@ -153,7 +153,10 @@ export class Batches {
 
   async #call(held: readonly Waiting[], context: BatchContext): Promise<readonly unknown[]> {
     const tasks = held.map(({ task }) => task);
-    const results: unknown = await this.#plan.handler(tasks, context);
+    const results: unknown = await HandlerContext.timed(
+      held.map((one) => one.context),
+      () => this.#plan.handler(tasks, context),
+    );
     if (results === undefined) return [];
     if (Array.isArray(results) && results.length === held.length) return results;
     const found = Array.isArray(results) ? `${results.length} results` : describe(results);
