@@ -52,6 +52,7 @@ export type { BatchContext, BatchHandler, BatchOptions, BatchTask } from './bus/
 export type { EnqueueOptions } from './bus/tasks/enqueue-options.ts';
 export type { HeldTask, TakenTask, TakeOptions } from './bus/tasks/held-task.ts';
 export type { TaskHandle, TaskStatus } from './bus/tasks/task-handle.ts';
+export type { ListedTask, TaskPage, TaskQuery, TaskQueue } from './bus/tasks/task-queue.ts';
 export type { BatchWorkerOptions, TaskHandler, Worker, WorkerOptions } from './bus/tasks/worker.ts';
 export { BusbarError, type ErrorCode, isBusbarError } from './contract/errors.ts';
 export { matchTopic } from './contract/names.ts';

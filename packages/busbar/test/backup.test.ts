@@ -45,7 +45,7 @@ test.concurrent('export to a file and import into a new bus: everything is there
   expect(await sh.out('import', 'backup.jsonl', ...other)).toBe(`${lines.length - 2} records read, 0 added`);
   expect(await sh.out('recv', '@a', ...other)).toContain('two');
   expect(await sh.out('dead', 'list', '@a', ...other)).toContain('broken');
-  expect(await sh.out('task', 'list', 'build', ...other)).toContain('1.10');
+  expect(await sh.out('task', 'ls', 'build', ...other)).toContain('1.10');
   expect(await sh.out('tail', '--from', 'start', '--stop-at-end', '--raw', ...other)).toContain('ä\u001b[31m');
 });
 

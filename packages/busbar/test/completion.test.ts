@@ -24,7 +24,7 @@ onEachBus((open) => {
     expect(await complete(project, 'recv', '--as', '@r')).toEqual(['@reviewer']);
     expect(await complete(project, 'recv', '--as=@r')).toEqual(['--as=@reviewer']);
     expect(await complete(project, 'dead', 'list', '')).toEqual(['@reviewer', '@worker', 'build']);
-    expect(await complete(project, 'task', 'list', 'b')).toEqual(['build']);
+    expect(await complete(project, 'task', 'ls', 'b')).toEqual(['build']);
     expect(await complete(project, 'tail', 'u')).toEqual(['user.login']);
     expect(await complete(project, 'send', '@worker', '')).toEqual([]);
   });

@@ -60,7 +60,7 @@ test.concurrent('of an agent or a subscription are found by the name that people
   const [mail] = await sh.json<{ receipt: string }>('recv', 'bob');
   await sh.out('reject', mail!.receipt);
   expect(await sh.json('dead', 'list', 'bob')).toMatchObject([{ body: 'first', queue: '$inbox.bob' }]);
-  expect(await sh.json('task', 'list', 'bob', '--state', 'dead')).toMatchObject([{ body: 'first' }]);
+  expect(await sh.json('task', 'ls', 'bob', '--state', 'dead')).toMatchObject([{ body: 'first' }]);
   expect((await sh.run('doctor')).stdout).toMatch(/bob has 1 dead letter\n +hint: busbar dead list bob/);
   await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`, { onError: () => undefined });
   const options = { durableName: 'audit', maxAttempts: 1 };

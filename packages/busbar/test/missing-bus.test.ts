@@ -18,7 +18,7 @@ describe.each([undefined, 'unix:./bus.sock'])('MESSAGE_BUS=%s', (MESSAGE_BUS) =>
     [['ack', 'r'], /[26]/, ''],
     [['reply', 'id', 'x', '--as', '@a'], 3, ''],
     [['forget', '@a'], 3, ''],
-    [['task', 'list', 'q'], 3, ''],
+    [['task', 'ls', 'q'], 3, ''],
     [['task', 'status', 'q#1'], 3, ''],
     [['task', 'cancel', 'q#1'], 3, ''],
     [['dead', 'list', 'q'], 3, ''],

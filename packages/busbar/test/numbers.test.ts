@@ -34,7 +34,7 @@ test.concurrent('nothing too deep to be printed is sent', () => {
 });
 
 describe('in a shell', () => {
-  test.concurrent('send, recv, tail, task list and dead list print the digits that were given', async () => {
+  test.concurrent('send, recv, tail, task ls and dead list print the digits that were given', async () => {
     await using sh = shell();
     const body = '{"tweet":1790000000000000123,"price":1.10}';
     await sh.out('register', '@a');
@@ -46,7 +46,7 @@ describe('in a shell', () => {
     expect(await sh.out('tail', '--from', 'start', '--stop-at-end', '--raw')).toBe(body);
     expect(await sh.out('tail', '--from', 'start', '--count', '1', '--json')).toContain(`"body":${body}`);
     await sh.out('task', 'add', 'q', body);
-    expect(await sh.out('task', 'list', 'q')).toContain(body);
+    expect(await sh.out('task', 'ls', 'q')).toContain(body);
     await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`, { onError: () => undefined });
     await bus.process('q', () => Promise.reject(new Error('no')), { maxAttempts: 1 });
     await vi.waitFor(async () => expect(await sh.out('dead', 'list', 'q', '--json')).toContain(`"body":${body}`), {

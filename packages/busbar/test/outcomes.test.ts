@@ -91,9 +91,9 @@ describe.runIf(process.platform === 'linux')('without its parent process', () =>
   test.concurrent('request and task add --wait end', async () => {
     await using sh = shell();
     await sh.out('register', '@a');
-    const holds = async (): Promise<boolean> => (await sh.json('task', 'list', '@a')).length === 1;
+    const holds = async (): Promise<boolean> => (await sh.json('task', 'ls', '@a')).length === 1;
     await orphan(sh, ['request', '@a', 'x', '--wait', '10m'], holds);
-    const queued = async (): Promise<boolean> => (await sh.run('task', 'list', 'q')).code === 0;
+    const queued = async (): Promise<boolean> => (await sh.run('task', 'ls', 'q')).code === 0;
     await orphan(sh, ['task', 'add', 'q', '1', '--wait'], queued);
   });
 });

@@ -11,8 +11,8 @@ describe('task', () => {
     expect(id).toMatch(/^build#/);
     expect(await sh.out('task', 'status', id)).toBe('READY');
     expect(await sh.run('task', 'result', id)).toMatchObject({ code: 4, stdout: '' });
-    expect(await sh.json('task', 'list', 'build')).toMatchObject([{ id, state: 'ready', body: { target: 'all' } }]);
-    expect(await sh.out('task', 'list', 'build')).toMatch(/^STATE +ATTEMPT +SENT +ID +BODY\nREADY/);
+    expect(await sh.json('task', 'ls', 'build')).toMatchObject([{ id, state: 'ready', body: { target: 'all' } }]);
+    expect(await sh.out('task', 'ls', 'build')).toMatch(/^STATE +ATTEMPT +SENT +ID +BODY\nREADY/);
     await using bus = await connect(`sqlite:${sh.dir.join('.busbar/bus.db')}`, { onError: () => undefined });
     await bus.process('build', async ({ body }) => ({ built: body }));
     expect(await sh.out('task', 'result', id, '--wait=10s')).toBe('{"built":{"target":"all"}}');
@@ -50,7 +50,27 @@ describe('task', () => {
     expect(await sh.json('task', 'add', 'q', '1', '--key', 'nightly')).toEqual([
       { id: 'q#nightly', queue: 'q', status: 'duplicate' },
     ]);
-    expect(await sh.json('task', 'list', 'q')).toHaveLength(1);
+    expect(await sh.json('task', 'ls', 'q')).toHaveLength(1);
+  });
+
+  test.concurrent('is listed by state and type, in pages', async () => {
+    await using sh = shell();
+    for (const [body, type] of [
+      ['1', 'image'],
+      ['2', 'text'],
+      ['3', 'image'],
+    ] as const)
+      await sh.out('task', 'add', 'q', body, '--type', type);
+    await sh.use({ args: ['enqueue', '--jsonl'], input: '{"queue":"q","body":4,"type":"image","delay":"1h"}\n' });
+    const bodies = async (...flags: string[]) =>
+      ((await sh.json('task', 'ls', 'q', ...flags)) as { body: unknown }[]).map(({ body }) => body);
+    expect(await bodies('--type', 'image')).toEqual([1, 3, 4]);
+    expect(await bodies('--type', 'image', '--state', 'ready')).toEqual([1, 3]);
+    const { stdout, stderr } = await sh.run('task', 'ls', 'q', '--limit', '3');
+    expect(stdout.trim().split('\n')).toHaveLength(4);
+    const [, after = ''] = /the next page: --after '?([^'\n]+)'?\n/.exec(stderr) ?? [];
+    expect(await bodies('--after', after)).toEqual([4]);
+    expect(await sh.run('task', 'ls', 'q', '--after', 'nonsense')).toMatchObject({ code: 2, stdout: '' });
   });
 
   test.concurrent('with an unknown id', async () => {
@@ -58,7 +78,7 @@ describe('task', () => {
     expect(await sh.run('task', 'status', 'q#none')).toMatchObject({ code: 3, stdout: '' });
     expect(await sh.run('task', 'result', 'q#none')).toMatchObject({ code: 3, stdout: '' });
     expect(await sh.run('task', 'cancel', 'q#none')).toMatchObject({ code: 3, stdout: '' });
-    expect(await sh.run('task', 'list', 'none')).toMatchObject({ code: 3, stdout: '' });
+    expect(await sh.run('task', 'ls', 'none')).toMatchObject({ code: 3, stdout: '' });
     expect(await sh.run('task', 'status', 'no-id')).toMatchObject({ code: 2, stdout: '' });
     expect(await sh.run('task', 'add', '$x', '1')).toMatchObject({ code: 2, stdout: '' });
   });
@@ -89,7 +109,7 @@ describe('logs, agents, stats', () => {
     expect(table[2]).toMatch(/^@idle +away +1 +0 +0 +\S+ +- +waits$/);
     expect((await sh.json('agents', '--capability', 'x')).map(({ name }) => name)).toEqual(['@busy']);
 
-    expect(await sh.json('task', 'list', '@idle')).toMatchObject([{ state: 'ready', body: 'x' }]);
+    expect(await sh.json('task', 'ls', '@idle')).toMatchObject([{ state: 'ready', body: 'x' }]);
     await sh.out('task', 'add', 'q', '1');
     const [stats] = await sh.json('stats', '--sample', '50ms');
     expect(stats).toMatchObject({ transport: { name: 'sqlite', state: 'open' }, queues: expect.any(Array) });

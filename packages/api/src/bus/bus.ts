@@ -46,6 +46,7 @@ import { type BusStats, Statistics, type StatsOptions } from './stats.ts';
 import type { BatchHandler } from './tasks/batches.ts';
 import { type HeldTask, heldTask, type TakenTask, type TakeOptions, takeTasks } from './tasks/held-task.ts';
 import type { TaskHandle } from './tasks/task-handle.ts';
+import { type TaskQueue, TaskQueues } from './tasks/task-queue.ts';
 import { type EnqueueAllOptions, Tasks } from './tasks/tasks.ts';
 import {
   type AnyTaskHandler,
@@ -153,6 +154,8 @@ export interface Bus extends Sender, AsyncDisposable {
   /** The handle of a task, by the `id` of the handle that `enqueue` gave. Throws INVALID_ARGUMENT for an id of another queue. */
   task<R = unknown>(queue: string, id: string): TaskHandle<R>;
   task<S extends QueueSchemas>(queue: QueueDefinition<S>, id: string): TaskHandle<OutputAt<S, 'result'>>;
+  /** A queue: lists its tasks, has its settings, pauses and resumes it. Throws INVALID_ARGUMENT for a bad name. */
+  queue(queue: string | QueueDefinition): TaskQueue;
   /**
    * Takes up to `max` tasks without a handler, as soon as one is present, or none after `waitMs`. Settle each before its lease
    * ends.
@@ -201,6 +204,7 @@ export interface Bus extends Sender, AsyncDisposable {
 interface BusParts extends AgentDependencies {
   readonly runtime: BusRuntime;
   readonly tasks: Tasks;
+  readonly queues: TaskQueues;
   readonly locks: Locks;
   readonly schedules: Schedules;
   readonly statistics: Statistics;
@@ -286,6 +290,10 @@ class BusImpl extends OriginSender implements Bus {
     return this.#parts.tasks.handle(queue, id) as TaskHandle<never>;
   }
 
+  queue(queue: string | QueueDefinition): TaskQueue {
+    return this.#parts.queues.open(queue);
+  }
+
   async takeTasks(queue: string, options?: TakeOptions): Promise<TakenTask<never>[]> {
     return takeTasks(this.#parts.runtime, queue, options) as Promise<TakenTask<never>[]>;
   }
@@ -368,7 +376,7 @@ export function openBus(transport: Transport, options: BusOptions = {}): Bus {
   const mail = new Mail(runtime, registry, selector);
   const calls = waysOf(transport, new RpcClient(runtime, heartbeats));
   const requests = new Requests(runtime, registry, selector, calls);
-  const tasks = new Tasks(runtime);
+  const [tasks, queues] = [new Tasks(runtime), new TaskQueues(runtime)];
   const operations: Operations = {
     send: (...args) => mail.send(...args),
     request: (...args) => requests.request(...args) as Promise<never>,
@@ -379,5 +387,6 @@ export function openBus(transport: Transport, options: BusOptions = {}): Bus {
   const locks = new Locks(runtime);
   const schedules = new SchedulesImpl({ runtime, registry, operations, locks });
   const statistics = new Statistics(runtime, registry);
-  return new BusImpl({ runtime, registry, heartbeats, mail, calls, operations, tasks, locks, schedules, statistics });
+  const parts = { runtime, registry, heartbeats, mail, calls, operations };
+  return new BusImpl({ ...parts, tasks, queues, locks, schedules, statistics });
 }

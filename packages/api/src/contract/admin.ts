@@ -100,6 +100,8 @@ export type MessageState = 'ready' | 'delayed' | 'leased' | 'dead';
 export interface BrowseOptions extends CallOptions {
   /** Default: all states. */
   readonly state?: MessageState | undefined;
+  /** Only messages of this type, 1 to 255 characters. Then a page can have fewer than `limit` messages, or none, though more follow. */
+  readonly type?: string | undefined;
   /** Only these messages, at most 1,000. */
   readonly ids?: readonly string[] | undefined;
   /** Default 100, at most 1,000. */

@@ -1,9 +1,9 @@
 /** The admin facet of a transport: checks arguments and splits imports into batches. */
 
-import type { Admin, StateRecord } from '../contract/admin.ts';
+import type { Admin, BrowsedMessage, BrowsePage, StateRecord } from '../contract/admin.ts';
 import type { CallOptions } from '../contract/call-options.ts';
 import { type Capabilities, requireFeature } from '../contract/capabilities.ts';
-import type { PageQuery } from '../contract/driver.ts';
+import type { BrowseFilter, PageQuery } from '../contract/driver.ts';
 import { invalid, toBusbarError } from '../contract/errors.ts';
 import type { ListOptions } from '../contract/kv.ts';
 import { checkQueueName, quote } from '../contract/names.ts';
@@ -14,6 +14,7 @@ import {
   checkOneOf,
   checkOptions,
   checkSignal,
+  checkText,
   describe,
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
@@ -28,6 +29,8 @@ import { declaredAdmin } from './validate-capabilities.ts';
 
 const CALL_KEYS = ['timeoutMs', 'signal'];
 const MAX_PAGE = 1000;
+/** How many pages one page of a type is searched in. */
+const MAX_PAGES = 100;
 const DEFAULT_BROWSE = 100;
 const IMPORT_BATCH = 500;
 
@@ -66,8 +69,9 @@ function openInspection(internals: TransportInternals): Inspection {
     },
     async browse(queue, options) {
       checkQueueName(queue);
-      checkOptions(options, ['state', 'ids', 'limit', 'after', ...CALL_KEYS], 'browse options');
+      checkOptions(options, ['state', 'type', 'ids', 'limit', 'after', ...CALL_KEYS], 'browse options');
       checkOneOf(options?.state, 'state', ['ready', 'delayed', 'leased', 'dead']);
+      checkText(options?.type, 'type', 255);
       const { limit, after } = checkPage(options);
       const ids = checkIds(options?.ids);
       const filter = {
@@ -76,9 +80,27 @@ function openInspection(internals: TransportInternals): Inspection {
         limit: options?.limit === undefined ? DEFAULT_BROWSE : limit,
         after,
       };
-      return inflight.read(options, (context) => admin.browse(queue, filter, context));
+      const read = (page: BrowseFilter): Promise<BrowsePage> =>
+        inflight.read(options, (context) => admin.browse(queue, page, context));
+      return options?.type === undefined ? read(filter) : browseType(options.type, filter, read);
     },
   };
+}
+
+/** Reads pages until more than half of the limit is found: the rest would be read in ever smaller pages. */
+async function browseType(
+  type: string,
+  filter: BrowseFilter,
+  read: (page: BrowseFilter) => Promise<BrowsePage>,
+): Promise<BrowsePage> {
+  const found: BrowsedMessage[] = [];
+  let { after } = filter;
+  for (let pages = 1; ; pages += 1) {
+    const { messages, next } = await read({ ...filter, limit: filter.limit - found.length, after });
+    found.push(...messages.filter(({ message }) => message.type === type));
+    if (next === undefined || found.length > filter.limit / 2 || pages === MAX_PAGES) return { messages: found, next };
+    after = next;
+  }
 }
 
 function openChanges(

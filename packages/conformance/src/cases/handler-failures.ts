@@ -1,6 +1,6 @@
 /** Failed handlers: time limits, errors that say when to retry, and functions that decide it. */
 
-import { type BatchTask, defineQueue, RejectError, RetryError, type StandardSchema } from '@busbar/api';
+import { type BatchTask, defineQueue, RejectError, RetryError, type StandardSchema, type TaskQuery } from '@busbar/api';
 import type { Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
@@ -161,6 +161,38 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       const [letter] = await deadLetters(test, transport, 'jobs', 1);
       test.check.equal([letter?.attempts, letter?.dead?.reason], [1, 'hopeless'], 'the dead letter');
       await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 0, leased: 0, dead: 1 });
+    },
+  },
+  {
+    id: 'A40',
+    title: 'tasks are listed by state and type, in pages that hold each task once; listing takes none',
+    rules: ['RA1'],
+    async run(test) {
+      const bus = await test.bus();
+      const bodies = Array.from({ length: 30 }, (_, index) => index);
+      const types = ['image', 'text', undefined];
+      await bus.enqueueAll('jobs', bodies, (_, index) => ({ type: types[index % 3] }));
+      await bus.enqueueAll('jobs', [30, 31], { type: 'image', delayMs: 600_000 });
+      const list = async (query: TaskQuery): Promise<unknown[]> => {
+        const found: unknown[] = [];
+        for (let after: string | undefined; ; ) {
+          const { tasks, next } = await (await test.bus()).queue('jobs').tasks({ ...query, after });
+          test.check.ok(tasks.length <= (query.limit ?? 100), `a page has ${tasks.length} tasks`);
+          found.push(...tasks.map(({ body }) => body));
+          if (next === undefined) return found.sort((one, other) => Number(one) - Number(other));
+          after = next;
+        }
+      };
+      const images = bodies.filter((body) => body % 3 === 0);
+      test.check.equal(await list({ limit: 7 }), [...bodies, 30, 31], 'all');
+      test.check.equal(await list({ limit: 4, type: 'image' }), [...images, 30, 31], 'of one type');
+      test.check.equal(await list({ type: 'image', state: 'queued' }), images, 'of one type and state');
+      test.check.equal(await list({ state: 'delayed', limit: 1 }), [30, 31], 'delayed ones');
+      test.check.equal(await list({ type: 'none' }), [], 'of no known type');
+      const [taken] = await bus.takeTasks<number>('jobs');
+      test.check.equal([taken?.body, taken?.attempt, taken?.type], [0, 1, 'image'], 'the first task');
+      const [running] = (await bus.queue('jobs').tasks({ state: 'running' })).tasks;
+      test.check.equal([running?.id, running?.attempt, running?.type], [taken?.id, 1, 'image'], 'the running task');
     },
   },
   {

@@ -105,6 +105,7 @@ const OF_CALLS: readonly BadInput[] = [
   ...tried('names of queues', ['a', {}, null], ({ admin }, names) => admin.queues({ names })),
   ...tried('a state to browse', ['gone', 5, null], ({ admin }, state) => admin.browse(queue, { state })),
   ...tried('a state to purge', ['leased', 'gone', 5, undefined], ({ admin }, state) => admin.purge(queue, { state })),
+  ...tried('a type to browse', ['', 'x'.repeat(256), 5, null], ({ admin }, type) => admin.browse(queue, { type })),
   ...tried('ids to browse', NO_IDS, ({ admin }, ids) => admin.browse(queue, { ids })),
   ...tried('ids to redrive', NO_IDS, ({ admin }, ids) => admin.redrive(queue, { ids })),
   ...tried('ids to purge', NO_IDS, ({ admin }, ids) => admin.purge(queue, { state: 'dead', ids })),

@@ -10,13 +10,15 @@ import { delayOf } from './task-handle.ts';
 
 /** Options of a task. */
 export interface EnqueueOptions extends Omit<MailOptions, 'id' | 'createInbox'> {
+  /** The kind of the task, for handlers, lists and metrics, 1 to 255 characters. It chooses no handler. */
+  readonly type?: string | undefined;
   /** The earliest start; a time in the past means now. It excludes `delayMs`. */
   readonly runAt?: Date | undefined;
   /** Tasks with the same key are stored once within the dedupe window of the queue. 1 to 240 bytes. */
   readonly dedupeKey?: string | undefined;
 }
 
-const KEYS = [...MAIL_KEYS.filter((key) => key !== 'id' && key !== 'createInbox'), 'runAt', 'dedupeKey'];
+const KEYS = [...MAIL_KEYS.filter((key) => key !== 'id' && key !== 'createInbox'), 'type', 'runAt', 'dedupeKey'];
 const MAX_KEY_BYTES = 240;
 
 /** Throws INVALID_ARGUMENT. The transport checks the fields of the message. */

@@ -98,6 +98,7 @@ export class Tasks {
     const draft: OutgoingDraft = {
       kind: 'enqueue',
       target: queue,
+      type: options.type,
       body,
       options,
       fields: taskFields(options),

@@ -5,12 +5,12 @@ import { BODY_NOTE, LINES_NOTE } from '../input/body.ts';
 import { MAIL_FLAGS } from '../input/mail-flags.ts';
 import { add } from '../tasks/add.ts';
 import { done, extend, fail, progress, take } from '../tasks/held.ts';
-import { cancel, list, result, status } from '../tasks/inspect.ts';
+import { cancel, ls, result, status } from '../tasks/inspect.ts';
 import { ACTION_FLAGS, ADD_FLAGS, type TaskInvocation } from '../tasks/task-flags.ts';
 
 const ACTIONS: Readonly<Record<string, (invocation: TaskInvocation) => Promise<number>>> = {
   ...{ add, take, done, fail, progress, extend },
-  ...{ status, result, cancel, list },
+  ...{ status, result, cancel, ls },
 };
 
 export const task: Command = defineCommand({
@@ -27,7 +27,8 @@ export const task: Command = defineCommand({
     ['busbar task status ID', 'READY, DELAYED, HELD, DONE, DEAD or CANCELLED'],
     ['busbar task result ID --wait=5m', 'what its handler returned'],
     ['busbar task cancel ID --running', 'without --running only before a worker has it'],
-    ['busbar task list build', 'waiting, running and dead tasks'],
+    ['busbar task ls build --state dead', 'waiting, running and dead tasks, or those in one state'],
+    ['busbar task ls build --type image --after CURSOR', 'the next page of one type; a note shows its cursor'],
   ],
   notes: [
     BODY_NOTE,

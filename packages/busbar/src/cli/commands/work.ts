@@ -43,7 +43,10 @@ export const work: Command = defineCommand({
     session.createsBus();
     const source = await findSource(args[0] ?? '', session);
     if (type !== undefined && source.agent === undefined)
-      throw invalid('--type is for the inbox of an agent', 'Tasks have no type. Use a queue for each kind.');
+      throw invalid(
+        '--type is for the inbox of an agent',
+        'A worker takes each task of its queue. Use a queue for each kind.',
+      );
     const { capabilities } = await session.transport();
     const handler = plan.handler(commandEnvironment(session, source.agent), capabilities.maxBodyBytes);
     const start = async (bus: Bus): Promise<void> => {

@@ -27,7 +27,7 @@ export function checkEmpty(queue: QueueInfo | undefined, what: string): void {
   if (pending + dead === 0) return;
   const contents = [pending > 0 ? count(pending, 'message') : '', dead > 0 ? count(dead, 'dead letter') : ''];
   throw new BusbarError('CONFLICT', `${what} has ${contents.filter((text) => text !== '').join(' and ')}`, {
-    hint: `busbar task list ${knownName(name)} shows them; --force deletes them.`,
+    hint: `busbar task ls ${knownName(name)} shows them; --force deletes them.`,
   });
 }
 

@@ -7,8 +7,11 @@ import type { FlagValues } from '../input/flag-values.ts';
 import { MAIL_FLAGS, toMailOptions } from '../input/mail-flags.ts';
 import { DONE } from '../output/exit-codes.ts';
 import type { Session } from '../session.ts';
-import type { AddInvocation } from './task-flags.ts';
+import { ADD_FLAGS, type AddInvocation } from './task-flags.ts';
 import { printResult } from './task-results.ts';
+
+/** The flags of one task. */
+const LINE_FLAGS = { ...MAIL_FLAGS, type: ADD_FLAGS.type };
 
 /** Adds tasks: one, one several times, or one for each line of stdin. */
 export async function add(invocation: AddInvocation): Promise<number> {
@@ -50,7 +53,7 @@ async function addLines({ args, flags, session }: AddInvocation): Promise<number
     import('../lines/run-lines.ts'),
   ]);
   return runLines(session, async (line) => {
-    const { own, flags: given } = parseLine(line, ['queue', 'body'], MAIL_FLAGS);
+    const { own, flags: given } = parseLine(line, ['queue', 'body'], LINE_FLAGS);
     const queue = textOf(own['queue'] ?? args[1], 'queue');
     return toOutput(await sender.enqueue(queue, own['body'], toOptions({ ...flags, ...given }, session)));
   });
@@ -70,8 +73,8 @@ function openSender(session: Session): Promise<Sender> {
   return session.senderAgent();
 }
 
-function toOptions(flags: Partial<FlagValues<typeof MAIL_FLAGS>>, { call }: Session): EnqueueOptions {
-  return { ...call, ...toMailOptions(flags), dedupeKey: flags.key };
+function toOptions(flags: Partial<FlagValues<typeof LINE_FLAGS>>, { call }: Session): EnqueueOptions {
+  return { ...call, ...toMailOptions(flags), type: flags.type, dedupeKey: flags.key };
 }
 
 function toOutput({ id, queue, isDuplicate }: TaskHandle): { id: string; queue: string; status: string } {

@@ -1,10 +1,11 @@
-/** `busbar task status`, `result`, `cancel` and `list`: tasks of any process. */
+/** `busbar task status`, `result`, `cancel` and `ls`: tasks of any process. */
 
 import type { TaskHandle } from '@busbar/api';
 import { BusbarError, invalid } from '@busbar/api/transport';
 import { findQueues } from '../mail/mailbox.ts';
 import { BROWSED_HEADINGS, browsedJson, browsedRow } from '../output/browsed-view.ts';
 import { CONFLICT, DONE } from '../output/exit-codes.ts';
+import { quoteForShell } from '../output/printable.ts';
 import { STATES_BY_WORD, TASK_WORDS } from '../output/states.ts';
 import { tableLines } from '../output/table.ts';
 import type { TaskInvocation } from './task-flags.ts';
@@ -57,18 +58,19 @@ export async function cancel(invocation: TaskInvocation): Promise<number> {
   return CONFLICT;
 }
 
-/** `busbar task list`. */
-export async function list({ args: [, queue, extra], flags, session }: TaskInvocation): Promise<number> {
+/** `busbar task ls`. */
+export async function ls({ args: [, queue, extra], flags, session }: TaskInvocation): Promise<number> {
   const { out, call } = session;
-  if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task list QUEUE.');
-  if (extra !== undefined) throw invalid('list takes a queue only', 'Write busbar task list QUEUE.');
+  if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task ls QUEUE.');
+  if (extra !== undefined) throw invalid('ls takes a queue only', 'Write busbar task ls QUEUE.');
   const { admin } = await session.transport();
   const [name = queue] = await findQueues(queue, session);
   const state = flags.state === undefined ? undefined : STATES_BY_WORD[flags.state];
-  const { messages, next } = await admin.browse(name, { limit: flags.limit ?? 100, state, ...call });
+  const { limit = 100, type, after } = flags;
+  const { messages, next } = await admin.browse(name, { limit, state, type, after, ...call });
   if (out.json) await out.jsonLines(messages.map(browsedJson));
   else if (messages.length > 0) await out.lines(tableLines(BROWSED_HEADINGS, messages.map(browsedRow), out));
-  if (next !== undefined) out.note(`busbar: more than ${messages.length}; --limit shows more`);
+  if (next !== undefined) out.note(`busbar: the next page: --after ${quoteForShell(next)}`);
   return DONE;
 }
 

@@ -7,6 +7,7 @@ import type { MAIL_FLAGS } from '../input/mail-flags.ts';
 export const ADD_FLAGS = {
   text: { kind: 'switch', help: 'BODY is text, even if it parses as JSON' },
   wait: { kind: 'wait', help: 'wait for the result or a task, or up to TIME' },
+  type: { kind: 'text', value: 'NAME', max: 255, help: 'the kind of the task; ls: only tasks of this type' },
   count: { kind: 'integer', min: 1, max: 1_000_000, help: 'add the task this many times' },
   jsonl: { kind: 'switch', help: 'add each line of stdin: { "queue", "body"?, … }' },
 } as const;
@@ -21,8 +22,9 @@ export const ACTION_FLAGS = {
   reason: { kind: 'text', max: 2_000, help: 'fail, cancel: text for its history or its handler' },
   running: { kind: 'switch', help: 'cancel: also a task that a worker has started' },
   reject: { kind: 'switch', help: 'fail: no retry, it becomes a dead letter' },
-  state: { kind: 'choice', choices: ['ready', 'delayed', 'held', 'dead'], help: 'list: only tasks in this state' },
-  limit: { kind: 'integer', min: 1, max: 1000, help: 'list: at most this many (default 100)' },
+  state: { kind: 'choice', choices: ['ready', 'delayed', 'held', 'dead'], help: 'ls: only tasks in this state' },
+  limit: { kind: 'integer', min: 1, max: 1000, help: 'ls: at most this many (default 100)' },
+  after: { kind: 'text', value: 'CURSOR', max: 4096, help: 'ls: the next page, which a note of the page before shows' },
 } as const;
 
 /** One use of `task`. */

@@ -1,0 +1,142 @@
+/** One queue of tasks for operators and set-up code: lists its tasks, and has its settings. */
+
+import type { BrowsedMessage, MessageState, QueueInfo } from '../../contract/admin.ts';
+import type { CallOptions } from '../../contract/call-options.ts';
+import type { AttemptRecord } from '../../contract/message.ts';
+import type { QueueSettings } from '../../contract/queues.ts';
+import { checkOneOf, checkOptions } from '../../contract/validation.ts';
+import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
+import type { QueueDefinition } from '../messages/definitions.ts';
+import type { BusRuntime } from '../runtime.ts';
+import { toQueueDefinition } from './enqueue-options.ts';
+import { hasExpired } from './task-state.ts';
+
+/** The state of a task that is in its queue. */
+export type ListedTaskState = 'queued' | 'delayed' | 'running' | 'dead';
+
+/** Which tasks to list. */
+export interface TaskQuery extends CallOptions {
+  /** Only tasks in this state. Default: all that the queue has. */
+  readonly state?: ListedTaskState | undefined;
+  /** Only tasks of this type, 1 to 255 characters. Then a page can have fewer than `limit` tasks though more follow. */
+  readonly type?: string | undefined;
+  /** Only tasks with these ids, at most 1,000. */
+  readonly ids?: readonly string[] | undefined;
+  /** The most tasks of a page, 1 to 1,000. Default 100. */
+  readonly limit?: number | undefined;
+  /** The `next` of the page before. */
+  readonly after?: string | undefined;
+}
+
+/** A task of a queue at one moment. `attempt` counts its deliveries, 0 before the first. A body that cannot be decoded stays bytes. */
+export interface ListedTask<T = unknown> extends ReceivedMessage<T> {
+  readonly queue: string;
+  readonly state: ListedTaskState;
+  /** Of a delayed task: the time until it may start. */
+  readonly delayLeftMs: number | undefined;
+  /** Of a running task: the time until its lease ends, unless it is renewed. */
+  readonly leaseLeftMs: number | undefined;
+  /** Of a running task: the consumer that has it. */
+  readonly consumer: string | undefined;
+  /** The time until it expires. */
+  readonly ttlLeftMs: number | undefined;
+  /** Its last 20 ended attempts, oldest first. */
+  readonly history: readonly AttemptRecord[];
+  /** Of a dead task: the reason, and when it died, in milliseconds since 1970. */
+  readonly dead: BrowsedMessage['dead'];
+}
+
+/** One page of tasks, in the order of their delivery; the dead ones last, oldest first. */
+export interface TaskPage<T = unknown> {
+  readonly tasks: readonly ListedTask<T>[];
+  /** The `after` of the next page; undefined after the last. */
+  readonly next: string | undefined;
+}
+
+/** One queue of tasks. */
+export interface TaskQueue<T = unknown> {
+  readonly name: string;
+  /**
+   * Lists tasks that wait, run or are dead, without taking them. A task that has ended is not in its queue:
+   * `bus.task(queue, id)` has its result.
+   */
+  tasks(query?: TaskQuery): Promise<TaskPage<T>>;
+  /** Its settings, and how many tasks it has in each state; undefined for a queue that does not exist. */
+  info(options?: CallOptions): Promise<QueueInfo | undefined>;
+  /**
+   * Creates the queue if needed, and sets the given settings for all its users. Other settings stay as they are. While the bus is
+   * open it sets them again after the store has lost data.
+   */
+  configure(settings: QueueSettings, options?: CallOptions): Promise<void>;
+  /** Stops deliveries for all workers, in any process. Tasks still enter, and running ones go on. */
+  pause(options?: CallOptions): Promise<void>;
+  /** Starts deliveries again. */
+  resume(options?: CallOptions): Promise<void>;
+}
+
+const BOUNDS = ['timeoutMs', 'signal'];
+const STATES: Readonly<Record<MessageState, ListedTaskState>> = {
+  ready: 'queued',
+  delayed: 'delayed',
+  leased: 'running',
+  dead: 'dead',
+};
+const MESSAGE_STATES = Object.keys(STATES) as MessageState[];
+
+/** The queues of one bus. */
+export class TaskQueues {
+  readonly #runtime: BusRuntime;
+  /** What this bus has configured, by queue. */
+  readonly #settings = new Map<string, QueueSettings>();
+
+  constructor(runtime: BusRuntime) {
+    this.#runtime = runtime;
+  }
+
+  /** Throws INVALID_ARGUMENT. */
+  open(queue: string | QueueDefinition): TaskQueue {
+    const { queue: name } = toQueueDefinition(queue);
+    const { transport } = this.#runtime;
+    return {
+      name,
+      tasks: (query) => this.#list(name, query),
+      info: async (options) => (await transport.admin.queues({ ...checkBounds(options), names: [name] }))[0],
+      configure: (settings, options) => this.#configure(name, settings, options),
+      pause: async (options) => transport.queues.configure(name, { paused: true }, options),
+      resume: async (options) => transport.queues.configure(name, { paused: false }, options),
+    };
+  }
+
+  async #configure(name: string, settings: QueueSettings, options: CallOptions | undefined): Promise<void> {
+    const { transport, declarations } = this.#runtime;
+    const { resets } = declarations;
+    await transport.queues.configure(name, settings, options);
+    const known = this.#settings.get(name);
+    this.#settings.set(name, { ...known, ...settings });
+    if (known !== undefined) return;
+    const declare = (): Promise<void> => transport.queues.configure(name, this.#settings.get(name));
+    declarations.add({ kind: 'task', queue: name }, declare, resets);
+  }
+
+  async #list(queue: string, query: TaskQuery | undefined): Promise<TaskPage> {
+    checkOptions(query, ['state', 'type', 'ids', 'limit', 'after', ...BOUNDS], 'task query');
+    checkOneOf(query?.state, 'state', Object.values(STATES));
+    const state = MESSAGE_STATES.find((one) => STATES[one] === query?.state);
+    const { messages, next } = await this.#runtime.transport.admin.browse(queue, { ...query, state });
+    const present = messages.filter((one) => !hasExpired(one));
+    return { tasks: present.map((one) => this.#toListed(queue, one)), next };
+  }
+
+  #toListed(queue: string, { message, state, attempts, ...rest }: BrowsedMessage): ListedTask {
+    const { delayLeftMs, leaseLeftMs, consumer, ttlLeftMs, history, dead } = rest;
+    return {
+      ...toReadable(this.#runtime.bodyCodec, { ...message, attempt: attempts }),
+      ...{ queue, state: STATES[state], delayLeftMs, leaseLeftMs, consumer, ttlLeftMs, history, dead },
+    };
+  }
+}
+
+function checkBounds(options: CallOptions | undefined): CallOptions | undefined {
+  checkOptions(options, BOUNDS, 'options');
+  return options;
+}
