@@ -3,7 +3,7 @@
 import type { PageQuery, QueueFilter } from '@busbar/api/driver';
 import type { Binding, QueueInfo, TopicInfo } from '@busbar/api/transport';
 import { IS_LEASED } from '../connection/schema.ts';
-import { LIMIT, prefixEnd } from '../connection/store.ts';
+import { prefixEnd } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 
@@ -24,7 +24,7 @@ export function listTopics(tx: Transaction, page: PageQuery): TopicInfo[] {
       `SELECT name, sum(events) FROM (
          SELECT name, events FROM topic WHERE ns=? AND events > 0
          UNION ALL SELECT pattern, 0 FROM binding WHERE ns=? AND pattern NOT LIKE '%*%' AND pattern NOT LIKE '%>%'
-       ) WHERE name > ? GROUP BY name ORDER BY name ${LIMIT}`,
+       ) WHERE name > ? GROUP BY name ORDER BY name LIMIT ?`,
     )
     .all(tx.ns, tx.ns, page.after ?? '', page.limit)
     .map(([name, events]) => ({ name, events }));
@@ -48,7 +48,7 @@ function queueNames(tx: Transaction, filter: QueueFilter): string[] {
   }
   return tx
     .sql<[string]>(
-      `SELECT name FROM queue WHERE ns=? AND name>=? AND name<CAST(? AS TEXT) AND name>? ORDER BY name ${LIMIT}`,
+      'SELECT name FROM queue WHERE ns=? AND name>=? AND name<CAST(? AS TEXT) AND name>? ORDER BY name LIMIT ?',
     )
     .all(tx.ns, prefix, prefixEnd(prefix), after ?? '', limit)
     .map(([name]) => name);

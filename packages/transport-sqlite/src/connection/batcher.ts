@@ -18,6 +18,8 @@ const CONTENDED_FOR_MS = 100;
 /** Fail calls that have not started this long before their deadline; later their outcome would be `unknown`. */
 const MARGIN_MS = 10;
 const CHECK_SIGNALS_AFTER_MS = 50;
+/** Looking at all calls that wait takes as long as a failed attempt, so not each attempt does it. */
+const CHECK_DEADLINES_EVERY_MS = 5;
 const TRUNCATE_EVERY_MS = 1000;
 /** Comparing all files takes 10 µs. After each commit only the main file is compared. */
 const COMPARE_EVERY_MS = 20;
@@ -38,6 +40,7 @@ export class Batcher {
   #contendedUntil = 0;
   #notBefore = 0;
   #blockedSince = 0;
+  #checkDeadlinesAt = 0;
   readonly #watch = new StoreWatch();
   readonly #room: DiskRoom;
   #comparedAt = performance.now();
@@ -202,7 +205,14 @@ export class Batcher {
   }
 
   #begin(writes: boolean): void {
-    this.#store.sql(writes ? 'BEGIN IMMEDIATE' : 'BEGIN').run();
+    const { stackTraceLimit } = Error;
+    // The stack is half of the time of a failed attempt.
+    Error.stackTraceLimit = 0;
+    try {
+      this.#store.sql(writes ? 'BEGIN IMMEDIATE' : 'BEGIN').run();
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit;
+    }
   }
 
   /** Another process holds the lock: runs what only reads, and retries the rest after a pause. */
@@ -217,7 +227,10 @@ export class Batcher {
     if (writes) this.#runReads();
     // Random, so that processes do not collide again and again.
     const pause = Math.random() * maxPause(now - this.#blockedSince);
-    this.#failLate(now + pause + MARGIN_MS);
+    if (now >= this.#checkDeadlinesAt) {
+      this.#checkDeadlinesAt = now + CHECK_DEADLINES_EVERY_MS;
+      this.#failLate(this.#checkDeadlinesAt + pause + MARGIN_MS);
+    }
     if (this.#operations.length > 0) this.#runAfter(pause);
   }
 

@@ -4,7 +4,7 @@ import type { PageQuery, PutCondition } from '@busbar/api/driver';
 import type { DeleteResult, KvEntry, KvPut, KvTouch, PutResult, TouchResult } from '@busbar/api/transport';
 import { Insertion } from '../connection/rows.ts';
 import { CLOSED_NAMESPACES } from '../connection/schema.ts';
-import { LIMIT, prefixEnd } from '../connection/store.ts';
+import { prefixEnd } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { toBytes, toExpiry, toStored } from '../queues/stored-message.ts';
 
@@ -77,7 +77,7 @@ export function deleteEntry(tx: Transaction, key: string, ifRevision: number | u
 
 export function listEntries(tx: Transaction, prefix: string, page: PageQuery): KvEntry[] {
   const rows = tx
-    .sql<KvRow>(`${SELECT} WHERE ns=? AND key>=? AND key<CAST(? AS TEXT) AND key>? AND ${LIVE} ORDER BY key ${LIMIT}`)
+    .sql<KvRow>(`${SELECT} WHERE ns=? AND key>=? AND key<CAST(? AS TEXT) AND key>? AND ${LIVE} ORDER BY key LIMIT ?`)
     .all(tx.ns, prefix, prefixEnd(prefix), page.after ?? '', tx.now, page.limit);
   return rows.map((row) => toEntry(row, tx.now));
 }

@@ -3,7 +3,6 @@
 import type { CallContext, Cursor } from '@busbar/api/driver';
 import { BusbarError, type KvChange, type KvEntry } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
-import { LIMIT } from '../connection/store.ts';
 import { type CursorRead, StoreCursor } from '../connection/store-cursor.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { CursorSet } from '../wakeup/cursor-set.ts';
@@ -85,7 +84,7 @@ class KvWatch extends StoreCursor<KvChange> {
     const limit = Math.min(STEP, max);
     const rows = tx
       .sql<[string, number, 'deleted' | 'expired' | null, number, string]>(
-        `SELECT key, change, tombstone, revision, ns FROM kv WHERE change>? ORDER BY change ${LIMIT}`,
+        'SELECT key, change, tombstone, revision, ns FROM kv WHERE change>? ORDER BY change LIMIT ?',
       )
       .all(this.#change, limit);
     const items: KvChange[] = [];

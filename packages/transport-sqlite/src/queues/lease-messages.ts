@@ -4,7 +4,6 @@ import { randomInt } from 'node:crypto';
 import { BusbarError, type Delivery, quote } from '@busbar/api/transport';
 import { isBatchFull, readBatch } from '../connection/rows.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
-import { LIMIT } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { promoteDue } from '../maintenance/promoter.ts';
 import { rescueExpiredLeases } from '../maintenance/rescuer.ts';
@@ -26,7 +25,7 @@ const MAX_ATTEMPTS = MESSAGE_FROM + 16;
 const SEQ = 4;
 const SELECT_FIRST = `SELECT ready.rank, ready.at, ready.seq, ready.last, message.seq, message.at, attempts, expires, ${MESSAGE_COLUMNS}
   FROM ready CROSS JOIN message ON message.seq BETWEEN ready.seq AND ready.last WHERE ready.queue_id=?
-  ORDER BY ready.rank, ready.at, ready.seq ${LIMIT}`;
+  ORDER BY ready.rank, ready.at, ready.seq LIMIT ?`;
 /** Bounds the search when all messages in front have ended. */
 const MAX_ROUNDS = 20;
 

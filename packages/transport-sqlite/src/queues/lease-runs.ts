@@ -1,6 +1,5 @@
 /** Leases: runs of messages that were claimed together. A run is split as its messages are settled. */
 
-import { LIMIT } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 
 /** Consecutive messages leased by one claim. */
@@ -31,7 +30,7 @@ export function findLease({ store }: Transaction, seq: number): LeaseRun | undef
 
 /** Leases that have ended, the earliest first. */
 export function findExpiredRuns({ store, now }: Transaction, limit: number): LeaseRun[] {
-  return store.sql<Raw>(`${SELECT} WHERE until<=? ORDER BY until ${LIMIT}`).all(now, limit).map(toRun);
+  return store.sql<Raw>(`${SELECT} WHERE until<=? ORDER BY until LIMIT ?`).all(now, limit).map(toRun);
 }
 
 /** Removes messages `from` to `to` from a run. */

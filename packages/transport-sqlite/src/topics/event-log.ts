@@ -4,7 +4,7 @@ import type { PreparedMessage } from '@busbar/api/driver';
 import { matchTopic, type TopicEvent } from '@busbar/api/transport';
 import { Insertion, isBatchFull, readBatch } from '../connection/rows.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
-import { LIMIT, type Store } from '../connection/store.ts';
+import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { pushMessage, readMessage, sizeOf } from '../queues/stored-message.ts';
 import { toPosition } from './position.ts';
@@ -125,7 +125,7 @@ export function readLog(store: Store, range: LogRange): { events: TopicEvent[]; 
   if (topics.length === 0) return { events: [], readUpTo: upTo };
   const rows =
     topics.length === 1
-      ? readBatch(store.sql(`${SELECT} WHERE topic_id=? AND seq>? AND seq<=? ORDER BY seq ${LIMIT}`), [
+      ? readBatch(store.sql(`${SELECT} WHERE topic_id=? AND seq>? AND seq<=? ORDER BY seq LIMIT ?`), [
           topics[0],
           after,
           end,
@@ -133,7 +133,7 @@ export function readLog(store: Store, range: LogRange): { events: TopicEvent[]; 
         ])
       : readBatch(
           store.sql(
-            `${SELECT} WHERE seq>? AND seq<=? AND +topic_id IN (SELECT value FROM json_each(?)) ORDER BY seq ${LIMIT}`,
+            `${SELECT} WHERE seq>? AND seq<=? AND +topic_id IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?`,
           ),
           [after, end, JSON.stringify(topics), max],
         );
