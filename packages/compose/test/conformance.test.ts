@@ -30,7 +30,7 @@ const VISIBLE: Readonly<Record<string, string>> = {
   P11: LARGE,
   R18: SHORT,
   S10: EPHEMERAL,
-  S14: EPHEMERAL,
+  S14: HELD,
   T2: HELD,
   W1: AWAY,
   W5: AWAY,
