@@ -5,6 +5,7 @@ import type { Lane } from '../connection/names.ts';
 import { streamInfo } from '../connection/streams.ts';
 import { ignoreRefusal } from '../errors.ts';
 import { place } from '../queues/delayed.ts';
+import type { Ledger, LedgerOutcome } from '../queues/ledger.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { ackSubject, nakBody } from '../queues/receipt.ts';
 import { laneFor } from '../queues/send.ts';
@@ -12,7 +13,7 @@ import { encode } from '../queues/stored-message.ts';
 import type { AdminContext } from './admin-context.ts';
 import type { MessageStatus } from './queue-view.ts';
 
-const MAX_HIDE = 2_000;
+const MAX_OUTCOMES = 2_000;
 const DELETES_AT_ONCE = 500;
 const NOTHING = new Uint8Array();
 
@@ -216,14 +217,8 @@ export class Operations {
     chosen: readonly MessageStatus[],
     did: 'hide' | 'move' = 'hide',
   ): Promise<Set<number>> {
-    const { ledgers } = this.#context;
-    const { inc } = queue.record;
-    for (let from = 0; from < chosen.length; from += MAX_HIDE) {
-      const part = chosen.slice(from, from + MAX_HIDE);
-      const other = part.map(({ stored, lane, entry }) => ({ did, lane, seq: stored.seq, r: entry?.lease?.r }));
-      await ledgers.append(queue.name, { k: 's', inc, acked: {}, other });
-    }
-    const ledger = await ledgers.read(queue.name, inc);
+    const other = chosen.map(({ stored, lane, entry }) => ({ did, lane, seq: stored.seq, r: entry?.lease?.r }));
+    const ledger = await this.#append(queue, other);
     const hidden = chosen.filter(({ lane, stored }) => ledger.isSettled(lane, stored.seq));
     // A consumer that waits to deliver one again may hold back the next message of its key.
     for (const { lane, stored } of hidden) this.#settleAt(queue, lane, { seq: stored.seq, cseq: 1 }, '+ACK');
@@ -232,17 +227,13 @@ export class Operations {
 
   /** Sets when messages with ordering keys are due. They keep their places. Resolves with those not leased meanwhile. */
   async #postpone(queue: KnownQueue, chosen: readonly MessageStatus[], delayMs: number): Promise<Set<number>> {
-    const { ledgers, clock, consumers } = this.#context;
+    const { clock, consumers } = this.#context;
     if (chosen.length === 0) return new Set();
-    const { inc } = queue.record;
     const at = clock.late + delayMs;
     const other = chosen.map(
       ({ stored, lane, entry }) => ({ did: 'due', lane, seq: stored.seq, r: entry?.lease?.r, at }) as const,
     );
-    for (let from = 0; from < other.length; from += MAX_HIDE) {
-      await ledgers.append(queue.name, { k: 's', inc, acked: {}, other: other.slice(from, from + MAX_HIDE) });
-    }
-    const ledger = await ledgers.read(queue.name, inc);
+    const ledger = await this.#append(queue, other);
     const done = chosen.filter(({ stored: { seq } }) => ledger.entries.get(seq)?.dueAt === at);
     for (const lane of new Set(done.map((one) => one.lane))) {
       const cseq = await consumers.lastDelivery(queue, lane);
@@ -252,6 +243,17 @@ export class Operations {
       }
     }
     return new Set(done.map(({ stored }) => stored.seq));
+  }
+
+  /** Adds outcomes to the ledger, and resolves with it. */
+  async #append({ name, record: { inc } }: KnownQueue, outcomes: readonly LedgerOutcome[]): Promise<Ledger> {
+    const { ledgers } = this.#context;
+    let last: number | undefined;
+    for (let from = 0; from < outcomes.length; from += MAX_OUTCOMES) {
+      const other = outcomes.slice(from, from + MAX_OUTCOMES);
+      last = (await ledgers.append(name, { k: 's', inc, acked: {}, other })).seq;
+    }
+    return ledgers.read(name, inc, last);
   }
 
   #settleAt(queue: KnownQueue, lane: Lane, place: { seq: number; cseq: number }, ackBody: string): void {

@@ -159,6 +159,8 @@ export class ServerRequests extends RequestInbox {
   /** Takes a sequence that a stream has. */
   noteSequence({ stream, seq }: Pick<PubAck, 'stream' | 'seq'>): void {
     if (seq > (this.confirmed.get(stream) ?? 0)) this.confirmed.set(stream, seq);
+    // A key has one value: an older floor would take the last own write for one that hides the next.
+    if (stream === this.#names.kv) this.#flooredAt = Number.NEGATIVE_INFINITY;
   }
 
   /** Publishes without waiting for a reply. Nothing happens while the server is away, or without a subject. */
