@@ -33,6 +33,7 @@ export const VERB_GROUPS: VerbGroups = {
     work: verb('run a command for each message', async () => (await import('./commands/work.ts')).work),
     enqueue: verb('add a task to a queue', async () => (await import('./commands/enqueue.ts')).enqueue),
     task: verb('add, take, settle, watch and list tasks', async () => (await import('./commands/task.ts')).task),
+    schedule: verb('send messages at planned times', async () => (await import('./commands/schedule.ts')).schedule),
     lock: verb('run a command under a lock; list locks', async () => (await import('./commands/lock.ts')).lock),
     semaphore: verb(
       'run a command in one of several slots',

@@ -4,6 +4,7 @@ import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError, invalid } from '../../contract/errors.ts';
 import { nearestName } from '../../contract/nearest-name.ts';
 import { checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
+import type { LockHolder } from '../locks/lock.ts';
 import type { Locks } from '../locks/locks.ts';
 import { toBounds } from '../messages/message-options.ts';
 import type { Operations } from '../operations.ts';
@@ -20,7 +21,7 @@ import {
 import { readSchedule, type ScheduleInfo, type ScheduleRecord, scheduleAt, toScheduleInfo } from './schedule-record.ts';
 import { decodeScheduleBody, toScheduleSpec } from './schedule-spec.ts';
 import { ScheduleStore, type StoredSchedule } from './schedule-store.ts';
-import { type Scheduler, SchedulerImpl } from './scheduler.ts';
+import { SCHEDULER_LOCK, type Scheduler, SchedulerImpl } from './scheduler.ts';
 
 /**
  * Schedules send messages at planned times. They are stored in the bus, so they outlive all processes. Processes that called
@@ -50,6 +51,8 @@ export interface Schedules {
    * `leaseMs` after it was killed. The process stays alive until the scheduler or the bus is closed.
    */
   start(options?: SchedulerOptions): Scheduler;
+  /** The bus that fires now; undefined while no process does. */
+  holder(options?: CallOptions): Promise<LockHolder | undefined>;
 }
 
 /** What the schedules of a bus need. */
@@ -138,6 +141,10 @@ export class SchedulesImpl implements Schedules {
     checkDuration(options.leaseMs, 'leaseMs', { min: 50, max: MAX_DURATION_MS });
     const parts = { runtime: this.#runtime, locks: this.#locks, firing: this.#firing };
     return new SchedulerImpl(parts, options.leaseMs ?? DEFAULT_LEASE_MS);
+  }
+
+  async holder(options?: CallOptions): Promise<LockHolder | undefined> {
+    return this.#locks.holder(SCHEDULER_LOCK, options);
   }
 
   async #found(name: string, stored: StoredSchedule | undefined): Promise<ScheduleInfo> {
