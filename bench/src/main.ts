@@ -1,13 +1,23 @@
 /** Entry of the benchmarks: runs each scenario on each target and prints the figures. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type Measurement, measure, tallyOf } from './measurement.ts';
+import { type Measurement, measure } from './measurement.ts';
 import { type BenchOptions, parseOptions, UsageError, usage } from './options.ts';
 import { makePlan, secondsOf } from './plan.ts';
 import { clock, Progress } from './progress.ts';
-import { makeReport, renderHeader, renderTables, renderTargets, renderThresholds } from './report/report.ts';
-import { writeDocs } from './report/write-docs.ts';
+import { loadReport } from './report/load.ts';
+import {
+  makeReport,
+  type Report,
+  renderAccount,
+  renderHeader,
+  renderReport,
+  renderTables,
+  renderTargets,
+  renderThresholds,
+} from './report/report.ts';
+import { writeDocs, writeJson, writeResult } from './report/write-docs.ts';
 import { TARGETS } from './targets/targets.ts';
 
 process.exitCode = await main(process.argv.slice(2));
@@ -28,26 +38,43 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** Resolves to true if every target whose server is here was measured. */
+/** Resolves to true if every target of Busbar whose server is here was measured. */
 async function run(options: BenchOptions): Promise<boolean> {
-  const printed: string[] = [];
-  const print = (text: string): void => {
-    printed.push(text);
-    process.stdout.write(`${text}\n\n`);
-  };
+  const report = options.from === undefined ? await measureReport(options) : readReport(options.from);
+  if (options.from !== undefined) saveReport(options, report);
+  if (options.writeDocs) writeDocs(report);
+  return report.measurements.every(({ target, failure }) => failure === undefined || isPeer(target));
+}
+
+async function measureReport(options: BenchOptions): Promise<Report> {
   print(renderHeader(makeReport(options, [])));
   print(renderTargets(options.targets));
   if (options.profile !== undefined) profileChildren(resolve(options.profile));
-  const measurements = await measureAll(options, print);
+  const measurements = await measureAll(options);
   const thresholds = renderThresholds(measurements);
   if (thresholds !== undefined) print(thresholds);
-  if (options.writeDocs !== undefined) writeDocs(options.writeDocs, printed);
-  if (options.json !== undefined) {
-    mkdirSync(dirname(options.json), { recursive: true });
-    writeFileSync(options.json, `${JSON.stringify(makeReport(options, measurements), null, 2)}\n`);
-  }
   print(renderAccount(measurements));
-  return measurements.every(({ target, failure }) => failure === undefined || isPeer(target));
+  return makeReport(options, measurements);
+}
+
+/** Writes the JSON; after each batch, so that a run that is ended early is not lost. */
+function saveReport({ json, from, writeDocs }: BenchOptions, report: Report): void {
+  if (json !== undefined) {
+    mkdirSync(dirname(json), { recursive: true });
+    writeJson(json, report);
+  }
+  if (writeDocs && from === undefined) writeResult(report);
+}
+
+/** Prints an earlier report. */
+function readReport(file: string): Report {
+  const report = loadReport(file);
+  for (const text of [renderHeader(report), ...renderReport(report), renderAccount(report.measurements)]) print(text);
+  return report;
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n\n`);
 }
 
 /** A peer that fails is a row of the report, not a failure of the run. */
@@ -55,7 +82,7 @@ function isPeer(target: string | undefined): boolean {
   return target !== undefined && TARGETS[target]?.busbar !== true;
 }
 
-async function measureAll(options: BenchOptions, print: (text: string) => void): Promise<Measurement[]> {
+async function measureAll(options: BenchOptions): Promise<Measurement[]> {
   const plan = makePlan(options);
   const progress = new Progress(secondsOf(plan), options.minutes * 60);
   print(`About ${clock(secondsOf(plan))} minutes on two quiet cores; the limit is ${options.minutes} minutes`);
@@ -64,18 +91,9 @@ async function measureAll(options: BenchOptions, print: (text: string) => void):
     const measurements = await measure(batch, options, progress);
     all.push(...measurements);
     if (measurements.length > 0) print(renderTables(batch.scenario, batch.durability, measurements));
+    saveReport(options, makeReport(options, all));
   }
   return all;
-}
-
-/** What was lost or doubled, and what there was no time for. */
-function renderAccount(measurements: readonly Measurement[]): string {
-  const { runs, expected, lost, doubled, reordered } = tallyOf(measurements);
-  const counted = `${runs} runs, ${expected} deliveries: ${lost} lost, ${doubled} doubled, ${reordered} reordered`;
-  const skipped = measurements
-    .filter((one) => one.skipped)
-    .map(({ scenario, target }) => `${scenario} ${target ?? ''}`);
-  return skipped.length === 0 ? counted : `${counted}\nNo time was left for ${skipped.join(', ')}`;
 }
 
 /** Makes processes that start from now on write CPU profiles. */

@@ -37,7 +37,7 @@ export interface FigureKey {
   readonly target: string | undefined;
   readonly figure: string;
   readonly at?: string | undefined;
-  /** Default: the first that was measured. */
+  /** Default: the first at which the scenario was measured, so that ratios are of the same durability. */
   readonly durability?: Durability | undefined;
 }
 
@@ -100,12 +100,8 @@ export function tallyOf(measurements: readonly Measurement[]): Tally & { readonl
 
 /** Finds a figure; undefined if it was not measured. */
 export function figureOf(measurements: readonly Measurement[], key: FigureKey): Figure | undefined {
-  const measurement = measurements.find(
-    ({ scenario, target, durability, figures }) =>
-      scenario === key.scenario &&
-      target === key.target &&
-      durability === (key.durability ?? durability) &&
-      figures.length > 0,
-  );
+  const ofScenario = measurements.filter(({ scenario }) => scenario === key.scenario);
+  const wanted = key.durability ?? ofScenario[0]?.durability;
+  const measurement = ofScenario.find(({ target, durability }) => target === key.target && durability === wanted);
   return measurement && find(measurement.figures, { name: key.figure, ...(key.at !== undefined && { at: key.at }) });
 }

@@ -2,7 +2,6 @@
 
 import { parseArgs } from 'node:util';
 import { DURABILITIES, type Durability } from './durability.ts';
-import { SECTIONS, type Section } from './report/write-docs.ts';
 import type { RunSize } from './scenarios/scenario.ts';
 import { LONG_SCENARIOS, SCENARIO_NAMES, type ScenarioName } from './scenarios/scenario-name.ts';
 
@@ -18,8 +17,10 @@ export interface BenchOptions extends RunSize {
   readonly json: string | undefined;
   /** The folder for CPU profiles of all our processes. */
   readonly profile: string | undefined;
-  /** The section of docs/benchmarks.md to write the tables into. */
-  readonly writeDocs: Section | undefined;
+  /** The JSON of an earlier run to show, instead of measuring. */
+  readonly from: string | undefined;
+  /** Writes docs/benchmarks.md with its pictures, and the JSON into bench/results. */
+  readonly writeDocs: boolean;
 }
 
 /** A bad command line: printed without a stack, exit code 2. */
@@ -43,6 +44,16 @@ const QUICK = {
   ...{ ...DEFAULTS, durability: 'process', messages: '2000', 'in-flight': '64', runs: '1', minutes: '6' },
   ...{ members: '0,50', mailboxes: '100', backlog: '10000', seconds: '6' },
 };
+
+/** The run behind docs/benchmarks.md: the most important scenarios first, since its time is limited. */
+const PAGE = {
+  ...{ ...DEFAULTS, durability: 'process,none,power', messages: '4000', 'in-flight': '1,64', runs: '5', minutes: '20' },
+  ...{ members: '0,50,500', mailboxes: '100,1000' },
+  scenarios:
+    'queue,request,rate,members,mailboxes,fanout,parallel,memory,wake,writers,failing,stream,lock,replay,payload,startup,micro',
+};
+const PAGE_LEAVES_OUT = /-(many|audit|hybrid|copy)$|^(sqlite|unix)-ephemeral$|^(zmq|ws|raw|bare-socket)/;
+const QUICK_LEAVES_OUT = /-(many|audit|hybrid|copy|lean|ephemeral)$/;
 
 /** The text of `--help`; `targets` are all names of targets. */
 export function usage(targets: readonly string[]): string {
@@ -68,22 +79,21 @@ A run that loses, doubles or reorders a message is void. Exit code 1: a target o
   --quick             other defaults: one run of ${QUICK.messages} messages, ${QUICK['in-flight']} in flight,
                       ${QUICK.members} members, ${QUICK.mailboxes} mailboxes, a backlog of ${QUICK.backlog}, ${QUICK.seconds} seconds,
                       durability ${QUICK.durability}, ${QUICK.minutes} minutes, shorter pauses, no targets that send batches
+  --page              other defaults: the run behind docs/benchmarks.md, ${PAGE.runs} runs of ${PAGE.messages} messages, ${PAGE['in-flight']} in flight,
+                      ${PAGE.members} members, ${PAGE.mailboxes} mailboxes, durability ${PAGE.durability}, ${PAGE.minutes} minutes
   --json FILE         writes the figures, the account of each run, machine, versions and settings: bench/results/README.md
   --profile FOLDER    makes every Node process write a CPU profile there
-  --write-docs NAME   writes the tables into that section of docs/benchmarks.md: ${SECTIONS.join(', ')}`;
+  --write-docs        writes docs/benchmarks.md with its tables and pictures, and bench/results/<date>.json
+  --from FILE         shows the JSON of an earlier run, and with --write-docs writes the documents from it`;
 }
 
 /** Reads the command line; 'help' for `--help`. Throws {@link UsageError}. */
 export function parseOptions(argv: readonly string[], targets: readonly string[]): BenchOptions | 'help' {
   const given = parse(argv);
   if (given.help === true) return 'help';
-  const section = given['write-docs'];
-  const values = { ...(given.quick === true ? QUICK : DEFAULTS), ...given };
+  const values: typeof given & typeof DEFAULTS = { ...presetOf(given), ...given };
   return {
-    targets:
-      given.quick && given.transports === undefined
-        ? targets.filter((name) => !name.endsWith('-many'))
-        : list(values.transports, 'transports', targets),
+    targets: targetsOf(given, targets),
     scenarios: (values.scenarios === undefined
       ? SCENARIO_NAMES.filter((name) => !LONG_SCENARIOS.includes(name))
       : list(values.scenarios, 'scenarios', SCENARIO_NAMES)) as ScenarioName[],
@@ -100,8 +110,24 @@ export function parseOptions(argv: readonly string[], targets: readonly string[]
     minutes: integer(values.minutes, 'minutes', 1, 10_000),
     json: values.json,
     profile: values.profile,
-    writeDocs: section === undefined ? undefined : (list(section, 'write-docs', SECTIONS)[0] as Section),
+    from: values.from,
+    writeDocs: given['write-docs'] === true,
   };
+}
+
+type Given = ReturnType<typeof parse>;
+
+function presetOf({ quick, page }: Given): typeof DEFAULTS {
+  if (quick === true && page === true) throw new UsageError('--quick and --page exclude each other');
+  if (page === true) return PAGE;
+  return quick === true ? QUICK : DEFAULTS;
+}
+
+/** Those of the command line, or all that the preset measures. */
+function targetsOf({ transports, quick, page }: Given, targets: readonly string[]): string[] {
+  if (transports !== undefined) return list(transports, 'transports', targets);
+  if (page === true) return targets.filter((name) => !PAGE_LEAVES_OUT.test(name));
+  return quick === true ? targets.filter((name) => !QUICK_LEAVES_OUT.test(name)) : [...targets];
 }
 
 function parse(argv: readonly string[]) {
@@ -125,7 +151,9 @@ function parse(argv: readonly string[]) {
         json: text,
         profile: text,
         quick: { type: 'boolean' },
-        'write-docs': text,
+        page: { type: 'boolean' },
+        from: text,
+        'write-docs': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     }).values;

@@ -34,7 +34,7 @@ export function makePlan(options: BenchOptions): Batch[] {
 /** All runs of the first durability, half of them at each other one; fewer where a scenario takes long. */
 function runsOf(scenario: ScenarioName, index: number, runs: number): number {
   const { mostRuns = Number.POSITIVE_INFINITY } = SCENARIOS[scenario];
-  return Math.min(mostRuns, index === 0 ? runs : Math.ceil(runs / 2));
+  return Math.min(mostRuns, index === 0 ? runs : Math.max(1, Math.floor(runs / 2)));
 }
 
 /** About how long the plan takes. */

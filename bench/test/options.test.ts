@@ -46,6 +46,7 @@ test.each([
   ['--members', '0,-1'],
   ['--runs', '1.5'],
   ['--write-docs', 'nowhere'],
+  ['--quick', '--page'],
   ['--colour'],
   ['extra'],
   ['--messages'],

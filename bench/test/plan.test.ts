@@ -22,7 +22,7 @@ test('durabilities after the first have half the runs, and long scenarios have o
   const plan = planOf('--transports sqlite --scenarios queue,idle,micro --durability process,power --runs 5');
   expect(plan.map(({ scenario, durability, targets, runs }) => [scenario, durability, targets.length, runs])).toEqual([
     ['queue', 'process', 1, 5],
-    ['queue', 'power', 1, 3],
+    ['queue', 'power', 1, 2],
     ['idle', 'process', 1, 1],
     ['micro', 'process', 1, 1],
   ]);

@@ -27,10 +27,28 @@ describe.concurrent('small runs', { timeout: 120_000 }, () => {
     expect(measured(report)).toEqual(['mailboxes unix', 'sustained unix']);
   });
 
+  test('rates, four pairs, failures, streams, locks, replay and payloads', async ({ expect }) => {
+    const scenarios = 'rate,parallel,failing,stream,lock,replay,payload';
+    const { report, stdout } = await bench(`--backlog 200 --transports unix,sqlite-bus --scenarios ${scenarios}`);
+    expect(stdout).toContain('highest rate kept up with');
+    expect(measured(report)).toEqual([
+      ...['rate', 'parallel', 'failing', 'stream', 'lock'].map((name) => `${name} sqlite-bus`),
+      ...['replay unix', 'payload unix'],
+    ]);
+  });
+
+  test('what people have today', async ({ expect }) => {
+    const { report } = await bench('--transports sqlite-poll,json-files --scenarios queue,wake');
+    expect(measured(report)).toEqual([
+      ...['queue sqlite-poll', 'queue json-files'],
+      ...['wake sqlite-poll', 'wake json-files'],
+    ]);
+  });
+
   test('Redis and its peers', async ({ expect, skip }) => {
     needServer('redis-server', skip);
-    const { report } = await bench('--transports redis,bullmq,ioredis --scenarios queue');
-    expect(measured(report)).toEqual(['queue redis', 'queue bullmq', 'queue ioredis']);
+    const { report } = await bench('--transports redis,bullmq,blpop,ioredis --scenarios queue');
+    expect(measured(report)).toEqual(['queue redis', 'queue bullmq', 'queue blpop', 'queue ioredis']);
   });
 
   test('NATS and its peers', async ({ expect, skip }) => {

@@ -14,10 +14,10 @@ const queue = (subject: string, perSecond: number): Measurement => ({
 });
 
 test('a figure is compared with that of its peer', () => {
-  expect(checkThresholds([queue('redis', 20_000), queue('bullmq', 10_000)])).toEqual([
-    ['redis queue enqueue 64 in flight', '2.00× bullmq', '≥ 2×', 'met'],
+  expect(checkThresholds([queue('redis-bus', 25_000), queue('bullmq', 10_000)])).toEqual([
+    ['redis-bus queue enqueue 64 in flight', '2.50× bullmq', '≥ 2.5×', 'met'],
   ]);
-  expect(checkThresholds([queue('redis', 19_000), queue('bullmq', 10_000)])[0]).toContain('NOT MET');
+  expect(checkThresholds([queue('redis-bus', 24_000), queue('bullmq', 10_000)])[0]).toContain('NOT MET');
 });
 
 test('less is better for a cost', () => {
@@ -34,7 +34,7 @@ test('less is better for a cost', () => {
 });
 
 test('a missing measurement has no threshold', () => {
-  expect(checkThresholds([queue('redis', 1), { ...queue('bullmq', 1), figures: [], failure: 'it fell over' }])).toEqual(
-    [],
-  );
+  expect(
+    checkThresholds([queue('redis-bus', 1), { ...queue('bullmq', 1), figures: [], failure: 'it fell over' }]),
+  ).toEqual([]);
 });

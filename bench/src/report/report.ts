@@ -1,8 +1,9 @@
 /** The report: tables per scenario, and JSON. */
 
+import { loadavg } from 'node:os';
 import type { Durability } from '../durability.ts';
 import { type Figure, find, median, ratio, show } from '../figures.ts';
-import type { Measurement } from '../measurement.ts';
+import { type Measurement, tallyOf } from '../measurement.ts';
 import type { BenchOptions } from '../options.ts';
 import type { ScenarioName } from '../scenarios/scenario-name.ts';
 import { SCENARIOS } from '../scenarios/scenarios.ts';
@@ -15,7 +16,11 @@ import { readVersions } from './versions.ts';
 /** The JSON of a run. */
 export interface Report {
   readonly date: string;
+  /** The command that measured it. */
+  readonly command: string;
   readonly machine: Machine;
+  /** The mean number of processes that wanted to run in the minute before. Above that of the cores, rates mean little. */
+  readonly loadBefore: number;
   readonly versions: Readonly<Record<string, string>>;
   readonly options: BenchOptions;
   /** How each target is set, and how each durability is configured. */
@@ -29,7 +34,9 @@ export interface Report {
 export function makeReport(options: BenchOptions, measurements: readonly Measurement[]): Report {
   return {
     date: new Date().toISOString(),
+    command: ['npm run bench --', ...process.argv.slice(2)].join(' '),
     machine: describeMachine(),
+    loadBefore: LOAD_BEFORE,
     versions: readVersions(),
     options,
     settings: {
@@ -51,6 +58,27 @@ export function renderHeader({ machine, versions, options }: Pick<Report, 'machi
     `${messages} messages (fewer with fewer in flight), ${bodyBytes}-byte JSON bodies, ${inFlight.join(', ')} in flight,`,
     `median of ${runs} runs (smallest to largest), and how many times better it is than the peer in the last column`,
   ].join('\n');
+}
+
+/** Every table of a report, and its thresholds. */
+export function renderReport({ measurements }: Report): string[] {
+  const batches = [...new Set(measurements.map(({ scenario, durability }) => `${scenario} ${durability}`))];
+  const tables = batches.map((batch) => {
+    const own = measurements.filter(({ scenario, durability }) => `${scenario} ${durability}` === batch);
+    const [{ scenario, durability }] = own as [Measurement];
+    return renderTables(scenario, durability, own);
+  });
+  return [...tables, renderThresholds(measurements) ?? ''];
+}
+
+/** What was lost or doubled, and what there was no time for. */
+export function renderAccount(measurements: readonly Measurement[]): string {
+  const { runs, expected, lost, doubled, reordered } = tallyOf(measurements);
+  const counted = `${runs} runs, ${expected} deliveries: ${lost} lost, ${doubled} doubled, ${reordered} reordered`;
+  const skipped = measurements
+    .filter((one) => one.skipped)
+    .map(({ scenario, target }) => `${scenario} ${target ?? ''}`);
+  return skipped.length === 0 ? counted : `${counted}\nNo time was left for ${skipped.join(', ')}`;
 }
 
 /** The targets, and which of them cannot be measured on this machine. */
@@ -76,6 +104,8 @@ export function renderThresholds(measurements: readonly Measurement[]): string |
   const rows = checkThresholds(measurements);
   return rows.length === 0 ? undefined : `Thresholds\n${columns(rows)}`;
 }
+
+const [LOAD_BEFORE = 0] = loadavg();
 
 const DESCRIPTIONS: Readonly<Record<Durability, string>> = {
   none: 'acknowledged messages may be lost: Redis without a log, JetStream and hubs in memory',

@@ -53,6 +53,9 @@ export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
   ),
 };
 
+/** Only a busy machine takes this long. */
+const START_MS = 30_000;
+
 /** A hub with one link, over SQLite; with durability `none` over memory. */
 function hub<A extends NetConnectOpts>(
   addressOf: (folder: string, port: number) => A,
@@ -67,7 +70,7 @@ function hub<A extends NetConnectOpts>(
       const store = durability === 'none' ? 'memory:' : `sqlite:${folder}/hub.db?durability=${durability}`;
       const child = spawnChild({ file: BUSBAR, args: ['hub', '--store', store, '--listen', url], cwd: folder });
       try {
-        await waitFor(() => isListening(address), { what: `a hub at ${url}` });
+        await waitFor(() => isListening(address), { what: `a hub at ${url}`, timeoutMs: START_MS });
       } catch (error) {
         await child[Symbol.asyncDispose]();
         throw new Error(`the hub did not start: ${child.stderr}`, { cause: error });

@@ -7,7 +7,7 @@ export const failing: Scenario = {
   title:
     'Work queue whose handler fails once for every tenth task, which is then retried at once; beside the same without failures',
   once: true,
-  mostRuns: 3,
+  mostRuns: 2,
   seconds: ({ messages }) => 0.9 + messages / 3_000,
   async run(sandbox, { messages: count, inFlight: numbers, bodyBytes }) {
     const producer = await sandbox.actor();

@@ -8,6 +8,8 @@ const SHORT_SUBSCRIBERS = [1, 10];
 
 export const fanout: Scenario = {
   title: 'Events a second from one process to subscribers in another, each with its own connection',
+  once: true,
+  mostRuns: 2,
   seconds: ({ messages, short }) => 1.5 + (messages / 3_000) * (short ? 0.6 : 1),
   async run(sandbox, { messages, inFlight, bodyBytes, short }) {
     const publisher = await sandbox.actor();

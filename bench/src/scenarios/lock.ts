@@ -12,7 +12,7 @@ const WAIT_MS = 15;
 export const lock: Scenario = {
   title: 'A lock: from its release in one process until the waiting process has it, and taking it without a rival',
   once: true,
-  mostRuns: 3,
+  mostRuns: 2,
   seconds: ({ short }) => (short ? 1.2 : 3),
   async run(sandbox, { short }) {
     let holder = await sandbox.actor();

@@ -25,7 +25,7 @@ export const mailboxes: Scenario = {
     for (const count of counts) {
       const openMs = await timed(() => openMailboxes(processes, opened, count));
       await sleep(SETTLE_MS);
-      const [server, agents] = [sandbox.serverRssBytes(), (await rssOf(processes)) - empty];
+      const [server, agents] = [sandbox.serverRssBytes(), Math.max(0, (await rssOf(processes)) - empty)];
       const wakeMs = await timed(() => mailAll(sender, processes, count));
       const at = `${count} mailboxes`;
       figures.push(

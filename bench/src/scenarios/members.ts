@@ -11,8 +11,8 @@ const PER_PROCESS = 500;
 const SETTLE_MS = 2000;
 /** Each sends and consumes all messages; the median counts. */
 const ROUNDS = 3;
-/** Three heartbeats of an agent. */
-const IDLE_MS = 12_000;
+/** Two heartbeats of an agent. */
+const IDLE_MS = 8_000;
 /** One heartbeat. */
 const SHORT_IDLE_MS = 4_000;
 
@@ -22,7 +22,7 @@ export const members: Scenario = {
   once: true,
   mostRuns: 1,
   scaling: true,
-  seconds: ({ members }) => 2 + members.reduce((sum, count) => sum + 8 + count / 100, 0),
+  seconds: ({ members }) => 2 + members.reduce((sum, count) => sum + 10 + count / 150, 0),
   async run(sandbox, size) {
     const producer = await sandbox.actor();
     const consumer = await sandbox.actor();

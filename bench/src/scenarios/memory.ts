@@ -4,23 +4,26 @@ import { cost } from '../figures.ts';
 import type { Scenario } from './scenario.ts';
 
 export const memory: Scenario = {
-  title: 'Memory that a consumer adds while it handles the waiting messages, and what waiting costs it',
+  title:
+    'Memory that waiting messages and their results cost: a consumer that waits and then handles all, and the server',
   once: true,
   mostRuns: 1,
-  seconds: ({ backlog }) => 0.8 + backlog / 6_000,
+  seconds: ({ backlog }) => 0.8 + backlog / 9_000,
   async run(sandbox, { inFlight, bodyBytes, backlog }) {
     const producer = await sandbox.actor();
     const consumer = await sandbox.actor();
     const at = `${backlog} messages`;
     const most = Math.max(...inFlight);
-    const before = await consumer.call('rssBytes');
+    const [before, server] = [await consumer.call('rssBytes'), sandbox.serverRssBytes()];
     await producer.call('produce', { count: backlog, inFlight: most, bodyBytes });
-    const waiting = await consumer.call('rssBytes');
+    const [waiting, serverWaiting] = [await consumer.call('rssBytes'), sandbox.serverRssBytes()];
     await consumer.call('consume', backlog, most);
     const after = await consumer.call('rssBytes');
     return [
       cost('added', 'MB', (after - before) / 1e6, at),
       cost('while all wait', 'MB', (waiting - before) / 1e6, at),
+      cost('server, all waiting', 'MB', (serverWaiting - server) / 1e6, at),
+      cost('server, all finished', 'MB', (sandbox.serverRssBytes() - server) / 1e6, at),
     ];
   },
 };

@@ -9,8 +9,8 @@ const PROCESSES = 4;
 export const parallel: Scenario = {
   title: `Work queue: ${PROCESSES} producer and ${PROCESSES} consumer processes at once, and a backlog that ${PROCESSES} consumers drain`,
   once: true,
-  mostRuns: 3,
-  seconds: ({ messages, backlog }) => 3 + (messages + backlog / 5) / 4_000,
+  mostRuns: 2,
+  seconds: ({ messages, backlog }) => 3 + (messages + backlog / 10) / 4_000,
   async run(sandbox, { messages, inFlight: numbers, bodyBytes, backlog }) {
     const inFlight = Math.max(...numbers);
     const start = () => Promise.all(Array.from({ length: PROCESSES }, () => sandbox.actor()));
@@ -23,7 +23,7 @@ export const parallel: Scenario = {
       await Promise.all(loads);
     };
     // Whole shares.
-    const [count, waiting] = [messages, backlog / 5].map((number) => Math.ceil(number / PROCESSES) * PROCESSES) as [
+    const [count, waiting] = [messages, backlog / 10].map((number) => Math.ceil(number / PROCESSES) * PROCESSES) as [
       number,
       number,
     ];

@@ -7,16 +7,17 @@ const SIZES = [
   { at: '256 B', bytes: 256 },
   { at: '4 kB', bytes: 4_000 },
   { at: '64 kB', bytes: 64_000 },
-  { at: '1 MB', bytes: 1_000_000 },
+  // A server of NATS takes a megabyte with its headers.
+  { at: '900 kB', bytes: 900_000 },
 ];
 /** So many bytes are sent at each size, but not more messages than in other scenarios. */
 const TOTAL_BYTES = 32_000_000;
 const IN_FLIGHT = 16;
 
 export const payload: Scenario = {
-  title: `Work queue with bodies of 256 B to 1 MB, ${IN_FLIGHT} in flight: tasks a second, sent and then consumed`,
+  title: `Work queue with bodies of 256 B to 900 kB, ${IN_FLIGHT} in flight: tasks a second, sent and then consumed`,
   once: true,
-  mostRuns: 3,
+  mostRuns: 1,
   scaling: true,
   seconds: ({ messages }) => 1.2 + messages / 1_500,
   async run(sandbox, { messages }) {

@@ -5,7 +5,7 @@ import type { Scenario } from './scenario.ts';
 
 export const queue: Scenario = {
   title: 'Work queue: tasks a second, one producer and one consumer process; CPU of all processes per task',
-  seconds: ({ messages, inFlight }) => 0.8 + (messages / 4_000) * inFlight.length,
+  seconds: ({ messages, inFlight }) => 0.8 + (messages / 6_000) * inFlight.length,
   async run(sandbox, { messages, inFlight: numbers, bodyBytes }) {
     const producer = await sandbox.actor();
     const consumer = await sandbox.actor();

@@ -6,8 +6,8 @@ import type { ActorProcess } from '../processes/actor-process.ts';
 import type { Scenario } from './scenario.ts';
 
 const RATES = [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000];
-const SHORT_RATES = [1_000, 4_000, 16_000];
-const STEP_MS = 1_500;
+const SHORT_RATES = [250, 1_000, 4_000, 16_000];
+const STEP_MS = 1_000;
 const SHORT_STEP_MS = 500;
 const IN_FLIGHT = 64;
 /** Latency that grows by more than this share of the time is a queue that gets longer. */
@@ -18,9 +18,9 @@ export const rate: Scenario = {
   title:
     'Tasks at fixed rates until the backlog grows: latency from the time at which each had to leave, up to its handler',
   once: true,
-  mostRuns: 3,
+  mostRuns: 1,
   scaling: true,
-  seconds: ({ short }) => (short ? 3.5 : 15),
+  seconds: ({ short }) => (short ? 3.5 : 11),
   async run(sandbox, { bodyBytes, short }) {
     const producer = await sandbox.actor();
     const consumer = await sandbox.actor();

@@ -8,6 +8,7 @@ const FACTOR = 3;
 
 export const request: Scenario = {
   title: 'Requests between two processes: one and many in flight; CPU of all processes per request with many',
+  once: true,
   seconds: ({ messages }) => 0.7 + messages / 3_000,
   async run(sandbox, { messages, inFlight }) {
     const responder = await sandbox.actor();

@@ -8,7 +8,7 @@ const PARTS = 100;
 export const stream: Scenario = {
   title: `Requests whose response streams ${PARTS} parts: time of the first part, parts a second`,
   once: true,
-  mostRuns: 3,
+  mostRuns: 2,
   seconds: ({ messages }) => 0.9 + messages / 4_000,
   async run(sandbox, { messages }) {
     const responder = await sandbox.actor();

@@ -13,6 +13,7 @@ const SHORT = { pings: 50, idleMs: 1000 };
 export const wake: Scenario = {
   title: 'Wake-up of an idle consumer in another process, from the stored message, and its CPU while it waits',
   once: true,
+  mostRuns: 1,
   seconds: ({ short }) => (short ? 3 : 7),
   async run(sandbox, { short }) {
     const { pings, idleMs } = short ? SHORT : LONG;

@@ -3,14 +3,15 @@
 import { cost, rate } from '../figures.ts';
 import type { Scenario } from './scenario.ts';
 
-const WRITERS = [1, 4, 8];
+const WRITERS = [1, 4, 8, 16];
 const SHORT_WRITERS = [1, 4];
 const IN_FLIGHT = 16;
 
 export const writers: Scenario = {
   title: `Processes that send to one queue as fast as they can, ${IN_FLIGHT} in flight each: all sends, and the slowest send`,
   once: true,
-  seconds: ({ messages, short }) => (short ? 2.5 : 5) + messages / 4_000,
+  mostRuns: 1,
+  seconds: ({ messages, short }) => (short ? 2.5 : 8) + messages / 4_000,
   async run(sandbox, { messages, bodyBytes, short }) {
     const numbers = short ? SHORT_WRITERS : WRITERS;
     const actors = await Promise.all(Array.from({ length: Math.max(...numbers) }, () => sandbox.actor()));

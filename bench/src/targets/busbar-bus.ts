@@ -1,24 +1,31 @@
 /** Busbar at any URL through its bus: agents, codec, handlers and heartbeats. */
 
-import { type Agent, type Bus, openBus } from '@busbar/api';
+import { type Agent, type Bus, openBus, type WorkerOptions } from '@busbar/api';
 import { connectTransport } from 'busbar';
 import type { Body, BodyHandler, Client } from '../client.ts';
 
 const QUEUE = 'work';
 const TOPIC = 'news';
 
-export async function open(url: string): Promise<Client> {
+/** With `worker` options where they differ from the defaults. */
+export async function open(url: string, worker: WorkerOptions = {}): Promise<Client> {
   const bus = openBus(await connectTransport(url));
-  return { ...tasks(bus), ...requests(bus), ...events(bus), lock: () => takeLock(bus), close: () => bus.close() };
+  return {
+    ...tasks(bus, worker),
+    ...requests(bus),
+    ...events(bus),
+    lock: () => takeLock(bus),
+    close: () => bus.close(),
+  };
 }
 
-function tasks(bus: Bus): Pick<Client, 'send' | 'work'> {
+function tasks(bus: Bus, worker: WorkerOptions): Pick<Client, 'send' | 'work'> {
   return {
     async send([body]) {
       await bus.enqueue(QUEUE, body);
     },
     async work(inFlight, handle) {
-      const options = { concurrency: inFlight, resultTtlMs: 0, retry: { baseMs: 0 } };
+      const options = { concurrency: inFlight, retry: { baseMs: 0 }, ...worker };
       const processor = await bus.process(QUEUE, async ({ body }) => handle(body as Body), options);
       return () => processor.close();
     },

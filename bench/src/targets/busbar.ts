@@ -1,7 +1,7 @@
 /** Busbar's transport at any URL, without the bus above it. */
 
 import { openBus } from '@busbar/api';
-import type { Calls, Message, MessageInput, Transport } from '@busbar/api/transport';
+import type { Calls, Message, MessageInput, PublishOptions, Transport } from '@busbar/api/transport';
 import { connectTransport } from 'busbar';
 import type { Body, BodyHandler, Client } from '../client.ts';
 import { requests } from './busbar-bus.ts';
@@ -13,7 +13,7 @@ const ADDRESS = 'double';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-export async function open(url: string): Promise<Client> {
+export async function open(url: string, publishing: PublishOptions = {}): Promise<Client> {
   const transport = await connectTransport(url);
   let opened: ReturnType<typeof requests> | undefined;
   const agents = (): ReturnType<typeof requests> => {
@@ -28,7 +28,7 @@ export async function open(url: string): Promise<Client> {
         mail: (...of: Parameters<NonNullable<Client['mail']>>) => agents().mail(...of),
       }
     : agents();
-  return { ...queue(transport), ...requesting, ...topic(transport), close: () => transport.close() };
+  return { ...queue(transport), ...requesting, ...topic(transport, publishing), close: () => transport.close() };
 }
 
 function queue({ queues }: Transport): Pick<Client, 'send' | 'work' | 'hold'> {
@@ -75,7 +75,7 @@ function calls({ serve, call }: Calls): Pick<Client, 'respond' | 'request'> {
   };
 }
 
-function topic({ topics }: Transport): Pick<Client, 'publish' | 'subscribe' | 'replay'> {
+function topic({ topics }: Transport, options: PublishOptions): Pick<Client, 'publish' | 'subscribe' | 'replay'> {
   return {
     async replay(handle) {
       await topics.subscribe(TOPIC, { from: 'start' }, (events) => {
@@ -83,7 +83,7 @@ function topic({ topics }: Transport): Pick<Client, 'publish' | 'subscribe' | 'r
       });
     },
     async publish(body) {
-      const [result] = await topics.publish(TOPIC, [toMessage(body)]);
+      const [result] = await topics.publish(TOPIC, [toMessage(body)], options);
       if (result?.status !== 'stored') throw new Error('an event was not stored');
     },
     async subscribe(handle) {

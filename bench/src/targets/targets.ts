@@ -15,7 +15,7 @@ const HUB = {
 /** Targets that write files themselves. */
 const FILE: readonly Durability[] = ['process', 'power'];
 const ALL: readonly ScenarioName[] = [
-  ...(['queue', 'request', 'fanout', 'wake', 'idle', 'writers', 'memory', 'replay', 'payload'] as const),
+  ...(['queue', 'request', 'fanout', 'wake', 'idle', 'writers', 'replay', 'payload'] as const),
 ];
 /** What the Bus adds, and what its users ask. */
 const OF_BUS: readonly ScenarioName[] = [
@@ -69,7 +69,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   ...busbar('redis', {
     server: 'redis',
     urlOf: ({ url }) => url,
-    beside: { one: ['bullmq', 'moleculer-redis'], many: ['bullmq-many'] },
+    beside: { one: ['bullmq', 'moleculer-redis'], many: ['bullmq-many'], ephemeral: ['ioredis'] },
   }),
   bullmq: {
     about:
@@ -100,7 +100,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   ...busbar('nats', {
     server: 'nats',
     urlOf: ({ url, durability }) => (durability === 'none' ? `${url}?storage=memory` : url),
-    beside: { one: ['jetstream-asked', 'jetstream', 'nats-core'], many: ['jetstream-asked'] },
+    beside: { one: ['jetstream-asked', 'jetstream', 'nats-core'], many: ['jetstream-asked'], ephemeral: ['nats-core'] },
   }),
   jetstream: {
     about: 'bare JetStream: a work queue stream, publishes with ids, a pull consumer that does not wait for its acks',
@@ -151,7 +151,11 @@ export const TARGETS: Readonly<Record<string, Target>> = {
 interface BusbarBackend {
   readonly server?: ServerName;
   readonly durabilities?: readonly Durability[];
-  readonly beside: { readonly one: readonly string[]; readonly many: readonly string[] };
+  readonly beside: {
+    readonly one: readonly string[];
+    readonly many: readonly string[];
+    readonly ephemeral?: readonly string[];
+  };
   urlOf(location: TargetLocation): string;
 }
 
@@ -190,9 +194,24 @@ function busbar(name: string, backend: BusbarBackend): Record<string, Target> {
       beside: [name],
       open: async (location) => openCopied(urlOf(location), `sqlite:${location.folder}/copy.db`),
     },
+    [`${name}-lean`]: {
+      ...commonOf(backend),
+      about: 'the same through its Bus, results not kept: resultTtlMs 0',
+      can: ['queue'],
+      beside: [name],
+      open: async (location) => (await import('./busbar-bus.ts')).open(urlOf(location), { resultTtlMs: 0 }),
+    },
+    [`${name}-ephemeral`]: {
+      ...commonOf(backend),
+      about: 'its transport, events that are not stored',
+      can: ['fanout'],
+      beside: beside.ephemeral ?? [],
+      open: async (location) => (await import('./busbar.ts')).open(urlOf(location), { ephemeral: true }),
+    },
     [`${name}-bus`]: {
       ...commonOf(backend),
-      about: 'the same through its Bus: enqueue and process, requests between agents, JSON codec, results not kept',
+      about:
+        'the same through its Bus with its defaults: enqueue and process, results kept, requests between agents, JSON codec',
       can: OF_BUS,
       beside: beside.one,
       open: async (location) => (await import('./busbar-bus.ts')).open(urlOf(location)),
