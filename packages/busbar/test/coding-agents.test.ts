@@ -49,7 +49,7 @@ onEachBus((open) => {
     expect(await project.run('inbox')).toMatchObject({ code: 2, stderr: /no agent is given/ });
   });
 
-  test('inbox --hook prints what Claude Code reads, and is silent without mail', async () => {
+  test('inbox --hook prints what coding agents read, and is silent without mail', async () => {
     await using project = await open();
     const hook = async (input: string, ...args: string[]): Promise<unknown> => {
       const { code, stdout, stderr } = await project.use({ args: ['inbox', '--hook', ...args], input });
@@ -67,6 +67,10 @@ onEachBus((open) => {
     });
     expect(await hook('{"hook_event_name":"Stop"}', '--as', '@a')).toEqual({ decision: 'block', reason: text });
     expect(await hook('{"hook_event_name":"Stop","stop_hook_active":true}', '@a')).toBeUndefined();
+    expect(await hook('{"hook_event_name":"BeforeAgent"}', '@a')).toEqual({
+      hookSpecificOutput: { hookEventName: 'BeforeAgent', additionalContext: text },
+    });
+    expect(await hook('{"hook_event_name":"AfterAgent"}', '@a')).toEqual({ decision: 'deny', reason: text });
     expect(await hook('junk', '@a')).toBeUndefined();
   });
 });
@@ -123,6 +127,22 @@ describe('init', () => {
     expect(readFileSync(sh.dir.join('.gitignore'), 'utf8')).toBe('node_modules\n.busbar/\n');
     expect(readFileSync(sh.dir.join('busbar.config.json'), 'utf8')).toBe('{"bus":"redis"}');
     expect(existsSync(sh.dir.join('sub/busbar.config.json'))).toBe(false);
+  });
+
+  test.each([
+    ['codex', '.codex/hooks.json', ['SessionStart', 'UserPromptSubmit', 'Stop'], 10],
+    ['gemini', '.gemini/settings.json', ['SessionStart', 'BeforeAgent', 'AfterAgent'], 10_000],
+  ])('writes hooks of %s, once', async (host, file, events, timeout) => {
+    await using sh = shell();
+    const args = ['init', '--hooks', host, '--as', '@me', '--yes'];
+    await sh.out(...args);
+    const text = readFileSync(sh.dir.join(file), 'utf8');
+    const hook = { type: 'command', command: 'busbar inbox --hook --as @me', timeout };
+    expect(JSON.parse(text)).toEqual({
+      hooks: Object.fromEntries(events.map((event) => [event, [{ hooks: [hook] }]])),
+    });
+    await sh.out(...args);
+    expect(readFileSync(sh.dir.join(file), 'utf8')).toBe(text);
   });
 
   test.each([

@@ -1,9 +1,9 @@
-/** The files that `busbar init` writes: the config, a line of `.gitignore`, and hooks of Claude Code. */
+/** The files that `busbar init` writes: the config, a line of `.gitignore`, and hooks of a coding agent. */
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BusbarError, invalid } from '@busbar/api/transport';
-import { quoteForShell } from './output/printable.ts';
+import { HOOK_HOSTS, type HookHost, withHooks } from './agent-hooks.ts';
 
 /** A file as it is and as it shall be. */
 export interface FileChange {
@@ -16,15 +16,13 @@ export interface FileChange {
 /** What to write. */
 export interface ProjectOptions {
   readonly bus: string;
-  readonly hooks: boolean;
+  /** The coding agent whose hooks to write. */
+  readonly hooks: HookHost | undefined;
   /** The agent whose mail the hooks show. Default: that of the session. */
   readonly agent: string | undefined;
 }
 
 const IGNORED = '.busbar/';
-/** The events of Claude Code with a hook. */
-const EVENTS = ['SessionStart', 'UserPromptSubmit', 'Stop'];
-const TIMEOUT_S = 10;
 
 /** The files of the project in `folder`. Throws INVALID_ARGUMENT for settings that are not JSON. */
 export function changesOf(folder: string, { bus, hooks, agent }: ProjectOptions): FileChange[] {
@@ -32,8 +30,10 @@ export function changesOf(folder: string, { bus, hooks, agent }: ProjectOptions)
     change(join(folder, 'busbar.config.json'), (before) => before ?? `${JSON.stringify({ bus }, null, 2)}\n`),
     change(join(folder, '.gitignore'), withIgnored),
   ];
-  if (hooks)
-    changes.push(change(join(folder, '.claude/settings.json'), (before, path) => withHooks(before, path, agent)));
+  if (hooks !== undefined) {
+    const { file } = HOOK_HOSTS[hooks];
+    changes.push(change(join(folder, file), (before, path) => withHooks(hooks, { before, path, agent })));
+  }
   return changes;
 }
 
@@ -71,40 +71,4 @@ function withIgnored(before = ''): string {
   const isThere = before.split('\n').some((line) => /^\/?\.busbar\/?$/.test(line.trim()));
   if (isThere) return before;
   return `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${IGNORED}\n`;
-}
-
-interface HookGroup {
-  readonly hooks?: readonly { readonly command?: unknown }[];
-}
-
-/** Settings with one hook for each event, beside those that are there. */
-function withHooks(before: string | undefined, path: string, agent: string | undefined): string {
-  const settings = parseSettings(before, path);
-  const hooks = asObject(settings['hooks'] ?? {}, `${path}: hooks`);
-  const command = `busbar inbox --hook${agent === undefined ? '' : ` --as ${quoteForShell(agent)}`}`;
-  const added: Record<string, unknown> = {};
-  for (const event of EVENTS) {
-    const groups = (hooks[event] ?? []) as HookGroup[];
-    if (!Array.isArray(groups))
-      throw invalid(`${path}: hooks.${event} is no list`, 'Correct it, or move the file away.');
-    const has = groups.some((group) => group.hooks?.some((hook) => hook.command === command));
-    if (!has) added[event] = [...groups, { hooks: [{ type: 'command', command, timeout: TIMEOUT_S }] }];
-  }
-  if (Object.keys(added).length === 0) return before ?? '';
-  return `${JSON.stringify({ ...settings, hooks: { ...hooks, ...added } }, null, 2)}\n`;
-}
-
-function parseSettings(text: string | undefined, path: string): Record<string, unknown> {
-  if (text === undefined || text.trim() === '') return {};
-  try {
-    return asObject(JSON.parse(text), path);
-  } catch (error) {
-    if (error instanceof BusbarError) throw error;
-    throw invalid(`${path} is not JSON: ${(error as Error).message}`, 'Correct it, or move it away.');
-  }
-}
-
-function asObject(value: unknown, what: string): Record<string, unknown> {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  throw invalid(`${what} is no object`, 'Correct it, or move the file away.');
 }

@@ -1,5 +1,6 @@
 /** `busbar inbox`: the messages that wait for an agent, or only their number. It takes none. */
 
+import { GO_ON } from '../agent-hooks.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { findMailbox, inboxOf, requireMailbox } from '../mail/mailbox.ts';
 import { BROWSED_HEADINGS, browsedJson, browsedRow } from '../output/browsed-view.ts';
@@ -8,7 +9,7 @@ import { count, tableLines } from '../output/table.ts';
 
 const FLAGS = {
   count: { kind: 'switch', help: 'only the number' },
-  hook: { kind: 'switch', help: 'for a hook of Claude Code: prints what it reads, or nothing without mail' },
+  hook: { kind: 'switch', help: 'for a hook of a coding agent: prints what it reads, or nothing without mail' },
   limit: { kind: 'integer', min: 1, max: 1000, help: 'at most this many (default 10)' },
 } as const;
 
@@ -27,7 +28,7 @@ export const inbox: Command = defineCommand({
   ],
   notes: [
     'It takes no lease. Messages that are held or delayed are not counted. Exit 4 without --count: there is none.',
-    '--hook never fails and never blocks: without an agent, an inbox or a bus it prints nothing. busbar init --hooks claude installs it.',
+    '--hook never fails and never blocks: without an agent, an inbox or a bus it prints nothing. busbar init --hooks installs it for Claude Code, Codex or Gemini CLI.',
   ],
   run: async (invocation) => {
     const { args, flags, session } = invocation;
@@ -50,7 +51,7 @@ export const inbox: Command = defineCommand({
   },
 });
 
-/** What a hook of Claude Code prints: context for the model; at the end of a turn, a reason to go on. */
+/** What a hook prints: context for the model; at the end of a turn, a reason to go on. */
 async function hook({ args, session }: InboxInvocation): Promise<number> {
   const agent = args[0] ?? session.agentName;
   if (agent === undefined) return DONE;
@@ -60,15 +61,16 @@ async function hook({ args, session }: InboxInvocation): Promise<number> {
   ]);
   if (box === undefined || box.ready === 0) return DONE;
   const text = `${count(box.ready, 'unread message')} for ${agent} on the bus. Read one with: busbar recv ${agent} --json`;
-  if (event.name === 'Stop') {
-    if (!event.isRepeated) await session.out.jsonLines([{ decision: 'block', reason: text }]);
+  const decision = GO_ON[event.name];
+  if (decision !== undefined) {
+    if (!event.isRepeated) await session.out.jsonLines([{ decision, reason: text }]);
   } else {
     await session.out.jsonLines([{ hookSpecificOutput: { hookEventName: event.name, additionalContext: text } }]);
   }
   return DONE;
 }
 
-/** The event that Claude Code writes to stdin. Without one it is the start of a session. */
+/** The event that the coding agent writes to stdin. Without one it is the start of a session. */
 async function readEvent({
   signal,
   out,

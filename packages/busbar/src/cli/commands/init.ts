@@ -4,6 +4,7 @@ import { invalid } from '@busbar/api/transport';
 import { findRepository } from '../../config/git-repository.ts';
 import { workingFolder } from '../../config/locate-bus.ts';
 import { parseBusName } from '../../schemes.ts';
+import type { HookHost } from '../agent-hooks.ts';
 import { type Command, defineCommand } from '../command.ts';
 import { checkAgent } from '../mail/mailbox.ts';
 import { DONE } from '../output/exit-codes.ts';
@@ -15,7 +16,11 @@ export const init: Command = defineCommand({
   args: [],
   flags: {
     bus: { kind: 'text', value: 'BUS', help: 'the bus in busbar.config.json (default sqlite)' },
-    hooks: { kind: 'choice', choices: ['claude'], help: 'hooks of Claude Code that show unread mail' },
+    hooks: {
+      kind: 'choice',
+      choices: ['claude', 'codex', 'gemini'],
+      help: 'hooks of this agent that show unread mail',
+    },
     yes: { kind: 'switch', help: 'write the files; without it they are only shown' },
   },
   examples: [
@@ -26,6 +31,7 @@ export const init: Command = defineCommand({
   notes: [
     'It writes beside .git, or in this folder without .git. It keeps what a file has: a config that exists stays as it is.',
     'The hooks run at the start of a session, with each prompt, and at the end of a turn. They take no message, and are silent without mail. The agent is --as, else BUSBAR_AGENT of the session.',
+    '--hooks claude writes .claude/settings.json of Claude Code, codex .codex/hooks.json of Codex, gemini .gemini/settings.json of Gemini CLI. The agent may ask you to trust or enable them.',
   ],
   run: async ({ flags: { bus = 'sqlite', hooks, yes, as }, session: { out } }) => {
     if (as !== undefined) checkAgent(as);
@@ -33,7 +39,7 @@ export const init: Command = defineCommand({
       throw invalid('--bus is a name of busbar.config.json', 'Give a short name such as sqlite, or a URL.');
     const cwd = workingFolder();
     const folder = findRepository(cwd)?.root ?? cwd;
-    const changes = changesOf(folder, { bus, hooks: hooks === 'claude', agent: as });
+    const changes = changesOf(folder, { bus, hooks: hooks as HookHost | undefined, agent: as });
     for (const change of changes) {
       await show(change, yes, out);
       if (yes) writeChange(change);
