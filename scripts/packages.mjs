@@ -25,6 +25,7 @@ export function removeStaleOutput(packages) {
   for (const { folder } of packages) {
     const dist = join(paths.root, folder, 'dist');
     for (const file of globSync('**/*.{js,d.ts,map}', { cwd: dist })) {
+      if (file.startsWith('shared/')) continue; // Chunks of a bundle.
       const source = file.replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts');
       if (!existsSync(join(paths.root, folder, 'src', source))) rmSync(join(dist, file));
     }

@@ -15,7 +15,7 @@ async function runSource() {
   // Node 24 is what the repository pins; older ones cannot strip types, or stumble over `await using`.
   if (Number.parseInt(process.versions.node, 10) < 24) return runSourceWithPinnedNode();
   resolveSiblingsToSource();
-  resolveFast('.ts', /\/packages\/[^/]+\/src\//, 'module-typescript');
+  resolveFast();
   return run(await import(source.href));
 }
 
@@ -24,7 +24,6 @@ async function runBuilt() {
   if (major < 22 || (major === 22 && minor < 18)) {
     fail(`needs Node 22.18 or newer; this is Node ${process.versions.node}`);
   }
-  resolveFast('.js', /\/(?:@busbar\/[^/]+|busbar)\/dist\//, 'module');
   return run(await import('../dist/cli/main.js'));
 }
 
@@ -45,15 +44,14 @@ function endWithWrapper() {
 }
 
 /**
- * Resolves imports between our own files fast: about a hundred are loaded, and for each Node would look for the file, its
+ * Resolves imports between our own source files fast: about a hundred are loaded, and for each Node would look for the file, its
  * links and its package.json (15 of 80 ms). One that is not there is found missing when it is loaded.
- * @param {'.ts' | '.js'} extension @param {RegExp} own @param {string} format
  */
-function resolveFast(extension, own, format) {
+function resolveFast() {
   module.registerHooks({
     resolve: (specifier, context, next) =>
-      specifier.startsWith('.') && specifier.endsWith(extension) && own.test(context.parentURL ?? '')
-        ? { url: new URL(specifier, context.parentURL).href, format, shortCircuit: true }
+      specifier.startsWith('.') && specifier.endsWith('.ts') && /\/packages\/[^/]+\/src\//.test(context.parentURL ?? '')
+        ? { url: new URL(specifier, context.parentURL).href, format: 'module-typescript', shortCircuit: true }
         : next(specifier, context),
   });
 }

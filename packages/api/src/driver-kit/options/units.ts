@@ -31,9 +31,10 @@ export function formatBytes(bytes: number): string {
   return formatUnits(bytes, BYTES);
 }
 
-/** `100,000`. */
+/** `100,000`. Without `toLocaleString`, which loads the locales: a tenth of the start of a command. */
 export function formatCount(count: number): string {
-  return Number.isFinite(count) ? count.toLocaleString('en-US') : 'Infinity';
+  const [whole = '', ...fraction] = String(count).split('.');
+  return [whole.replaceAll(/\B(?=(?:\d{3})+$)/g, ','), ...fraction].join('.');
 }
 
 function readUnits(text: string, units: Readonly<Record<string, number>>): number | string {
