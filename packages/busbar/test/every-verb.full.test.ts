@@ -14,11 +14,11 @@ interface VerbUse extends Omit<Use, 'args'> {
 }
 
 const AUDITED = ['--url', 'audit:?of=sqlite'];
-const MOVE = ['sqlite:./from.db', 'sqlite:./to.db'];
+const MOVE: readonly [string, string] = ['sqlite:./from.db', 'sqlite:./to.db'];
 
 /** Sends a message and receives it. */
 async function hold({ out, json }: Project): Promise<{ id: string; receipt: string }> {
-  await out('send', '@a', 'x', '--priority', '9');
+  await out('send', '@a', 'x', '--priority', '9', '--as', '@served');
   const [message] = await json<{ id: string; receipt: string }>('recv', '@a');
   return message as { id: string; receipt: string };
 }
@@ -54,7 +54,7 @@ const USES: Readonly<Record<string, VerbUse | ((project: Project) => Promise<Ver
   dead: on('list', '@a'),
   ...{ show: audited, thread: audited, trace: audited },
   audit: on(...AUDITED),
-  top: on('--once', '--every', '100ms'),
+  top: on('--once', '--every', '200ms'),
   ...{ agents: on(), queues: on(), stats: on(), check: on(), where: on(), doctor: on(), guide: on(), init: on() },
   peek: on('@a'),
   log: on('info', 'hello', '--as', '@a'),
@@ -63,8 +63,11 @@ const USES: Readonly<Record<string, VerbUse | ((project: Project) => Promise<Ver
   ...{ pause: on('q'), resume: on('q'), purge: on('q'), rm: on('q') },
   export: on('backup.jsonl'),
   import: on('backup.jsonl', '--url', 'sqlite:./new.db'),
-  migrate: on('plan', ...MOVE),
-  bridge: on(...MOVE, '--topics', 't.*', '--remove'),
+  migrate: async ({ out }) => {
+    await out('register', '@m', '--url', MOVE[0]);
+    return on('plan', ...MOVE);
+  },
+  bridge: on(...MOVE, '--remove'),
   hub: { args: ['status', '--url', 'unix:./none.sock'], code: 69 },
   conformance: on('memory:', '--only', 'Q1'),
   help: { args: ['send'], isText: true },
@@ -88,9 +91,9 @@ onEachBus((open) => {
     for (const [verb, given] of Object.entries(USES)) {
       const { args, code = 0, isText = false, ...use } = typeof given === 'function' ? await given(project) : given;
       const ended = await project.use({ ...use, args: jsonArgs(verb, args), timeoutMs: 60_000 });
-      expect({ verb, code: ended.code, stderr: ended.stderr }).toMatchObject({ code });
+      expect.soft(ended.code, `${verb}: ${ended.stderr}`).toBe(code);
       const lines = ended.stdout.split('\n').filter((line) => line !== '');
-      for (const line of isText ? [] : lines) expect(() => JSON.parse(line), `${verb}: ${line}`).not.toThrow();
+      for (const line of isText ? [] : lines) expect.soft(() => JSON.parse(line), `${verb}: ${line}`).not.toThrow();
       if (code !== 0) expect(JSON.parse(ended.stderr), verb).toMatchObject({ error: { code: expect.any(String) } });
     }
   });

@@ -457,6 +457,8 @@ describe('an inbox without an agent', () => {
     });
     await busy.close();
     expect(await sh.out('forget', '@typo', '@busy')).toBe('@typo\n@busy');
+    await sh.out('register', '@shell');
+    expect(await sh.out('forget', '@shell')).toBe('@shell');
     const unknown = await sh.run('forget', '@b');
     expect(unknown).toMatchObject({ code: 3, stdout: '', stderr: expect.stringMatching(/Did you mean @a\?/) });
     expect(unknown.stderr).not.toMatch(/busbar register/);

@@ -73,10 +73,9 @@ async function hook({ args, session }: InboxInvocation): Promise<number> {
 /** The event that the coding agent writes to stdin. Without one it is the start of a session. */
 async function readEvent({
   signal,
-  out,
 }: InboxInvocation['session']): Promise<{ readonly name: string; readonly isRepeated: boolean }> {
   const { isPiped, readStdin } = await import('../input/body.ts');
-  const text = isPiped() ? await readStdin({ signal, out }) : '';
+  const text = isPiped() ? await readStdin({ signal }) : '';
   const input = (text.trim() === '' ? {} : JSON.parse(text)) as Record<string, unknown>;
   return {
     name: typeof input['hook_event_name'] === 'string' ? input['hook_event_name'] : 'SessionStart',

@@ -60,6 +60,10 @@ function checkWellFormed(text: string): string {
   throw invalid('the body is not well-formed text', 'Send bytes as base64 in JSON.');
 }
 
+interface StdinOptions extends Pick<BodyOptions, 'signal'> {
+  readonly out?: BodyOptions['out'];
+}
+
 /** True if stdin is a pipe, a file or a socket, but not a terminal or /dev/null. */
 export function isPiped(): boolean {
   try {
@@ -70,12 +74,12 @@ export function isPiped(): boolean {
   }
 }
 
-/** All of stdin as text. */
-export async function readStdin({ signal, out }: Pick<BodyOptions, 'signal' | 'out'>): Promise<string> {
+/** All of stdin as text. With `out` it says so when it waits. */
+export async function readStdin({ signal, out }: StdinOptions): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   const hint = setTimeout(() => {
-    if (bytes === 0) out.note('busbar: waiting for input on stdin; end it with Ctrl-D, or add < /dev/null');
+    if (bytes === 0) out?.note('busbar: waiting for input on stdin; end it with Ctrl-D, or add < /dev/null');
   }, HINT_AFTER_MS);
   try {
     for await (const chunk of stdinChunks(signal)) {

@@ -4,15 +4,17 @@ import { BusbarError, isBusbarError, type QueueInfo } from '@busbar/api/transpor
 import { count } from '../output/table.ts';
 import { notFound, type Session } from '../session.ts';
 import { checkAgent, findMailbox, guessAgent, knownName } from './mailbox.ts';
-
-const SHELL_HINT = 'End it, or use --force. An agent in a shell goes offline 10 s after its last command.';
+import { hasProcess } from './presence.ts';
 
 /** Deletes an agent with its mailbox. Throws CONFLICT if it is online or has messages, unless `force` is set. */
 export async function removeAgent(name: string, force: boolean, session: Session): Promise<void> {
   checkAgent(name);
   if (!force) checkEmpty(await findMailbox(name, session), `the inbox of ${name}`);
   const bus = await session.bus();
-  const existed = await bus.forgetAgent(name, { force }).catch((error: unknown) => {
+  const { instances = [] } = (await bus.agents()).find((agent) => agent.name === name) ?? {};
+  // Commands that have ended leave a heartbeat for some seconds.
+  const isLeftOver = instances.length > 0 && !instances.some(hasProcess);
+  const existed = await bus.forgetAgent(name, { force: force || isLeftOver }).catch((error: unknown) => {
     throw isBusbarError(error) && error.code === 'CONFLICT' ? isOnline(error) : error;
   });
   if (existed) return;
@@ -32,5 +34,5 @@ export function checkEmpty(queue: QueueInfo | undefined, what: string): void {
 }
 
 function isOnline({ message, cause }: BusbarError): BusbarError {
-  return new BusbarError('CONFLICT', message, { hint: SHELL_HINT, cause });
+  return new BusbarError('CONFLICT', message, { hint: 'End it, or use --force.', cause });
 }
