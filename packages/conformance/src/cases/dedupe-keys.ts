@@ -5,7 +5,7 @@ import { withWallClock } from '../context/wall-clock.ts';
 import { consume, receiveOne, settle, texts } from '../steps/consuming.ts';
 import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
-import { forgetIds } from '../steps/state-transfer.ts';
+import { assertMoveRefused, forgetIds } from '../steps/state-transfer.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -139,6 +139,64 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
         const [again] = await transport.queues.send(queue, test.messages(1, { id: 'x' }, 'again'));
         test.check.equal(again?.status, 'duplicate', `the id in ${queue} stays known`);
       }
+    },
+  },
+  {
+    id: 'U14',
+    title: 'a key that holds until its task is done refuses another task after the dedupe window, and then takes one',
+    rules: ['RQ7'],
+    needs: ['exportState'],
+    async run(test, transport) {
+      const [bus, other] = [await test.bus(), await test.bus()];
+      const options = { dedupeKey: 'nightly', dedupeUntilDone: true };
+      const first = await bus.enqueue('jobs', 1, { ...options, delayMs: HOUR_MS });
+      await forgetIds(transport);
+      const second = await other.enqueue('jobs', 2, options);
+      test.check.equal([second.isDuplicate, second.id], [true, first.id], 'beside a delayed one');
+      test.check.equal(await first.reschedule(0), true, 'rescheduled');
+      const [task] = await bus.takeTasks('jobs', { waitMs: 5_000 });
+      const [third] = await other.enqueueAll('jobs', [3], () => options);
+      test.check.equal([task?.body, third?.isDuplicate], [1, true], 'beside a running one');
+      await task?.done('result');
+      await forgetIds(transport);
+      const fourth = await other.enqueue('jobs', 4, options);
+      test.check.equal([fourth.isDuplicate, await fourth.status()], [false, 'queued'], 'after it was done');
+      await assertCounts(test, transport, 'jobs', { ready: 1, delayed: 0, leased: 0, dead: 0 });
+    },
+    refused: assertMoveRefused,
+  },
+  {
+    id: 'U15',
+    title: 'the last task of a key replaces the waiting one, also from several buses at once; a started one goes on',
+    rules: ['RQ1', 'RE1'],
+    needs: ['cancel'],
+    async run(test, transport) {
+      const buses = [await test.bus(), await test.bus(), await test.bus()] as const;
+      const replaceKey = 'build';
+      const all = Array.from({ length: 12 }, (_, body) =>
+        (buses[body % 3] ?? buses[0]).enqueue('jobs', body, { replaceKey, delayMs: HOUR_MS }),
+      );
+      const handles = await Promise.all(all);
+      const states = await Promise.all(handles.map((handle) => handle.status()));
+      test.check.equal(
+        states.filter((state) => state !== 'cancelled'),
+        ['delayed'],
+        'those that are not replaced',
+      );
+      await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 1, leased: 0, dead: 0 });
+      const replaced = handles[states.indexOf('cancelled')];
+      if (replaced === undefined) return test.check.fail('no task was replaced');
+      const error = await test.check.rejects(replaced.result(LONG_TIMEOUT), 'ABORTED', 'the result of a replaced task');
+      test.check.ok(error.message.includes('replaced by'), `its reason: ${error.message}`);
+      const now = await buses[1].enqueue('jobs', 'now', { replaceKey });
+      const [started] = await buses[0].takeTasks('jobs', { waitMs: 5_000 });
+      test.check.equal(started?.id, now.id, 'the task that is taken');
+      await buses[2].enqueue('jobs', 'next', { replaceKey });
+      await assertCounts(test, transport, 'jobs', { ready: 1, delayed: 0, leased: 1, dead: 0 });
+    },
+    async refused(test) {
+      const bus = await test.bus();
+      await test.check.rejects(bus.enqueue('jobs', 1, { replaceKey: 'k' }), 'UNSUPPORTED', 'a replaceKey');
     },
   },
 ]);

@@ -3,7 +3,7 @@
 import { invalid } from '../../contract/errors.ts';
 import type { MessageInput } from '../../contract/message.ts';
 import { checkUserName, quote, utf8Length } from '../../contract/names.ts';
-import { checkText, describe } from '../../contract/validation.ts';
+import { checkBoolean, checkText, describe } from '../../contract/validation.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, MAIL_KEYS, type MailOptions } from '../messages/message-options.ts';
 import { delayOf } from './task-handle.ts';
@@ -16,25 +16,57 @@ export interface EnqueueOptions extends Omit<MailOptions, 'id' | 'createInbox'> 
   readonly runAt?: Date | undefined;
   /** Tasks with the same key are stored once within the dedupe window of the queue. 1 to 240 bytes. */
   readonly dedupeKey?: string | undefined;
+  /**
+   * The `dedupeKey` also holds while its task waits or runs, however long that takes. Each call then looks into the queue.
+   * Default false: it holds for the dedupe window only.
+   */
+  readonly dedupeUntilDone?: boolean | undefined;
+  /**
+   * The task replaces the last one of this key in its queue, if that one still waits: it ends as cancelled. With `delayMs`
+   * it is a debounce: the queue gets the last of many tasks, once no other came for that time. A task that was started goes
+   * on. 1 to 240 bytes; excludes `dedupeKey`. Rejects with UNSUPPORTED when the transport lacks the feature `cancel`.
+   */
+  readonly replaceKey?: string | undefined;
 }
 
-const KEYS = [...MAIL_KEYS.filter((key) => key !== 'id' && key !== 'createInbox'), 'type', 'runAt', 'dedupeKey'];
+const KEYS = [
+  ...MAIL_KEYS.filter((key) => key !== 'id' && key !== 'createInbox'),
+  'type',
+  'runAt',
+  'dedupeKey',
+  'dedupeUntilDone',
+  'replaceKey',
+];
 const MAX_KEY_BYTES = 240;
 
 /** Throws INVALID_ARGUMENT. The transport checks the fields of the message. */
 export function checkEnqueueOptions(options: EnqueueOptions | undefined): void {
   checkMessageOptions(options, KEYS, 'enqueue options');
-  const { runAt, delayMs, dedupeKey } = options ?? {};
+  const { runAt, delayMs, dedupeKey, dedupeUntilDone, replaceKey } = options ?? {};
   if (runAt !== undefined && !(runAt instanceof Date)) {
     throw invalid(`runAt must be a Date, not ${describe(runAt)}`, 'Pass a Date, or use delayMs.');
   }
   if (runAt !== undefined && delayMs !== undefined) {
     throw invalid('runAt and delayMs exclude each other', 'Set one of them.');
   }
-  checkText(dedupeKey, 'dedupeKey', MAX_KEY_BYTES);
-  if (dedupeKey !== undefined && utf8Length(dedupeKey) > MAX_KEY_BYTES) {
-    throw invalid(`dedupeKey ${quote(dedupeKey)} is too long`, `Use at most ${MAX_KEY_BYTES} bytes of UTF-8.`);
+  checkKey(dedupeKey, 'dedupeKey');
+  checkKey(replaceKey, 'replaceKey');
+  checkBoolean(dedupeUntilDone, 'dedupeUntilDone');
+  if (dedupeUntilDone === true && dedupeKey === undefined) {
+    throw invalid('dedupeUntilDone without a dedupeKey', 'Set a dedupeKey.');
   }
+  if (replaceKey !== undefined && dedupeKey !== undefined) {
+    throw invalid(
+      'dedupeKey and replaceKey exclude each other',
+      'One keeps the first task of a key, the other the last.',
+    );
+  }
+}
+
+function checkKey(key: string | undefined, name: string): void {
+  checkText(key, name, MAX_KEY_BYTES);
+  if (key === undefined || utf8Length(key) <= MAX_KEY_BYTES) return;
+  throw invalid(`${name} ${quote(key)} is too long`, `Use at most ${MAX_KEY_BYTES} bytes of UTF-8.`);
 }
 
 /** Fields of the message from options that are not fields. */

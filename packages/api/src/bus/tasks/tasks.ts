@@ -1,5 +1,6 @@
 /** Enqueues tasks and finds their handles. */
 
+import { requireFeature } from '../../contract/capabilities.ts';
 import { MAX_BATCH } from '../../contract/defaults.ts';
 import { BusbarError, invalid, toBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
@@ -15,8 +16,10 @@ import { toBounds } from '../messages/message-options.ts';
 import { validate, validateSent } from '../messages/schema.ts';
 import { type BusRuntime, type OutgoingDraft, toStored } from '../runtime.ts';
 import { checkEnqueueOptions, type EnqueueOptions, taskFields, toQueueDefinition } from './enqueue-options.ts';
+import { ReplacedTasks } from './replaced-tasks.ts';
 import { queueOfTask, type TaskHandle, TaskHandleImpl } from './task-handle.ts';
 import { taskKey } from './task-record.ts';
+import { pendingOf } from './task-state.ts';
 import { type TaskTracker, TaskTrackers } from './task-tracker.ts';
 
 /** Options of many tasks: shared, or from a function for each. `timeoutMs` and `signal` of the first bound the call. */
@@ -28,9 +31,11 @@ const MAX_TASKS = 1_000_000;
 export class Tasks {
   readonly #runtime: BusRuntime;
   readonly #trackers: TaskTrackers;
+  readonly #replaced: ReplacedTasks;
 
   constructor(runtime: BusRuntime) {
     this.#runtime = runtime;
+    this.#replaced = new ReplacedTasks(runtime.transport, (id) => this.handle(queueOfTask(id), id));
     this.#trackers = new TaskTrackers(runtime.transport, runtime.shutdown);
   }
 
@@ -104,14 +109,34 @@ export class Tasks {
       fields: taskFields(options),
       internal: attemptsHeader(options.maxAttempts),
     };
-    return this.#runtime.sendOut(origin, draft, async (input) => {
+    const { replaceKey, dedupeUntilDone = false } = options;
+    const deliver = async (input: MessageInput): Promise<TaskHandle> => {
       const id = `${queue}#${options.dedupeKey ?? input.id ?? newId()}`;
+      if (dedupeUntilDone && (await this.#isPending(queue, id, options)))
+        return this.#handle(id, definition, 'duplicate');
       const clear = options.dedupeKey === undefined ? undefined : this.#clearLater(id);
       const since = options.dedupeKey === undefined ? 0 : Date.now();
       const { status } = await send({ ...input, id });
       if (status === 'stored') await clear?.();
       return this.#handle(id, definition, status === 'duplicate' ? 'duplicate' : since);
-    });
+    };
+    if (replaceKey === undefined) return this.#runtime.sendOut(origin, draft, deliver);
+    requireFeature(this.#runtime.transport.capabilities, 'cancel');
+    const place = `${queue}#${replaceKey}`;
+    return this.#runtime.sendOut(origin, draft, (input) =>
+      this.#replaced.send({ place, delayMs: input.delayMs ?? 0, bounds: toBounds(options) }, () => deliver(input)),
+    );
+  }
+
+  /** Whether a task waits or runs. Two calls that both find none send within the dedupe window, so one of them is a duplicate. */
+  async #isPending(queue: string, id: string, options: EnqueueOptions): Promise<boolean> {
+    const { admin } = this.#runtime.transport;
+    for (let after: string | undefined; ; ) {
+      const { messages, next } = await admin.browse(queue, { ...toBounds(options), ids: [id], after });
+      if (pendingOf(messages) !== undefined) return true;
+      if (next === undefined) return false;
+      after = next;
+    }
   }
 
   /**
@@ -139,8 +164,8 @@ export class Tasks {
 function toEach(options: EnqueueAllOptions<never> | undefined): (body: unknown, index: number) => EnqueueOptions {
   if (typeof options !== 'function') {
     checkEnqueueOptions(options);
-    if (options?.dedupeKey === undefined) return () => options ?? {};
-    throw invalid('one dedupeKey for many tasks', 'Pass a function that returns the options of each task.');
+    if (options?.dedupeKey === undefined && options?.replaceKey === undefined) return () => options ?? {};
+    throw invalid('one key for many tasks', 'Pass a function that returns the options of each task.');
   }
   return (body, index) => {
     const own = options(body as never, index);

@@ -4,6 +4,34 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 export const mutants: readonly SourceMutant[] = [
   ...mutantsOf('redis', 'api/src', [
     {
+      name: 'a key never holds longer than the dedupe window',
+      file: 'bus/tasks/tasks.ts',
+      find: 'if (pendingOf(messages) !== undefined) return true;',
+      replace: '',
+      killedBy: 'U14',
+    },
+    {
+      name: 'a conflict ends the replacement of a task',
+      file: 'bus/tasks/replaced-tasks.ts',
+      find: 'known = put.current;\n        continue;',
+      replace: 'return;',
+      killedBy: 'U15',
+    },
+    {
+      name: 'a batch has the result of its first task for all',
+      file: 'bus/tasks/batches.ts',
+      find: '(await results)[index]',
+      replace: '(await results)[0]',
+      killedBy: 'A39',
+    },
+    {
+      name: 'a postponed message counts as an attempt',
+      file: 'bus/consuming/failure.ts',
+      find: 'const counts = !isSnooze(thrown);',
+      replace: 'const counts = true;',
+      killedBy: 'A38',
+    },
+    {
       name: 'sends replies without credit',
       file: 'driver-kit/calls/call-task.ts',
       find: 'while (this.#onTheWay >= CALL_WINDOW &&',
