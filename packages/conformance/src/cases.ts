@@ -3,6 +3,7 @@
 export { cases as ack } from './cases/ack.ts';
 export { cases as backpressure } from './cases/backpressure.ts';
 export { cases as bodies } from './cases/bodies.ts';
+export { cases as busEvents } from './cases/bus-events.ts';
 export { cases as carriedHeaders } from './cases/carried-headers.ts';
 export { cases as closedStores } from './cases/closed-stores.ts';
 export { cases as closing } from './cases/closing.ts';

@@ -22,7 +22,7 @@ const RANGES = {
   Concurrency: ['K', 7, 8],
   Payload: ['V', 11, 13],
   Headers: ['H', 7],
-  'Errors/bad input': ['E', 9, 15],
+  'Errors/bad input': ['E', 9, 16],
   Lifecycle: ['F', 14, 16],
   'Registry/heartbeat': ['Z', 10, 11],
   'Locks/fencing': ['W', 11, 17],

@@ -3,6 +3,9 @@
 import type { MessageSource, OutgoingMessage, ReceivedMessage } from '@busbar/api';
 import type { Attributes } from '@opentelemetry/api';
 
+/** The header of messages that a schedule sends. */
+export const SCHEDULE = 'schedule-name';
+
 /** What an operation does to a message. */
 export type OperationType = 'send' | 'receive' | 'process' | 'settle';
 
@@ -27,11 +30,13 @@ export function subjectOfSource({ queue, subscription }: MessageSource, type: st
 }
 
 /** Attributes of a message before it is sent. */
-export function outgoingAttributes({ target, type, from }: OutgoingMessage): Attributes {
+export function outgoingAttributes({ target, type, from, headers }: OutgoingMessage): Attributes {
+  const schedule = headers[SCHEDULE];
   return {
     'messaging.destination.name': target,
     ...(type !== undefined && { 'busbar.message.type': type }),
     ...(from !== undefined && { 'busbar.message.from': from }),
+    ...(schedule !== undefined && { 'busbar.schedule': schedule }),
   };
 }
 
@@ -57,6 +62,11 @@ export function sourceAttributes({ kind, queue, agent, subscription }: MessageSo
     ...(destination !== undefined && { 'messaging.destination.name': destination }),
     ...(subscription !== undefined && { 'messaging.destination.subscription.name': subscription }),
   };
+}
+
+/** Whether a handler threw a RetryError that postpones its message, which is no failure. */
+export function isPostponed(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'countAttempt' in error && error.countAttempt === false;
 }
 
 /** The code of a BusbarError, or the name of another error. */

@@ -2,7 +2,7 @@
 
 import type { BusEventMap, MessageSource, OutgoingMessage, ReceivedMessage } from '@busbar/api';
 import type { Attributes, Counter, Histogram, Meter } from '@opentelemetry/api';
-import { errorType, operation } from './attributes.ts';
+import { errorType, isPostponed, operation } from './attributes.ts';
 import { BoundedLabel } from './bounded-label.ts';
 import type { EndedEvent, EndName } from './tracing.ts';
 
@@ -101,7 +101,7 @@ export class Metrics {
     try {
       return await work();
     } catch (error) {
-      all = { ...labels, 'error.type': this.#errors.of(errorType(error)) };
+      if (!isPostponed(error)) all = { ...labels, 'error.type': this.#errors.of(errorType(error)) };
       throw error;
     } finally {
       histogram.record((performance.now() - startedAt) / 1_000, all);

@@ -15,9 +15,11 @@ import {
 } from '@opentelemetry/api';
 import {
   errorType,
+  isPostponed,
   operation,
   outgoingAttributes,
   receivedAttributes,
+  SCHEDULE,
   sourceAttributes,
   spanName,
   subjectOfOutgoing,
@@ -138,9 +140,12 @@ export class Tracing {
   }
 }
 
-/** The active context; without a span in it, that of the headers which the program set itself. */
+/**
+ * The active context; without a span in it, that of the headers which the program set itself. A schedule has no active context:
+ * what was active when it was watched has no part in its messages.
+ */
 function contextOf(headers: Readonly<Record<string, string>>): Context {
-  const active = context.active();
+  const active = headers[SCHEDULE] === undefined ? context.active() : ROOT_CONTEXT;
   return trace.getSpanContext(active) === undefined ? propagation.extract(active, headers, getter) : active;
 }
 
@@ -159,6 +164,7 @@ async function during<T>(span: Span, own: Context, work: () => Promise<T>): Prom
   try {
     return await context.with(own, work);
   } catch (error) {
+    if (isPostponed(error)) throw error;
     span.setAttribute('error.type', errorType(error));
     span.recordException(error instanceof Error ? error : String(error));
     span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) });

@@ -1,9 +1,8 @@
 // One trace from a requester through a hub, a queue, a retry and the response, and the spans of each way of a message.
-import type { Bus } from '@busbar/api';
-import { openBus } from '@busbar/api';
+import { type Bus, openBus, RetryError } from '@busbar/api';
 import { tempDir } from '@busbar/testbed';
 import { openMemory } from '@busbar/transport-memory';
-import { SpanKind } from '@opentelemetry/api';
+import { context, SpanKind, trace } from '@opentelemetry/api';
 import { connect } from 'busbar';
 import { expect, it } from 'vitest';
 import { instrument } from '../src/index.ts';
@@ -104,6 +103,35 @@ it('mail, events and receives by hand carry the trace; live events and requests 
   const trace = spans.filter((span) => span.traceId === traceId).map(({ name }) => name);
   const handled = ['process kept', 'process news.*', 'process note'];
   expect(trace.toSorted()).toEqual(['ack kept', 'ack note', ...handled, 'publish', 'send note']);
+});
+
+it('a schedule begins a trace for each message; a postponed message has no error', async () => {
+  await using telemetry = new Telemetry();
+  await using bus = openBus(await openMemory(), { onError });
+  instrument(bus, telemetry);
+  const other = telemetry.tracerProvider.getTracer('test').startSpan('other');
+  await context.with(trace.setSpan(context.active(), other), async () => {
+    await bus.process('jobs', (_, { attempt, source }) => {
+      expect([attempt, source]).toEqual([1, { kind: 'task', queue: 'jobs' }]);
+      if (byName(telemetry.spans(), 'process jobs').length === 0)
+        throw new RetryError('not now', { afterMs: 1, countAttempt: false });
+    });
+    await bus.schedules.put('nightly', { queue: 'jobs', everyMs: 3_600_000 });
+    await bus.schedules.runNow('nightly');
+  });
+  await expect.poll(() => byName(telemetry.spans(), 'ack jobs').length).toBe(1);
+  const spans = telemetry.spans();
+  expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
+  expect(other.spanContext().traceId).not.toBe(spans[0]?.traceId);
+  const tree = spans.map(({ name, parent = '', isError }) => `${parent} > ${name} ${isError}`);
+  expect(tree.toSorted()).toEqual([
+    ' > enqueue jobs false',
+    'enqueue jobs > process jobs false',
+    'enqueue jobs > process jobs false',
+    'process jobs > ack jobs false',
+    'process jobs > release jobs false',
+  ]);
+  expect(byName(spans, 'enqueue jobs')).toMatchObject([{ attributes: { 'busbar.schedule': 'nightly' } }]);
 });
 
 it('a refused send is an error of its span; a header of the program is its parent', async () => {

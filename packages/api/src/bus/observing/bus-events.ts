@@ -51,7 +51,10 @@ export interface BusEventMap {
     readonly delayMs?: number | undefined;
   };
   /** A message went back to its queue, and the attempt does not count. */
-  readonly released: EndedEvent;
+  readonly released: EndedEvent & {
+    /** The wait before the next delivery, if a handler postponed the message. */
+    readonly delayMs?: number | undefined;
+  };
   /** The lease was lost before the message was settled: another consumer may have it. */
   readonly 'lease-lost': EndedEvent;
   /** An instance of an agent of this bus changed its state. */

@@ -22,6 +22,10 @@ interface Hold {
 type Ending = 'done' | 'cancelled' | 'failed' | 'released' | 'lease-lost';
 type Details<Name extends Ending> = Omit<BusEventMap[Name], keyof BusEventMap['done']>;
 
+function withDelay(delayMs: number | undefined): { readonly delayMs?: number } {
+  return delayMs === undefined ? {} : { delayMs };
+}
+
 /** The events of one source. */
 export class Handling {
   readonly #events: BusEventEmitter;
@@ -40,7 +44,7 @@ export class Handling {
   settled(message: Handled, settlement: Settlement, { heldAt, isCancelled }: Hold, isLast: boolean): void {
     const { action } = settlement;
     if (action === 'ack') this.ended(isCancelled ? 'cancelled' : 'done', message, heldAt, {});
-    else if (action === 'release') this.ended('released', message, heldAt, {});
+    else if (action === 'release') this.ended('released', message, heldAt, withDelay(settlement.delayMs));
     else if (action !== 'extend') {
       const { reason = '' } = settlement;
       const isRetried = action === 'retry' && !isLast;
