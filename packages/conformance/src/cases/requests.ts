@@ -1,10 +1,11 @@
 /** Request and response: one outcome per request. */
 
 import { BusbarError, type Context, RejectError } from '@busbar/api';
+import type { Calls } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { waitUntil } from '../steps/consuming.ts';
-import { LONG_TIMEOUT, openPair, untilFired } from '../steps/requesting.ts';
+import { firstReply, LONG_TIMEOUT, openPair, untilFired } from '../steps/requesting.ts';
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'Request/reply' }, [
   {
@@ -87,26 +88,9 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Request/r
     title: 'an agent runs as many requests at a time as it allows, and the others wait for their turn',
     rules: ['RA1', 'RQ8'],
     async run(test) {
-      const [requester, service] = [await test.agent('@requester'), await test.agent('@service', { maxConcurrent: 3 })];
-      let [running, most] = [0, 0];
-      let gate = Promise.withResolvers<void>();
-      service.handle<number>('work', async ({ body }) => {
-        running += 1;
-        most = Math.max(most, running);
-        await gate.promise;
-        running -= 1;
-        return body;
-      });
-      const numbers = Array.from({ length: 9 }, (_, index) => index);
-      for (let round = 0; round < 2; round += 1) {
-        gate = Promise.withResolvers();
-        const responses = Promise.all(numbers.map((n) => requester.request('@service', 'work', n, LONG_TIMEOUT)));
-        await test.until('three run', () => running >= 3);
-        await waitUntil(test, performance.now() + 300);
-        gate.resolve();
-        test.check.equal(await responses, numbers, 'responses');
-      }
-      test.check.equal(most, 3, 'requests at a time');
+      const { calls } = await test.transport();
+      const beside = calls === undefined ? [] : [assertCallLimit(test, calls)];
+      await Promise.all([assertRequestLimit(test), ...beside]);
     },
   },
   {
@@ -276,6 +260,62 @@ const TOLD: readonly (readonly [type: string, name: string, message: string])[] 
 
 function withoutTime({ timeoutMs, ...rest }: { readonly timeoutMs: number }): object {
   return rest;
+}
+
+/** Handlers that hold each call until `open`, and count those that run. */
+class Gate {
+  running = 0;
+  most = 0;
+  readonly #opened = Promise.withResolvers<void>();
+
+  async pass(): Promise<void> {
+    this.running += 1;
+    this.most = Math.max(this.most, this.running);
+    await this.#opened.promise;
+    this.running -= 1;
+  }
+
+  /** Opens it once as many as may have had the time to begin. */
+  async open(test: TestContext): Promise<void> {
+    await test.until('three run', () => this.running >= 3);
+    await waitUntil(test, performance.now() + 300);
+    this.#opened.resolve();
+  }
+}
+
+const NINE = Array.from({ length: 9 }, (_, index) => index);
+
+async function assertRequestLimit(test: TestContext): Promise<void> {
+  const [requester, service] = [await test.agent('@requester'), await test.agent('@service', { maxConcurrent: 3 })];
+  let gate = new Gate();
+  service.handle<number>('work', async ({ body }) => {
+    await gate.pass();
+    return body;
+  });
+  for (let round = 0; round < 2; round += 1) {
+    gate = new Gate();
+    const responses = Promise.all(NINE.map((n) => requester.request('@service', 'work', n, LONG_TIMEOUT)));
+    await gate.open(test);
+    test.check.equal(await responses, NINE, 'responses');
+    test.check.equal(gate.most, 3, 'requests at a time');
+  }
+}
+
+/** An agent that can be asked in several ways limits its requests itself. So the calls of the transport are tried, too. */
+async function assertCallLimit(test: TestContext, calls: Calls): Promise<void> {
+  const caller = (await test.open()).calls;
+  let gate = new Gate();
+  await using _service = await calls.serve('limited', { max: 3 }, async function* () {
+    await gate.pass();
+    yield { body: Uint8Array.of(1) };
+  });
+  for (let round = 0; round < 2; round += 1) {
+    gate = new Gate();
+    const replies = Promise.all(NINE.map(() => firstReply(caller?.call('limited', { body: Uint8Array.of(0) }))));
+    await gate.open(test);
+    test.check.equal(await replies, Array(9).fill(1), 'replies');
+    test.check.equal(gate.most, 3, 'calls at a time');
+  }
 }
 
 async function replyQueues(test: TestContext): Promise<readonly unknown[]> {

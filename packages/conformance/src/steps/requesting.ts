@@ -1,6 +1,7 @@
 /** Steps for requests. */
 
 import type { Agent } from '@busbar/api';
+import type { Message } from '@busbar/api/transport';
 import type { TestContext } from '../context/test-context.ts';
 
 /** Options of a request that must not end by its time-out. */
@@ -17,4 +18,10 @@ export function untilFired(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
+}
+
+/** The first byte of the first reply to a call. */
+export async function firstReply(replies: AsyncIterable<Message> | undefined): Promise<number | undefined> {
+  for await (const { body } of replies ?? []) return body[0];
+  return undefined;
 }

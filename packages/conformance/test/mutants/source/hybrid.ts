@@ -4,9 +4,9 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 export const mutants: readonly SourceMutant[] = mutantsOf('hybrid', 'compose/src', [
   {
     name: 'a route loses a priority',
-    file: 'inner/calls.ts',
-    find: 'toInput({ sentAt: _sentAt, topic: _topic, ...input }',
-    replace: 'toInput({ sentAt: _sentAt, topic: _topic, priority: _priority, ...input }',
+    file: 'hybrid/queues/queues.ts',
+    find: 'await side.queues.send(queue, messages, create, context)',
+    replace: 'await side.queues.send(queue, messages.map((one) => ({ ...one, priority: 4 })), create, context)',
     killedBy: 'Q1',
   },
   {
