@@ -2,11 +2,11 @@
 
 import { mkdirSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type Measurement, measure } from './measurement.ts';
+import { type Measurement, measure, succeeded } from './measurement.ts';
 import { type BenchOptions, parseOptions, UsageError, usage } from './options.ts';
 import { makePlan, secondsOf } from './plan.ts';
 import { clock, Progress } from './progress.ts';
-import { loadReport } from './report/load.ts';
+import { loadReports } from './report/load.ts';
 import {
   makeReport,
   type Report,
@@ -43,7 +43,7 @@ async function run(options: BenchOptions): Promise<boolean> {
   const report = options.from === undefined ? await measureReport(options) : readReport(options.from);
   if (options.from !== undefined) saveReport(options, report);
   if (options.writeDocs) writeDocs(report);
-  return report.measurements.every(({ target, failure }) => failure === undefined || isPeer(target));
+  return succeeded(report.measurements);
 }
 
 async function measureReport(options: BenchOptions): Promise<Report> {
@@ -66,20 +66,15 @@ function saveReport({ json, from, writeDocs }: BenchOptions, report: Report): vo
   if (writeDocs && from === undefined) writeResult(report);
 }
 
-/** Prints an earlier report. */
-function readReport(file: string): Report {
-  const report = loadReport(file);
+/** Prints earlier reports as one. */
+function readReport(files: readonly string[]): Report {
+  const report = loadReports(files);
   for (const text of [renderHeader(report), ...renderReport(report), renderAccount(report.measurements)]) print(text);
   return report;
 }
 
 function print(text: string): void {
   process.stdout.write(`${text}\n\n`);
-}
-
-/** A peer that fails is a row of the report, not a failure of the run. */
-function isPeer(target: string | undefined): boolean {
-  return target !== undefined && TARGETS[target]?.busbar !== true;
 }
 
 async function measureAll(options: BenchOptions): Promise<Measurement[]> {

@@ -9,6 +9,7 @@ import { Sandbox } from './sandbox/sandbox.ts';
 import type { ScenarioName } from './scenarios/scenario-name.ts';
 import { SCENARIOS } from './scenarios/scenarios.ts';
 import { addTallies, faultOf, type Tally } from './tally.ts';
+import { TARGETS } from './targets/targets.ts';
 
 /** One run of one target in one scenario. */
 export interface RunRecord extends Tally {
@@ -90,6 +91,12 @@ async function measureOnce(one: Series, { scenario, durability }: Batch, options
     one.failure = (message.split('\n', 1)[0] ?? '').replaceAll(/file:\/\/\S*\//g, '');
     process.stderr.write(`${scenario} ${durability} ${one.target ?? ''}: ${message}\n`);
   }
+}
+
+/** True unless Busbar failed. A peer that fails is a row of the report, not a failure of the run. */
+export function succeeded(measurements: readonly Measurement[]): boolean {
+  const isPeer = (target: string | undefined): boolean => target !== undefined && TARGETS[target]?.busbar !== true;
+  return measurements.every(({ target, failure }) => failure === undefined || isPeer(target));
 }
 
 /** The account of all runs. */

@@ -17,8 +17,8 @@ export interface BenchOptions extends RunSize {
   readonly json: string | undefined;
   /** The folder for CPU profiles of all our processes. */
   readonly profile: string | undefined;
-  /** The JSON of an earlier run to show, instead of measuring. */
-  readonly from: string | undefined;
+  /** The JSON of earlier runs to show, instead of measuring. */
+  readonly from: readonly string[] | undefined;
   /** Writes docs/benchmarks.md with its pictures, and the JSON into bench/results. */
   readonly writeDocs: boolean;
 }
@@ -50,7 +50,7 @@ const PAGE = {
   ...{ ...DEFAULTS, durability: 'process,none,power', messages: '4000', 'in-flight': '1,64', runs: '5', minutes: '20' },
   ...{ members: '0,50,500', mailboxes: '100,1000' },
   scenarios:
-    'queue,request,rate,members,mailboxes,fanout,parallel,memory,wake,writers,failing,stream,lock,replay,payload,startup,micro',
+    'queue,request,rate,parallel,fanout,failing,stream,lock,startup,micro,members,mailboxes,memory,replay,payload,wake,writers',
 };
 const PAGE_LEAVES_OUT = /-(many|audit|hybrid|copy)$|^(sqlite|unix)-ephemeral$|^(zmq|ws|raw|bare-socket)/;
 const QUICK_LEAVES_OUT = /-(many|audit|hybrid|copy|lean|ephemeral)$/;
@@ -84,7 +84,8 @@ A run that loses, doubles or reorders a message is void. Exit code 1: a target o
   --json FILE         writes the figures, the account of each run, machine, versions and settings: bench/results/README.md
   --profile FOLDER    makes every Node process write a CPU profile there
   --write-docs        writes docs/benchmarks.md with its tables and pictures, and bench/results/<date>.json
-  --from FILE         shows the JSON of an earlier run, and with --write-docs writes the documents from it`;
+  --from LIST         shows the JSON files of earlier runs as one, and with --write-docs writes the documents from them;
+                      measurements of later files replace those of earlier ones`;
 }
 
 /** Reads the command line; 'help' for `--help`. Throws {@link UsageError}. */
@@ -110,7 +111,7 @@ export function parseOptions(argv: readonly string[], targets: readonly string[]
     minutes: integer(values.minutes, 'minutes', 1, 10_000),
     json: values.json,
     profile: values.profile,
-    from: values.from,
+    from: values.from?.split(','),
     writeDocs: given['write-docs'] === true,
   };
 }

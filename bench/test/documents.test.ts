@@ -1,15 +1,19 @@
 /** The page, its pictures and its tables, from figures that are made up. */
 
 import { readFileSync } from 'node:fs';
+import { tempDir } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import { cost, rate } from '../src/figures.ts';
 import type { Measurement } from '../src/measurement.ts';
+import { type BenchOptions, parseOptions } from '../src/options.ts';
 import { placeLabels } from '../src/plots/place-labels.ts';
 import { makePlots } from '../src/plots/plots.ts';
 import { brief, linear, logarithmic } from '../src/plots/scale.ts';
 import { renderChoices } from '../src/report/choose.ts';
+import { loadReports } from '../src/report/load.ts';
+import { makeReport } from '../src/report/report.ts';
 import { renderBars } from '../src/report/thresholds.ts';
-import { fillSections } from '../src/report/write-docs.ts';
+import { fillSections, writeJson } from '../src/report/write-docs.ts';
 
 const PAGE = new URL('../../docs/benchmarks.md', import.meta.url);
 const of = (
@@ -89,6 +93,21 @@ test('backends are sorted by what is better', () => {
     '| Tasks handled a second | sqlite 80,000/s | redis 40,000/s |',
     '| Highest offered rate that it keeps up with | sqlite 1,000/s | redis 500/s |',
   ]);
+});
+
+test('reports of several runs are one', async () => {
+  await using folder = tempDir();
+  const options = parseOptions([], []) as BenchOptions;
+  const write = (name: string, measurements: readonly Measurement[]): string => {
+    writeJson(folder.join(name), makeReport(options, measurements));
+    return folder.join(name);
+  };
+  const files = [write('a', MEASURED), write('b', [tasks('plainjob', 7), tasks('raw', 8)])];
+  const { measurements, command } = loadReports(files);
+  expect(command).toContain('; npm run bench');
+  expect(measurements.map(({ target }) => target)).toEqual([...MEASURED.map(({ target }) => target), 'raw']);
+  expect(measurements[2]?.figures[0]?.values).toEqual([7]);
+  expect(measurements.find(({ scenario }) => scenario === 'mailboxes')?.figures[1]?.values).toEqual([Number.NaN]);
 });
 
 test('a section is replaced, and a missing one is an error', () => {

@@ -1,7 +1,8 @@
 /** The plan, the time that is left, and the account of lost and doubled messages. */
 
-import { expect, test } from 'vitest';
-import { parseOptions } from '../src/options.ts';
+import { expect, test, vi } from 'vitest';
+import { measure, succeeded } from '../src/measurement.ts';
+import { type BenchOptions, parseOptions } from '../src/options.ts';
 import { makePlan, secondsOf } from '../src/plan.ts';
 import { Arrivals } from '../src/processes/arrivals.ts';
 import { clock, Progress } from '../src/progress.ts';
@@ -16,6 +17,25 @@ const planOf = (line: string) => {
 
 test('--quick takes less than six minutes', () => {
   expect(secondsOf(planOf('--quick'))).toBeLessThan(360);
+});
+
+test('a peer that fails is a row with its error, and only Busbar fails the run', { timeout: 120_000 }, async () => {
+  const options = parseOptions(['--quick', '--messages', '100'], Object.keys(TARGETS)) as BenchOptions;
+  const batch = {
+    scenario: 'request',
+    durability: 'process',
+    targets: ['no-such-peer'],
+    runs: 1,
+    secondsEach: 1,
+  } as const;
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const measurements = await measure(batch, options, new Progress(1, 600));
+  stderr.mockRestore();
+  expect(measurements).toMatchObject([
+    { target: 'no-such-peer', figures: [], failure: expect.stringContaining('open: ') },
+  ]);
+  expect(succeeded(measurements)).toBe(true);
+  expect(succeeded(measurements.map((one) => ({ ...one, target: 'sqlite-bus' })))).toBe(false);
 });
 
 test('durabilities after the first have half the runs, and long scenarios have one', () => {

@@ -11,10 +11,9 @@ const PER_PROCESS = 500;
 const SETTLE_MS = 2000;
 /** Each sends and consumes all messages; the median counts. */
 const ROUNDS = 3;
-/** Two heartbeats of an agent. */
-const IDLE_MS = 8_000;
-/** One heartbeat. */
-const SHORT_IDLE_MS = 4_000;
+/** An agent sends a heartbeat every three and a third seconds. */
+const IDLE_MS = 6_600;
+const SHORT_IDLE_MS = 3_300;
 
 export const members: Scenario = {
   title:
@@ -22,7 +21,7 @@ export const members: Scenario = {
   once: true,
   mostRuns: 1,
   scaling: true,
-  seconds: ({ members }) => 2 + members.reduce((sum, count) => sum + 10 + count / 150, 0),
+  seconds: ({ members }) => 2 + members.reduce((sum, count) => sum + 9 + count / 150, 0),
   async run(sandbox, size) {
     const producer = await sandbox.actor();
     const consumer = await sandbox.actor();

@@ -7,14 +7,14 @@ import type { ActorProcess } from '../processes/actor-process.ts';
 import type { Ping, Pong } from '../processes/client-actor.ts';
 import type { Scenario } from './scenario.ts';
 
-const LONG = { pings: 200, idleMs: 3000 };
+const LONG = { pings: 200, idleMs: 2000 };
 const SHORT = { pings: 50, idleMs: 1000 };
 
 export const wake: Scenario = {
   title: 'Wake-up of an idle consumer in another process, from the stored message, and its CPU while it waits',
   once: true,
   mostRuns: 1,
-  seconds: ({ short }) => (short ? 3 : 7),
+  seconds: ({ short }) => (short ? 3 : 6),
   async run(sandbox, { short }) {
     const { pings, idleMs } = short ? SHORT : LONG;
     const sender = await sandbox.actor();

@@ -11,7 +11,7 @@ export const writers: Scenario = {
   title: `Processes that send to one queue as fast as they can, ${IN_FLIGHT} in flight each: all sends, and the slowest send`,
   once: true,
   mostRuns: 1,
-  seconds: ({ messages, short }) => (short ? 2.5 : 8) + messages / 4_000,
+  seconds: ({ messages, short }) => (short ? 2.5 : 6) + messages / 4_000,
   async run(sandbox, { messages, bodyBytes, short }) {
     const numbers = short ? SHORT_WRITERS : WRITERS;
     const actors = await Promise.all(Array.from({ length: Math.max(...numbers) }, () => sandbox.actor()));
