@@ -43,6 +43,18 @@ const changes: [why: string, timing: StoredTiming, from: string, times: string[]
     '2026-03-28T23:10',
     ['03-29T00:00', '03-29T01:00', '03-29T02:00'],
   ],
+  [
+    'a list of hours skips the missing one',
+    { cron: '30 2,14 * * *', timeZone: 'Europe/Berlin' },
+    '2026-03-28T20:00',
+    ['03-29T12:30', '03-30T00:30'],
+  ],
+  [
+    'a list of hours fires in both of the double one',
+    { cron: '30 2,14 * * *', timeZone: 'Europe/Berlin' },
+    '2026-10-25T00:00',
+    ['10-25T00:30', '10-25T01:30', '10-25T13:30'],
+  ],
   ['six fields begin with seconds', { cron: '15 0 2 * * *' }, '2026-03-28T00:00', ['03-28T02:00']],
   ['the first Monday', { cron: '0 9 * * MON#1' }, '2026-03-28T00:00', ['04-06T09:00', '05-04T09:00']],
   ['the last day of the month', { cron: '0 9 L * *' }, '2026-02-01T00:00', ['02-28T09:00', '03-31T09:00']],

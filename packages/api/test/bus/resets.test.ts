@@ -42,6 +42,20 @@ describe('a bus over a store that was cleared', () => {
     await expect.poll(() => events).toEqual(['one']);
   });
 
+  it('puts its schedules again, without those that it has deleted', async () => {
+    await using lab = await Lab.open('memory');
+    const [bus, clearing] = [await lab.bus(), await lab.bus()];
+    await bus.schedules.put('gone', { cron: '@daily', queue: 'jobs' });
+    const { nextAt } = await bus.schedules.put('nightly', { cron: '@daily', queue: 'jobs' });
+    await bus.schedules.delete('gone');
+    bus.schedules.start();
+    await expect.poll(async () => (await clearing.schedules.holder())?.owner).toBeDefined();
+    await clearing.transport.admin.clear();
+    await expect.poll(async () => (await clearing.schedules.list()).map(({ name }) => name)).toEqual(['nightly']);
+    expect((await clearing.schedules.get('nightly'))?.nextAt).toBe(nextAt);
+    await expect.poll(async () => (await clearing.schedules.holder())?.owner).toBeDefined();
+  });
+
   it('declares nothing again for what was closed', async () => {
     await using lab = await Lab.open('memory');
     const bus = await lab.bus();

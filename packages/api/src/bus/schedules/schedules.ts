@@ -71,6 +71,8 @@ export class SchedulesImpl implements Schedules {
   readonly #locks: Locks;
   readonly #store: ScheduleStore;
   readonly #firing: Firing;
+  /** By name: ends the declaration of a schedule that this bus has put. */
+  readonly #declared = new Map<string, () => void>();
 
   constructor({ runtime, registry, operations, locks }: ScheduleDependencies) {
     this.#runtime = runtime;
@@ -91,7 +93,9 @@ export class SchedulesImpl implements Schedules {
       if (isSame(old.spec.timing, spec.timing)) return { ...old, spec };
       return { ...fresh, isPaused: old.isPaused, lastAt: old.lastAt };
     };
-    return this.#found(name, await this.#store.change(name, change, toBounds(options)));
+    const stored = await this.#store.change(name, change, toBounds(options));
+    this.#declare(name, fresh);
+    return this.#found(name, stored);
   }
 
   async get(name: string, options?: CallOptions): Promise<ScheduleInfo | undefined> {
@@ -124,6 +128,7 @@ export class SchedulesImpl implements Schedules {
 
   async delete(name: string, options?: CallOptions): Promise<boolean> {
     checkScheduleName(name);
+    this.#declared.get(name)?.();
     return this.#store.delete(name, options);
   }
 
@@ -145,6 +150,14 @@ export class SchedulesImpl implements Schedules {
 
   async holder(options?: CallOptions): Promise<LockHolder | undefined> {
     return this.#locks.holder(SCHEDULER_LOCK, options);
+  }
+
+  /** Puts a schedule again after the store has lost it. */
+  #declare(name: string, fresh: ScheduleRecord): void {
+    this.#declared.get(name)?.();
+    const declare = (): Promise<unknown> =>
+      this.#store.change(name, async (old) => old ?? begin({ ...fresh, since: Date.now() }));
+    this.#declared.set(name, this.#runtime.declarations.add({ kind: 'schedule', schedule: name }, declare));
   }
 
   async #found(name: string, stored: StoredSchedule | undefined): Promise<ScheduleInfo> {
