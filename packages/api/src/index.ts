@@ -51,6 +51,7 @@ export type { BusStats } from './bus/stats.ts';
 export type { BatchContext, BatchHandler, BatchOptions, BatchTask } from './bus/tasks/batches.ts';
 export type { EnqueueOptions } from './bus/tasks/enqueue-options.ts';
 export type { HeldTask, TakenTask, TakeOptions } from './bus/tasks/held-task.ts';
+export type { RateLimit } from './bus/tasks/rate-limit.ts';
 export type { TaskHandle, TaskStatus } from './bus/tasks/task-handle.ts';
 export type { ListedTask, TaskPage, TaskQuery, TaskQueue } from './bus/tasks/task-queue.ts';
 export type { BatchWorkerOptions, TaskHandler, Worker, WorkerOptions } from './bus/tasks/worker.ts';

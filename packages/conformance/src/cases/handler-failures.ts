@@ -196,6 +196,31 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
     },
   },
   {
+    id: 'A41',
+    title:
+      'a rate limit holds for all workers of a queue: no window has more tasks, and those that wait lose no attempt',
+    rules: ['RQ1', 'RQ2', 'RE1'],
+    async run(test) {
+      const [bus, other, transport] = [await test.bus(), await test.bus(), await test.transport()];
+      const rateLimit = { max: 2, perMs: 150 };
+      const began: { readonly at: number; readonly attempt: number }[] = [];
+      await bus.enqueueAll('jobs', [1, 2, 3, 4, 5, 6, 7, 8], { maxAttempts: 1 });
+      const start = performance.now();
+      const work = (_: unknown, { attempt }: { readonly attempt: number }): void => {
+        began.push({ at: performance.now() - start, attempt });
+      };
+      const worker = await bus.process('jobs', work, { rateLimit, concurrency: 4 });
+      await other.process('jobs', work, { rateLimit, concurrency: 4 });
+      await test.until('some tasks began', () => began.length > 2);
+      await worker.close();
+      await test.until('all tasks began', () => began.length === 8);
+      const early = began.map(({ at }) => at).filter((at, index) => at < 150 * Math.floor(index / 2) - ROUNDING_MS);
+      test.check.equal(early, [], 'tasks that began before their window');
+      test.check.equal(Math.max(...began.map(({ attempt }) => attempt)), 1, 'the highest attempt');
+      await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+    },
+  },
+  {
     id: 'A35',
     title:
       'a running task can be cancelled from another bus: its signal fires, it ends as cancelled, and it is not repeated',

@@ -1,9 +1,11 @@
 /** Workers: take tasks of one queue and run a handler for each, several at a time. */
 
+import type { Delivery } from '../../contract/message.ts';
 import { isA } from '../../contract/thrown.ts';
 import { checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
 import type { Consumer } from '../consuming/consumer.ts';
 import type { Context } from '../consuming/context.ts';
+import type { DeliveryLease } from '../consuming/delivery-leases.ts';
 import { handleDelivery } from '../consuming/handlers.ts';
 import { CONSUME_KEYS, type ConsumeOptions, checkConsumeOptions } from '../consuming/options.ts';
 import type { ReceivedMessage } from '../consuming/received.ts';
@@ -15,6 +17,7 @@ import type { BusRuntime } from '../runtime.ts';
 import { Batches, type BatchHandler, type BatchOptions, checkBatch } from './batches.ts';
 import { Cancelled, CancelledTasks } from './cancelled-tasks.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
+import { checkRateLimit, type RateLimit, RateLimiter } from './rate-limit.ts';
 import { DEFAULT_RESULT_TTL_MS } from './task-record.ts';
 import { TaskResultStore } from './task-results.ts';
 
@@ -28,6 +31,11 @@ export type TaskHandler<T, R> = (
 export interface WorkerOptions extends ConsumeOptions {
   /** How long the result of a task is kept for its handle; 0 keeps none. Default 3,600,000 (1 h). */
   readonly resultTtlMs?: number | undefined;
+  /**
+   * How many tasks may start in a time, counted in the store for all workers of the queue. A task that waits for its turn is
+   * held by its worker, and counts as running. Default: no limit.
+   */
+  readonly rateLimit?: RateLimit | undefined;
 }
 
 /** How a worker takes tasks in batches. */
@@ -114,10 +122,11 @@ type AnyBatchHandler = BatchHandler<never, unknown>;
 export type AnyTaskHandler = TaskHandler<never, unknown> | AnyBatchHandler;
 
 function checkWorkerOptions(options: WorkerOptions | BatchWorkerOptions): WorkerOptions & Partial<BatchWorkerOptions> {
-  checkOptions(options, ['resultTtlMs', 'batch', ...CONSUME_KEYS], 'worker options');
+  checkOptions(options, ['resultTtlMs', 'rateLimit', 'batch', ...CONSUME_KEYS], 'worker options');
   checkDuration(options.resultTtlMs, 'resultTtlMs', { min: 0, max: MAX_DURATION_MS });
   checkConsumeOptions(options);
   const checked: WorkerOptions & Partial<BatchWorkerOptions> = options;
+  checkRateLimit(options.rateLimit);
   checkBatch(checked.batch, options.concurrency ?? 1);
   return checked;
 }
@@ -131,10 +140,12 @@ export async function startWorker(
 ): Promise<Worker> {
   runtime.assertOpen();
   const { queue: name, schemas } = toQueueDefinition(queue);
-  const { batch, resultTtlMs = DEFAULT_RESULT_TTL_MS, concurrency = 1, ...consume } = checkWorkerOptions(options);
+  const checked = checkWorkerOptions(options);
+  const { batch, rateLimit, resultTtlMs = DEFAULT_RESULT_TTL_MS, concurrency = 1, ...consume } = checked;
   const place = { kind: 'task', queue: name } as const;
   const batches =
     batch && new Batches({ ...batch, handler: handler as AnyBatchHandler, concurrency, timeoutMs: options.timeoutMs });
+  const limiter = rateLimit && new RateLimiter(runtime, name, rateLimit);
   const outcomes = new TaskResultStore(runtime, { queue: name, resultTtlMs, schema: schemas.result });
   const plan = {
     operations,
@@ -146,6 +157,10 @@ export async function startWorker(
     timeoutMs: batches === undefined ? options.timeoutMs : undefined,
     progress: outcomes.progress.bind(outcomes),
   };
+  const start = (delivery: Delivery, lease: DeliveryLease): Promise<unknown> => {
+    const run = (): Promise<unknown> => handleDelivery(runtime, plan, delivery, lease);
+    return limiter === undefined ? run() : limiter.take(lease).then(run);
+  };
   const cancelled = new CancelledTasks(runtime, place);
   await cancelled.open(name, options.open);
   try {
@@ -156,9 +171,11 @@ export async function startWorker(
       { ...consume, concurrency: held },
       {
         place,
-        onStop: () => batches?.stop(),
-        handle: (delivery, lease) =>
-          cancelled.run(delivery, lease, () => handleDelivery(runtime, plan, delivery, lease)),
+        onStop: () => {
+          limiter?.stop();
+          batches?.stop();
+        },
+        handle: (delivery, lease) => cancelled.run(delivery, lease, () => start(delivery, lease)),
         onDone: (delivery, value) =>
           isA(value, Cancelled) ? outcomes.cancelled(delivery, value) : outcomes.done(delivery, value),
         onFailed: (delivery, failure) => outcomes.failed(delivery, failure),

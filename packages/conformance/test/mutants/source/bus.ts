@@ -4,6 +4,13 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 export const mutants: readonly SourceMutant[] = [
   ...mutantsOf('redis', 'api/src', [
     {
+      name: 'a rate limit forgets what other workers have started',
+      file: 'bus/tasks/rate-limit.ts',
+      find: 'const used = isOver ? 0 : known.used;',
+      replace: 'const used = 0;',
+      killedBy: 'A41',
+    },
+    {
       name: 'a key never holds longer than the dedupe window',
       file: 'bus/tasks/tasks.ts',
       find: 'if (pendingOf(messages) !== undefined) return true;',
