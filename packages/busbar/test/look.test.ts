@@ -213,6 +213,20 @@ describe('tables', () => {
     expect(lines[0]).toMatch(width === 40 ? /KIND$/ : /NOTE$/);
   });
 
+  test('give a long name a line of its own, and cut no count', () => {
+    const counts = ['11111', '22222'];
+    const rows = [
+      ['a-name-of-more-than-sixteen-characters', ...counts],
+      ['b', ...counts],
+    ];
+    expect(tableLines(['!QUEUE', '#READY', '#HELD'], rows, at(32))).toEqual([
+      'QUEUE               READY   HELD',
+      'a-name-of-more-than-sixteen-characters',
+      '                    11111  22222',
+      'b                   11111  22222',
+    ]);
+  });
+
   test('never cut an id, and do not widen for a long one', () => {
     const id = `build#${'0'.repeat(100)}`;
     const [head = '', long = '', short = ''] = tableLines(

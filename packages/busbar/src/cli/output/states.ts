@@ -31,7 +31,7 @@ export const TASK_WORDS: Readonly<Record<TaskStatus, string>> = {
 };
 
 /** Headings of the counts of a queue. */
-export const COUNT_HEADINGS: readonly string[] = ['#READY', '#DELAYED', '#HELD', '#DONE', '#EXPIRED', '#DEAD'];
+export const COUNT_HEADINGS: readonly string[] = ['#READY', '#DELAYED', '#HELD', '?#DONE', '?#EXPIRED', '#DEAD'];
 
 /** The counts under {@link COUNT_HEADINGS}. */
 export function countsOf({ ready, delayed, leased, dead, totals }: Omit<QueueInfo, 'settings'>): number[] {

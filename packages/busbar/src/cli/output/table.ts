@@ -8,6 +8,8 @@ const GAP = '  ';
 const MAX_KEPT = 40;
 /** What the last column needs at least. */
 const MIN_LAST = 12;
+/** What names in the first column need at least. A longer one has a line of its own. */
+const MIN_FIRST = 16;
 
 interface Column {
   readonly name: string;
@@ -20,12 +22,13 @@ interface Column {
 
 /**
  * Rows under headings, as lines no wider than the terminal. Marks in front of a heading: `#` aligns its column right, `!` never
- * cuts its cells, `?` leaves it out where there is no room.
+ * cuts its cells, `?` leaves it out where there is no room. A row whose first cell is not cut and too wide becomes two lines.
  */
 export function tableLines(headings: readonly string[], rows: readonly (readonly string[])[], out: Output): string[] {
   const all = headings.map(toColumn);
   const cells = rows.map((row) => row.map((cell) => printableLine(cell)));
   const widths = all.map((column, index) => widthOfColumn(column, index, cells, out.width));
+  if (all[0]?.isKept) widths[0] = widthOfFirst(all, widths, out.width);
   const shown = chooseColumns(all, widths, out.width);
   const toLine = (row: readonly string[]): string => {
     let line = '';
@@ -37,7 +40,23 @@ export function tableLines(headings: readonly string[], rows: readonly (readonly
     }
     return widthOf(kept) + 1 >= out.width ? kept : cutToWidth(line.trimEnd(), out.width);
   };
-  return [out.paint('bold', toLine(all.map(({ name }) => name))), ...cells.map(toLine)];
+  const toLines = (row: readonly string[]): string[] => {
+    const [first = '', ...rest] = row;
+    const fits = out.width === Number.POSITIVE_INFINITY || !all[0]?.isKept || widthOf(first) <= (widths[0] ?? 0);
+    return fits || rest.length === 0 ? [toLine(row)] : [first, toLine(['', ...rest])];
+  };
+  return [out.paint('bold', toLine(all.map(({ name }) => name))), ...cells.flatMap(toLines)];
+}
+
+/** The width of a first column of names: as much as is left by the numbers, and by the columns that are always shown. */
+function widthOfFirst(columns: readonly Column[], widths: readonly number[], most: number): number {
+  const [width = 0, ...others] = widths;
+  const needed = others.reduce((sum, other, at) => {
+    const { isOptional = false, isKept = false, isRight = false } = columns[at + 1] ?? {};
+    const least = at + 2 === widths.length && !isKept ? Math.min(other, MIN_LAST) : other;
+    return isOptional && !isRight ? sum : sum + GAP.length + least;
+  }, 0);
+  return Math.min(width, Math.max(MIN_FIRST, most - needed));
 }
 
 function toColumn(heading: string): Column {
