@@ -33,9 +33,9 @@ export type EndName = 'done' | 'cancelled' | 'failed' | 'released' | 'lease-lost
 /** One of these events. `next` and `delayMs` are those of `failed`. */
 export type EndedEvent = BusEventMap['done'] & Partial<Pick<BusEventMap['failed'], 'next' | 'delayMs'>>;
 
-/** A message between the begin of its handler and its settlement. */
+/** A message between its receive, or the begin of its handler, and its settlement. */
 interface Unsettled {
-  /** The context with the span of its handler. */
+  /** The context with the span of its receive or its handler. */
   readonly own: Context;
   readonly links: Link[];
   endedAt: number | undefined;
@@ -89,7 +89,13 @@ export class Tracing {
     };
     const links = messages.flatMap(({ headers }) => linksTo(headers));
     const name = spanName('receive', subjectOfSource(source, undefined));
-    this.#tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes, links, startTime }).end();
+    const span = this.#tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes, links, startTime });
+    span.end();
+    const own = trace.setSpan(context.active(), span);
+    for (const message of messages) {
+      const unsettled = { own, links: linksTo(message.headers), endedAt: undefined };
+      this.#remember(keyOf(source, message), unsettled);
+    }
     return messages;
   }
 
@@ -112,7 +118,7 @@ export class Tracing {
     }
   }
 
-  /** After a settlement, which began when the handler had ended. */
+  /** After a settlement, which began when the handler had ended. One by hand belongs to the receive. */
   settled(name: EndName, event: EndedEvent): void {
     const key = keyOf(event, event);
     const unsettled = this.#unsettled.get(key);

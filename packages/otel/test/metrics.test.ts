@@ -39,7 +39,7 @@ it('count sends, handlers, outcomes, failures and depths, without agents and top
     samples = await telemetry.samples();
     return values('busbar.settled.messages');
   };
-  await expect.poll(look).toEqual([1, 1, 2]);
+  await expect.poll(look, { timeout: 10_000 }).toEqual([1, 1, 2]);
   expect(values('messaging.client.sent.messages', { 'messaging.destination.name': 'jobs' })).toEqual([3]);
   expect(values('messaging.client.sent.messages', { 'error.type': 'NOT_FOUND' })).toEqual([1]);
   expect(values('messaging.client.operation.duration', { 'messaging.operation.name': 'request' })).toEqual([1]);

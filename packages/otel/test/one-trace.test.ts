@@ -9,6 +9,7 @@ import { instrument } from '../src/index.ts';
 import { type SeenSpan, Telemetry } from './telemetry.ts';
 
 const onError = (): void => undefined;
+const WAIT = { timeout: 10_000 };
 
 function byName(spans: readonly SeenSpan[], name: string): SeenSpan[] {
   return spans.filter((span) => span.name === name);
@@ -41,7 +42,7 @@ it('a request, a task of its handler, a retry and the response are one trace', {
     return result;
   });
   expect(await requester.request('@coordinator', 'review', 'a.ts', { timeoutMs: 30_000 })).toBe('a.ts reviewed');
-  await expect.poll(() => byName(telemetry.spans(), 'ack reviews').length).toBe(1);
+  await expect.poll(() => byName(telemetry.spans(), 'ack reviews').length, WAIT).toBe(1);
   const spans = telemetry.spans();
   expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
   const tree = spans.map(({ name, parent, kind, isError, links }) => [parent, name, SpanKind[kind], isError, links]);
@@ -80,26 +81,34 @@ it('mail, events and receives by hand carry the trace; live events and requests 
   await message?.ack();
   expect(await agent.receive()).toEqual([]);
   await bus.enqueueAll('jobs', [1, 2]);
-  expect(await bus.takeTasks('jobs', { max: 5 })).toHaveLength(2);
+  const [one, other] = await bus.takeTasks('jobs', { max: 5 });
+  await one?.fail({ delayMs: 60_000 });
+  await bus.heldTask(other?.receipt ?? '').done();
   agent.handle('note', (_, ctx) => ctx.publish('news.today'));
   await bus.subscribe('news.*', () => undefined);
   await bus.subscribe('news.*', () => undefined, { durableName: 'kept' });
   await bus.send('@agent', 'note', 2);
-  await expect.poll(() => byName(telemetry.spans(), 'ack kept').length).toBe(1);
+  await expect.poll(() => byName(telemetry.spans(), 'ack kept').length, WAIT).toBe(1);
   for (const name of ['process news.*', 'ack note'])
-    await expect.poll(() => byName(telemetry.spans(), name).length).toBe(1);
+    await expect.poll(() => byName(telemetry.spans(), name).length, WAIT).toBe(name === 'ack note' ? 2 : 1);
   const spans = telemetry.spans();
   expect(byName(spans, 'receive note')).toEqual([]);
   expect(byName(spans, 'receive')).toMatchObject([{ links: ['send note'], kind: SpanKind.CLIENT }]);
   const batch = { 'messaging.batch.message_count': 2, 'messaging.destination.name': 'jobs' };
   expect(byName(spans, 'receive jobs')).toMatchObject([{ links: ['enqueue jobs', 'enqueue jobs'], attributes: batch }]);
+  expect(byName(spans, 'retry jobs')).toMatchObject([{ parent: 'receive jobs', links: ['enqueue jobs'] }]);
+  expect(byName(spans, 'ack jobs')).toMatchObject([{ parent: 'receive jobs', links: ['enqueue jobs'] }]);
   expect(byName(spans, 'process kept')).toMatchObject([
     { parent: 'publish', attributes: { 'messaging.destination.subscription.name': 'kept' } },
   ]);
   expect(byName(spans, 'publish')).toMatchObject([{ parent: 'process note' }]);
-  expect(byName(spans, 'ack note')).toMatchObject([{ parent: 'process note', links: ['send note'] }]);
+  const links = ['send note'];
+  expect(byName(spans, 'ack note')).toMatchObject([
+    { parent: 'receive', links },
+    { parent: 'process note', links },
+  ]);
   expect(byName(spans, 'ack news.*')).toEqual([]);
-  const [{ traceId } = { traceId: '' }] = byName(spans, 'ack note');
+  const { traceId } = byName(spans, 'ack note')[1]!;
   const trace = spans.filter((span) => span.traceId === traceId).map(({ name }) => name);
   const handled = ['process kept', 'process news.*', 'process note'];
   expect(trace.toSorted()).toEqual(['ack kept', 'ack note', ...handled, 'publish', 'send note']);
@@ -119,7 +128,7 @@ it('a schedule begins a trace for each message; a postponed message has no error
     await bus.schedules.put('nightly', { queue: 'jobs', everyMs: 3_600_000 });
     await bus.schedules.runNow('nightly');
   });
-  await expect.poll(() => byName(telemetry.spans(), 'ack jobs').length).toBe(1);
+  await expect.poll(() => byName(telemetry.spans(), 'ack jobs').length, WAIT).toBe(1);
   const spans = telemetry.spans();
   expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
   expect(other.spanContext().traceId).not.toBe(spans[0]?.traceId);

@@ -7,6 +7,8 @@ import { backends, Lab } from '../lab.ts';
 
 type Seen = { readonly name: keyof BusEventMap } & Record<string, unknown>;
 
+const WAIT = { timeout: 10_000 };
+
 const NAMES = [
   ...(['sent', 'started', 'done', 'cancelled', 'failed', 'released', 'lease-lost'] as const),
   ...(['agent', 'connection', 'reset', 'failure'] as const),
@@ -42,7 +44,7 @@ describe.each(backends)('events of a bus on %s', (backend) => {
     const task = await bus.enqueue('jobs', 'retried');
     await task.result();
     const on = { kind: 'task', queue: 'jobs', id: task.id };
-    await expect.poll(() => seen.at(-1)?.name).toBe('done');
+    await expect.poll(() => seen.at(-1)?.name, WAIT).toBe('done');
     // The answer to a send may come after its effect.
     const sent = seen.filter(({ name }) => name === 'sent');
     expect(sent).toEqual([{ name: 'sent', kind: 'enqueue', target: 'jobs', id: task.id }]);
@@ -58,7 +60,7 @@ describe.each(backends)('events of a bus on %s', (backend) => {
     const dead = await bus.enqueue('jobs', 'rejected');
     await expect(dead.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
     await expect
-      .poll(() => seen.findLast(({ name }) => name === 'failed'))
+      .poll(() => seen.findLast(({ name }) => name === 'failed'), WAIT)
       .toEqual({ name: 'failed', ...on, id: dead.id, attempt: 1, reason: 'never', next: 'dead-letter' });
   });
 
@@ -75,7 +77,7 @@ describe.each(backends)('events of a bus on %s', (backend) => {
     await bus.request('@agent', 'good');
     await expect(bus.request('@agent', 'bad')).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
     const { id } = await bus.publish('news');
-    await expect.poll(() => seen.length).toBe(8);
+    await expect.poll(() => seen.length, WAIT).toBe(8);
     await agent.close();
     const { instance } = agent;
     const sorted = seen.map((one) => ({ ...one, ...(one['kind'] === 'request' && { id: '' }) }));
@@ -116,17 +118,43 @@ describe.each(backends)('events of a bus on %s', (backend) => {
     const task = await bus.enqueue('jobs');
     await begun.promise;
     await task.cancel({ running: true });
-    await expect.poll(() => seen.length).toBe(1);
+    await expect.poll(() => seen.length, WAIT).toBe(1);
     const other = await bus.enqueue('jobs');
-    await expect.poll(() => worker.running).toBe(1);
+    await expect.poll(() => worker.running, WAIT).toBe(1);
     await worker.close({ drainMs: 0 });
-    await expect.poll(() => seen.length).toBe(2);
+    await expect.poll(() => seen.length, WAIT).toBe(2);
     const on = { kind: 'task', queue: 'jobs', attempt: 1 };
     expect(seen).toEqual([
       { name: 'cancelled', ...on, id: task.id },
       { name: 'released', ...on, id: other.id },
     ]);
   });
+});
+
+it('a message that is settled by hand has its events, also by its receipt alone', async () => {
+  await using bus = openBus(await openMemory(), { onError: () => undefined });
+  const seen = record(bus, ['done', 'failed', 'released', 'lease-lost']);
+  const agent = await bus.agent('@agent');
+  const { id } = await bus.send('@agent', 'x');
+  const [first] = await agent.receive();
+  await first?.release();
+  const [second] = await agent.receive();
+  await second?.ack();
+  await expect(second?.ack()).rejects.toMatchObject({ code: 'LEASE_LOST' });
+  const task = await bus.enqueue('jobs');
+  const [taken] = await bus.takeTasks('jobs');
+  await taken?.fail({ reason: 'no', delayMs: 0 });
+  const [again] = await bus.takeTasks('jobs');
+  await bus.heldTask(again?.receipt ?? '').done();
+  const mail = { kind: 'message', agent: '@agent', type: 'x', id, attempt: 1 };
+  const job = { kind: 'task', queue: 'jobs', id: task.id };
+  expect(seen).toEqual([
+    { name: 'released', ...mail },
+    { name: 'done', ...mail },
+    { name: 'lease-lost', ...mail },
+    { name: 'failed', ...job, attempt: 1, reason: 'no', next: 'retry', delayMs: 0 },
+    { name: 'done', ...job, attempt: 2 },
+  ]);
 });
 
 it('an event of the transport reaches each bus until that is closed', async () => {

@@ -7,6 +7,8 @@ import { ErrorReporter } from '../../src/bus/observing/error-reporter.ts';
 import { processLogger } from '../../src/bus/observing/logger.ts';
 import { cutText, readThrown, sayThrown } from '../../src/contract/thrown.ts';
 
+const WAIT = { timeout: 10_000 };
+
 async function open(options?: Parameters<typeof openBus>[1]): Promise<Bus> {
   const bus = openBus(await openMemory(), options);
   onTestFinished(() => bus.close({ drainMs: 0 }));
@@ -40,7 +42,7 @@ async function failEverywhere(bus: Bus): Promise<void> {
   const [task] = await bus.enqueueAll('jobs', [1, 2]);
   await bus.publish('news');
   await bus.publish('news');
-  await expect.poll(() => runs).toBe(8);
+  await expect.poll(() => runs, WAIT).toBe(8);
   await expect(task!.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
 }
 
@@ -84,7 +86,7 @@ describe('without onError', () => {
     await failEverywhere(bus);
     expect(lines.warn.map((text) => text.split(':')[0]).toSorted()).toEqual(['subscription news', 'tasks of jobs']);
     await expect
-      .poll(() => lines.debug.map(({ place }) => place).toSorted())
+      .poll(() => lines.debug.map(({ place }) => place).toSorted(), WAIT)
       .toEqual(['subscription news', ...Array.from({ length: 5 }, () => 'tasks of jobs')]);
   });
 
@@ -143,7 +145,7 @@ describe('onError', () => {
       await bus.send('@agent', 'x'),
     ];
     await expect(bus.request('@agent', 'x')).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
-    await expect.poll(() => failures.length).toBe(6);
+    await expect.poll(() => failures.length, WAIT).toBe(6);
     const shown = failures.map(({ error, id, ...at }) => ({
       ...at,
       code: error.code,
@@ -243,7 +245,7 @@ it('what ends by the close of its own bus is not reported', async () => {
   const touch = vi.spyOn(transport.kv, 'touch');
   const { promise, reject } = Promise.withResolvers<never>();
   touch.mockReturnValue(promise);
-  await expect.poll(() => touch.mock.calls.length).toBeGreaterThan(0);
+  await expect.poll(() => touch.mock.calls.length, WAIT).toBeGreaterThan(0);
   const closing = bus.close();
   reject(new BusbarError('CLOSED', 'the transport was closed'));
   await closing;

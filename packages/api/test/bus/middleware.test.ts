@@ -100,7 +100,7 @@ describe.each(backends)('middleware over %s', (backend) => {
     await bus.request('agent', 'x', undefined, { id: 'request' });
     const sent = [await bus.publish('live.a'), await bus.publish('kept.a'), await bus.send('agent', 'x')];
     sent.push((await bus.enqueue('work')) as never);
-    await expect.poll(() => sources.length).toBe(7);
+    await expect.poll(() => sources.length, { timeout: 10_000 }).toBe(7);
     const [live, kept, mail, work] = sent.map(({ id }) => id);
     expect(sources).toEqual(
       expect.arrayContaining([

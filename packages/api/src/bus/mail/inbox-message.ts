@@ -2,6 +2,7 @@
 
 import { invalid, toBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
+import type { Settlement } from '../../contract/queues.ts';
 import { checkBoolean, checkDuration, checkOptions, checkText, MAX_DURATION_MS } from '../../contract/validation.ts';
 import { type RetryRule, retryAfter } from '../consuming/backoff.ts';
 import { reasonOf } from '../consuming/failure.ts';
@@ -81,24 +82,27 @@ type SettlingMethods = Pick<InboxMessage, 'ack' | 'retry' | 'reject' | 'release'
 
 function methodsOf(runtime: BusRuntime, agent: string, rule: RetryRule, delivery: Delivery): SettlingMethods {
   const { receipt, attempt } = delivery;
+  const source = { kind: 'message', agent } as const;
+  const held = { id: delivery.id, type: delivery.type, receipt, attempt, source, heldAt: performance.now() };
+  const settle = (settlement: Settlement): Promise<unknown> => settleOne(runtime, held, settlement);
   let parts = 0;
   return {
-    ack: () => settleOne(runtime, { receipt, action: 'ack' }).then(() => undefined),
+    ack: () => settle({ receipt, action: 'ack' }).then(() => undefined),
     async retry(options) {
       checkOptions(options, ['delayMs', 'reason'], 'retry options');
       checkDuration(options?.delayMs, 'delayMs', { min: 0, max: MAX_DURATION_MS });
       checkText(options?.reason, 'reason', 2000);
       const { delayMs = retryAfter(rule, attempt, undefined), reason } = options ?? {};
-      if (delayMs === 'reject') await settleOne(runtime, { receipt, action: 'reject', reason });
-      else await settleOne(runtime, { receipt, action: 'retry', delayMs, reason });
+      if (delayMs === 'reject') await settle({ receipt, action: 'reject', reason });
+      else await settle({ receipt, action: 'retry', delayMs, reason });
     },
     async reject(reason) {
       checkText(reason, 'reason', 2000);
-      await settleOne(runtime, { receipt, action: 'reject', reason });
+      await settle({ receipt, action: 'reject', reason });
     },
-    release: (options) => releaseOne(runtime, receipt, options),
+    release: (options) => releaseOne(runtime, held, options),
     async extend(options) {
-      await settleOne(runtime, { receipt, action: 'extend', leaseMs: leaseOf(options) });
+      await settle({ receipt, action: 'extend', leaseMs: leaseOf(options) });
     },
     async reply(body, options) {
       checkOptions(options, ['final'], 'reply options');

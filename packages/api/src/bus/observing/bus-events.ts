@@ -11,7 +11,7 @@ interface Moment {
   readonly at: number;
 }
 
-/** A message that a handler of this bus handles. Fields that do not apply are left out. */
+/** A message that a handler of this bus handles, or that it settles by hand. Fields that do not apply are left out. */
 export interface HandledEvent extends Moment, MessageSource {
   /** The type of a message or a request. */
   readonly type?: string | undefined;
@@ -22,8 +22,8 @@ export interface HandledEvent extends Moment, MessageSource {
 
 /** The end of one attempt. */
 export interface EndedEvent extends HandledEvent {
-  /** From its delivery to this process to this event. */
-  readonly durationMs: number;
+  /** From its delivery to this process to this event; undefined if another process has received it. */
+  readonly durationMs?: number | undefined;
 }
 
 /** The events of a bus, by name. Each concerns this bus only, not others on the same store. */
@@ -45,7 +45,10 @@ export interface BusEventMap {
   /** An attempt has failed. */
   readonly failed: EndedEvent & {
     readonly reason: string;
-    /** `none`: requests and events of live subscriptions have one attempt and are not kept. */
+    /**
+     * `none`: requests and events of live subscriptions have one attempt and are not kept. A message that was settled by hand has
+     * `retry` also after its last attempt.
+     */
     readonly next: 'retry' | 'dead-letter' | 'none';
     /** The wait before the next attempt. */
     readonly delayMs?: number | undefined;

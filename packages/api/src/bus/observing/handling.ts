@@ -14,9 +14,9 @@ interface Handled {
 
 /** What is known of its lease. */
 interface Hold {
-  /** By `performance.now()`. */
-  readonly heldAt: number;
-  readonly isCancelled: boolean;
+  /** By `performance.now()`; undefined if another process has received the message. */
+  readonly heldAt?: number | undefined;
+  readonly isCancelled?: boolean;
 }
 
 type Ending = 'done' | 'cancelled' | 'failed' | 'released' | 'lease-lost';
@@ -41,7 +41,8 @@ export class Handling {
   }
 
   /** The end of an attempt, by its settlement. A failure of the last one makes the message a dead letter. */
-  settled(message: Handled, settlement: Settlement, { heldAt, isCancelled }: Hold, isLast: boolean): void {
+  settled(message: Handled & Hold, settlement: Settlement, lease: Hold = message, isLast = false): void {
+    const { heldAt, isCancelled = false } = lease;
     const { action } = settlement;
     if (action === 'ack') this.ended(isCancelled ? 'cancelled' : 'done', message, heldAt, {});
     else if (action === 'release') this.ended('released', message, heldAt, withDelay(settlement.delayMs));
@@ -55,10 +56,15 @@ export class Handling {
     }
   }
 
-  ended<Name extends Ending>(name: Name, message: Handled, startedAt: number, details: Details<Name>): void {
+  ended<Name extends Ending>(
+    name: Name,
+    message: Handled,
+    startedAt: number | undefined,
+    details: Details<Name>,
+  ): void {
     if (!this.#events.isHeard(name)) return;
-    const durationMs = performance.now() - startedAt;
-    this.#events.emit(name, { ...this.#at(message), durationMs, ...details } as Omit<BusEventMap[Name], 'at'>);
+    const durationMs = startedAt === undefined ? {} : { durationMs: performance.now() - startedAt };
+    this.#events.emit(name, { ...this.#at(message), ...durationMs, ...details } as Omit<BusEventMap[Name], 'at'>);
   }
 
   #at({ id, type, attempt = 1 }: Handled): Omit<BusEventMap['started'], 'at'> {

@@ -8,7 +8,7 @@ import type { ReceiveMailOptions } from '../agent.ts';
 import { backoffMs, DEFAULT_RETRY } from '../consuming/backoff.ts';
 import { toFailureRecord } from '../consuming/failure.ts';
 import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
-import { type ReleaseOptions, releaseOne, settleOne } from '../consuming/settle-one.ts';
+import { type HeldMessage, type ReleaseOptions, releaseOne, settleOne } from '../consuming/settle-one.ts';
 import { type ExtendOptions, leaseOf, type RetryOptions } from '../mail/inbox-message.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
@@ -74,7 +74,7 @@ export function heldTask(runtime: BusRuntime, receipt: string): HeldTask {
 
 function toTakenTask(runtime: BusRuntime, delivery: Delivery): TakenTask {
   const { queue, leaseLeftMs } = delivery;
-  const held = new HeldTaskImpl(runtime, delivery, toTaskReceipt(delivery));
+  const held = new HeldTaskImpl(runtime, { ...delivery, heldAt: performance.now() }, toTaskReceipt(delivery));
   return Object.assign(held, toReadable(runtime.bodyCodec, delivery), { queue, leaseLeftMs });
 }
 
@@ -84,16 +84,18 @@ class HeldTaskImpl implements HeldTask {
   readonly attempt: number;
   readonly receipt: string;
   readonly #runtime: BusRuntime;
-  readonly #held: Pick<TaskReceipt, 'sentAt' | 'receipt'>;
+  readonly #sentAt: number;
+  readonly #held: HeldMessage;
 
-  constructor(runtime: BusRuntime, held: TaskReceipt, receipt: string) {
-    const { id, queue, attempt } = held;
+  constructor(runtime: BusRuntime, held: TaskReceipt & Pick<HeldMessage, 'heldAt'>, receipt: string) {
+    const { id, queue, attempt, sentAt, heldAt } = held;
     this.id = id;
     this.queue = queue;
     this.attempt = attempt;
     this.receipt = receipt;
     this.#runtime = runtime;
-    this.#held = held;
+    this.#sentAt = sentAt;
+    this.#held = { source: { kind: 'task', queue }, id, attempt, heldAt, receipt: held.receipt };
   }
 
   async done(result?: unknown): Promise<void> {
@@ -101,8 +103,8 @@ class HeldTaskImpl implements HeldTask {
     const encoded = bodyCodec.encode(result);
     const isSmall = encoded.body.byteLength <= MAX_KEPT_BYTES;
     const body = isSmall ? encoded : await storeParts(transport.kv, encoded, DEFAULT_RESULT_TTL_MS);
-    const entry = this.#entry({ state: 'done', sentAt: this.#held.sentAt, body });
-    await settleOne(this.#runtime, { receipt: this.#held.receipt, action: 'ack', entry });
+    const entry = this.#entry({ state: 'done', sentAt: this.#sentAt, body });
+    await settleOne(this.#runtime, this.#held, { receipt: this.#held.receipt, action: 'ack', entry });
   }
 
   async fail(options?: RetryOptions): Promise<void> {
@@ -111,22 +113,28 @@ class HeldTaskImpl implements HeldTask {
     checkText(options?.reason, 'reason', 2000);
     const { delayMs = backoffMs(DEFAULT_RETRY, this.attempt), reason } = options ?? {};
     const entry = this.#failure(reason);
-    await settleOne(this.#runtime, { receipt: this.#held.receipt, action: 'retry', delayMs, reason, entry });
+    await settleOne(this.#runtime, this.#held, {
+      receipt: this.#held.receipt,
+      action: 'retry',
+      delayMs,
+      reason,
+      entry,
+    });
   }
 
   async reject(reason?: string): Promise<void> {
     checkText(reason, 'reason', 2000);
     const entry = this.#failure(reason);
-    await settleOne(this.#runtime, { receipt: this.#held.receipt, action: 'reject', reason, entry });
+    await settleOne(this.#runtime, this.#held, { receipt: this.#held.receipt, action: 'reject', reason, entry });
   }
 
   release(options?: ReleaseOptions): Promise<void> {
-    return releaseOne(this.#runtime, this.#held.receipt, options);
+    return releaseOne(this.#runtime, this.#held, options);
   }
 
   async extend(options?: ExtendOptions): Promise<number> {
     const { receipt } = this.#held;
-    return (await settleOne(this.#runtime, { receipt, action: 'extend', leaseMs: leaseOf(options) })) ?? 0;
+    return (await settleOne(this.#runtime, this.#held, { receipt, action: 'extend', leaseMs: leaseOf(options) })) ?? 0;
   }
 
   async progress(value: unknown): Promise<void> {
@@ -137,13 +145,13 @@ class HeldTaskImpl implements HeldTask {
       throw new BusbarError('PAYLOAD_TOO_LARGE', text, { hint: 'Report less, or a reference to it.' });
     }
     await this.extend();
-    const { key, value: record, ttlMs } = this.#entry({ state: 'running', sentAt: this.#held.sentAt, body });
+    const { key, value: record, ttlMs } = this.#entry({ state: 'running', sentAt: this.#sentAt, body });
     await this.#runtime.transport.kv.put(key, record, { ttlMs });
   }
 
   #failure(reason = 'it failed'): KvPut {
     const failure = toFailureRecord(new Error(reason));
-    return this.#entry({ state: 'failed', sentAt: this.#held.sentAt, failure });
+    return this.#entry({ state: 'failed', sentAt: this.#sentAt, failure });
   }
 
   #entry(record: TaskRecord): KvPut {
