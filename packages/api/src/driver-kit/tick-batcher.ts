@@ -11,6 +11,8 @@ export interface TickBatcherOptions<Item, Result> {
   /** Size of one batch, as `sizeOf` measures it. Default: no bound. */
   readonly maxSize?: number;
   readonly sizeOf?: (item: Item) => number;
+  /** Called when a batch has its results. The second half of its callers get theirs when the promise resolves. Default: at once. */
+  readonly stagger?: (items: number) => Promise<void> | undefined;
 }
 
 interface Batch<Item, Result> {
@@ -20,6 +22,8 @@ interface Batch<Item, Result> {
   isCopied: boolean;
   size: number;
   deadline: number;
+  /** What the second half of the callers wait for. */
+  secondHalf: Promise<void> | undefined;
 }
 
 /** Calls with the same key share a batch; batches run in the order of their first call. */
@@ -48,6 +52,7 @@ export class TickBatcher<Item, Result> {
     batch.size += size;
     batch.deadline = Math.max(batch.deadline, deadline);
     const results = await batch.results.promise;
+    if (batch.secondHalf !== undefined && from * 2 >= batch.items.length) await batch.secondHalf;
     return results.length === items.length ? results : results.slice(from, from + items.length);
   }
 
@@ -64,14 +69,18 @@ export class TickBatcher<Item, Result> {
 
   #run(batches: Batch<Item, Result>[]): void {
     if (batches === this.#batches) this.seal();
-    for (const { key, items, deadline, results } of batches.splice(0)) {
-      this.#options.run(key, items, deadline).then(results.resolve, results.reject);
+    for (const batch of batches.splice(0)) {
+      const { key, items, deadline, results } = batch;
+      this.#options.run(key, items, deadline).then((all) => {
+        batch.secondHalf = this.#options.stagger?.(items.length);
+        results.resolve(all);
+      }, results.reject);
     }
   }
 
   #begin(key: string): Batch<Item, Result> {
     const results = Promise.withResolvers<readonly Result[]>();
-    const batch = { key, results, items: [], isCopied: false, size: 0, deadline: 0 };
+    const batch = { key, results, items: [], isCopied: false, size: 0, deadline: 0, secondHalf: undefined };
     const batches = this.#batches;
     if (batches.length === 0) (this.#options.schedule ?? queueMicrotask)(() => this.#run(batches));
     batches.push(batch);

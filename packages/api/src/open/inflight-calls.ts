@@ -222,6 +222,10 @@ class Call extends LazyAbortController implements CallContext {
 }
 
 /** Calls `work`; a thrown error becomes a rejection. */
-async function start<T>(work: Work<T>, context: CallContext): Promise<T> {
-  return await work(context);
+function start<T>(work: Work<T>, context: CallContext): Promise<T> {
+  try {
+    return Promise.resolve(work(context));
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }

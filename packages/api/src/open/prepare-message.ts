@@ -25,6 +25,8 @@ const KEYS = [
   ...['causationId', 'hops', 'replyTo', 'delayMs', 'ttlMs', 'maxAttempts'],
 ];
 const HEADER_NAME = /^[a-z0-9-]{1,64}$/;
+/** Most ids are such ones, which one look can tell. */
+const ASCII_ID = /^[\x20-\x7e]{1,512}$/;
 const MAX_HEADER_BYTES = 16_384;
 const SLAB_BYTES = 8192;
 const MAX_SHARED = 1024;
@@ -97,7 +99,7 @@ function checkFields(input: Partial<MessageInput>, maxBodyBytes: number): void {
 
 /** Throws INVALID_ARGUMENT unless `id` is undefined or a legal message id. */
 export function checkId(id: unknown, what: string): void {
-  if (id === undefined) return;
+  if (id === undefined || (typeof id === 'string' && ASCII_ID.test(id))) return;
   const legal =
     typeof id === 'string' && id !== '' && id.isWellFormed() && !hasControlCharacter(id) && utf8Length(id) <= 512;
   if (!legal) throw invalid(`${what} is illegal: ${describe(id)}`, 'Use 1 to 512 bytes without control characters.');

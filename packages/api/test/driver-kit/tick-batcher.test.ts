@@ -87,3 +87,23 @@ test('a call behind a seal begins a batch of its own', async () => {
   await Promise.all([first, batcher.call('q', ['b'])]);
   expect(runs.map(({ items }) => items)).toEqual([['a'], ['b']]);
 });
+
+test('the second half of the callers waits as long as stagger says', async () => {
+  const { run } = recorder();
+  const later = Promise.withResolvers<void>();
+  const sizes: number[] = [];
+  const stagger = (items: number): Promise<void> | undefined => {
+    sizes.push(items);
+    return items > 1 ? later.promise : undefined;
+  };
+  const batcher = new TickBatcher({ run, stagger });
+  const ended: string[] = [];
+  const calls = ['a', 'b', 'c', 'd'].map(async (item) => ended.push(...(await batcher.call('q', [item]))));
+  await Promise.all(calls.slice(0, 2));
+  await batcher.call('q', ['e']);
+  expect(ended).toEqual(['A', 'B']);
+  later.resolve();
+  await Promise.all(calls);
+  expect(ended).toEqual(['A', 'B', 'C', 'D']);
+  expect(sizes).toEqual([4, 1]);
+});

@@ -133,7 +133,8 @@ export class ReconnectingClient {
     sizeOf,
   }: Required<Pick<TickBatcherOptions<Item, Result>, 'run' | 'sizeOf'>>): TickBatcher<Item, Result> {
     const schedule = (flush: () => void): void => this.inNextRound(flush);
-    const batcher = new TickBatcher({ run, sizeOf, schedule, maxItems: MAX_ITEMS, maxSize: MAX_BYTES });
+    const stagger = (items: number): Promise<void> | undefined => this.#rounds.stagger(items);
+    const batcher = new TickBatcher({ run, sizeOf, schedule, stagger, maxItems: MAX_ITEMS, maxSize: MAX_BYTES });
     this.#batchers.push(batcher);
     return batcher;
   }

@@ -5,6 +5,8 @@
  * one by one, and each of 64 callers soon has a script of its own.
  */
 const MAX_OPEN = 2;
+/** A batch of so many is halved if the server would wait otherwise. */
+const STAGGERED = 32;
 
 /** Collects work until the end of the turn, or longer while {@link MAX_OPEN} round trips are open. The order is kept. */
 export class Rounds {
@@ -12,8 +14,15 @@ export class Rounds {
   #works: (() => void)[] = [];
   #open = 0;
   #isScheduled = false;
+  #sentAt = 0;
+  #answeredAt = 0;
+  /** How long the last round trip took, and how long the callers worked between the last two that did not overlap. */
+  #roundTripMs = 0;
+  #workMs = 0;
   readonly #closed = (): void => {
     this.#open -= 1;
+    this.#answeredAt = performance.now();
+    this.#roundTripMs = this.#answeredAt - this.#sentAt;
     this.#schedule();
   };
 
@@ -28,6 +37,18 @@ export class Rounds {
     this.#schedule();
   }
 
+  /**
+   * Called when a batch has its results. While no round trip is open, all callers of a large batch would go on together, and
+   * the server would wait until all of them have. So the second half goes on when what the first half sends is on its way.
+   * With a server that needs longer than the callers, such as one with a slow disk, larger batches are better.
+   */
+  stagger(items: number): Promise<void> | undefined {
+    if (items < STAGGERED || this.#open > 0 || this.#roundTripMs > this.#workMs) return undefined;
+    return new Promise((resolve) => {
+      setImmediate(() => setImmediate(resolve));
+    });
+  }
+
   #schedule(): void {
     if (this.#isScheduled || this.#works.length === 0 || this.#open >= MAX_OPEN) return;
     this.#isScheduled = true;
@@ -36,6 +57,8 @@ export class Rounds {
       const works = this.#works;
       this.#works = [];
       const answer = this.#send(works);
+      this.#sentAt = performance.now();
+      if (this.#open === 0) this.#workMs = this.#sentAt - this.#answeredAt;
       if (answer === undefined) return;
       this.#open += 1;
       answer.then(this.#closed, this.#closed);

@@ -220,7 +220,8 @@ export class Consumer implements BusPart {
       this.#handling?.started(delivery);
       const result = await handle(delivery, lease);
       if (onDone === undefined) return toAck(delivery);
-      await this.#runtime.leases.ensure(lease);
+      const confirmed = this.#runtime.leases.check(lease);
+      if (confirmed !== undefined) await confirmed;
       return toAck(delivery, await onDone(delivery, result));
     } catch (error) {
       return this.#failed(delivery, lease, error);

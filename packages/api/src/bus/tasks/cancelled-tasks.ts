@@ -55,23 +55,34 @@ export class CancelledTasks implements BusPart {
   }
 
   /** The value of `handle`, or {@link Cancelled} as soon as the task is cancelled. */
-  async run(delivery: Delivery, lease: DeliveryLease, handle: () => Promise<unknown>): Promise<unknown> {
-    const { promise, resolve } = Promise.withResolvers<Cancelled>();
-    const end = (): Cancelled | undefined => {
-      const request = this.#requests.get(delivery.id);
-      if (request?.sentAt !== delivery.sentAt) return undefined;
-      const cancelled = new Cancelled(request.reason);
-      lease.isCancelled = true;
-      lease.abort(new BusbarError('ABORTED', cancelled.text));
-      resolve(cancelled);
-      return cancelled;
-    };
-    this.#running.set(delivery.id, end);
-    try {
-      return end() ?? (await Promise.race([handle(), promise]));
-    } finally {
-      if (this.#running.get(delivery.id) === end) this.#running.delete(delivery.id);
-    }
+  run(delivery: Delivery, lease: DeliveryLease, handle: () => Promise<unknown>): Promise<unknown> {
+    const { id, sentAt } = delivery;
+    return new Promise((resolve, reject) => {
+      const isCancelled = (): boolean => {
+        const request = this.#requests.get(id);
+        if (request?.sentAt !== sentAt) return false;
+        const cancelled = new Cancelled(request.reason);
+        lease.isCancelled = true;
+        lease.abort(new BusbarError('ABORTED', cancelled.text));
+        resolve(cancelled);
+        return true;
+      };
+      if (isCancelled()) return;
+      const forget = (): void => {
+        if (this.#running.get(id) === isCancelled) this.#running.delete(id);
+      };
+      this.#running.set(id, isCancelled);
+      handle().then(
+        (value) => {
+          forget();
+          resolve(value);
+        },
+        (error: unknown) => {
+          forget();
+          reject(error);
+        },
+      );
+    });
   }
 
   #onChanges(changes: readonly KvChange[]): void {

@@ -66,6 +66,7 @@ export function encodeRecord(record: TaskRecord): Uint8Array {
   const { body, contentType: type, ...place } = { body: NOTHING, contentType: undefined, ...result };
   const contentType = type === jsonCodec.contentType ? undefined : type;
   const line = encoder.encode(`${JSON.stringify({ ...rest, ...place, contentType } satisfies Head)}\n`);
+  if (body.byteLength === 0) return line;
   const value = new Uint8Array(line.byteLength + body.byteLength);
   value.set(line);
   value.set(body, line.byteLength);

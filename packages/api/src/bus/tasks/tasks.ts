@@ -47,10 +47,8 @@ export class Tasks {
   ): Promise<TaskHandle> {
     const definition = toQueueDefinition(queue);
     checkEnqueueOptions(options);
-    return this.#put(origin, definition, body, options, (input) =>
-      this.#runtime.transport.queues
-        .send(definition.queue, [input], toBounds(options))
-        .then(([result]) => toStored(result)),
+    return await this.#put(origin, definition, body, options, (input) =>
+      this.#runtime.transport.queues.send(definition.queue, [input], toBounds(options)),
     );
   }
 
@@ -73,9 +71,7 @@ export class Tasks {
     });
     const outcomes = await Promise.allSettled(
       all.map((one) =>
-        this.#put(origin, definition, one.body, one.options, async (input) =>
-          toStored((await batch.call(definition.queue, [input]))[0]),
-        ),
+        this.#put(origin, definition, one.body, one.options, (input) => batch.call(definition.queue, [input])),
       ),
     );
     return toHandles(outcomes);
@@ -94,7 +90,7 @@ export class Tasks {
     definition: QueueDefinition,
     body: unknown,
     options: EnqueueOptions,
-    send: (input: MessageInput) => Promise<Pick<SendResult, 'id' | 'status'>>,
+    send: (input: MessageInput) => Promise<readonly SendResult[]>,
   ): Promise<TaskHandle> {
     this.#runtime.assertSending();
     const { queue, schemas } = definition;
@@ -116,11 +112,12 @@ export class Tasks {
         return this.#handle(id, definition, 'duplicate');
       const clear = options.dedupeKey === undefined ? undefined : this.#clearLater(id);
       const since = options.dedupeKey === undefined ? 0 : Date.now();
-      const { status } = await send({ ...input, id });
+      const [result] = await send({ ...input, id });
+      const { status } = toStored(result);
       if (status === 'stored') await clear?.();
       return this.#handle(id, definition, status === 'duplicate' ? 'duplicate' : since);
     };
-    if (replaceKey === undefined) return this.#runtime.sendOut(origin, draft, deliver);
+    if (replaceKey === undefined) return await this.#runtime.sendOut(origin, draft, deliver);
     requireFeature(this.#runtime.transport.capabilities, 'cancel');
     const place = `${queue}#${replaceKey}`;
     return this.#runtime.sendOut(origin, draft, (input) =>
