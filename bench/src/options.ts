@@ -71,14 +71,15 @@ A run that loses, doubles or reorders a message is void. Exit code 1: a target o
   --body BYTES        of each JSON body (default ${DEFAULTS.body})
   --members LIST      numbers of idle members, rising (default ${DEFAULTS.members})
   --mailboxes LIST    numbers of mailboxes with waiting agents, rising (default ${DEFAULTS.mailboxes})
-  --backlog N         waiting messages of the scenario memory (default ${DEFAULTS.backlog})
+  --backlog N         messages of the scenarios memory and replay; parallel drains a tenth (default ${DEFAULTS.backlog})
   --seconds N         of the scenario sustained (default ${DEFAULTS.seconds})
   --runs N            of each figure; the median is shown, with the smallest and largest value (default ${DEFAULTS.runs}).
                       Half as many at each durability after the first; fewer where a scenario takes long
   --minutes N         begins nothing that would end later; the report lists what is left out (default ${DEFAULTS.minutes})
   --quick             other defaults: one run of ${QUICK.messages} messages, ${QUICK['in-flight']} in flight,
                       ${QUICK.members} members, ${QUICK.mailboxes} mailboxes, a backlog of ${QUICK.backlog}, ${QUICK.seconds} seconds,
-                      durability ${QUICK.durability}, ${QUICK.minutes} minutes, shorter pauses, no targets that send batches
+                      durability ${QUICK.durability}, ${QUICK.minutes} minutes, shorter pauses and steps,
+                      and only the main targets of each backend
   --page              other defaults: the run behind docs/benchmarks.md, ${PAGE.runs} runs of ${PAGE.messages} messages, ${PAGE['in-flight']} in flight,
                       ${PAGE.members} members, ${PAGE.mailboxes} mailboxes, durability ${PAGE.durability}, ${PAGE.minutes} minutes
   --json FILE         writes the figures, the account of each run, machine, versions and settings: bench/results/README.md
