@@ -76,6 +76,21 @@ await step('sends and receives over a SQLite file', () => {
   if (!stdout.includes('over the bus')) throw new Error(`received something else:\n${stdout}`);
 });
 
+/** Prints on stderr how many files a program loaded. */
+const countFiles = `
+import { registerHooks } from 'node:module';
+let files = 0;
+registerHooks({ load: (url, context, next) => { files += url.startsWith('file:'); return next(url, context); } });
+process.on('exit', () => console.error(files));`;
+
+await step('loads few files to send one message', () => {
+  const preload = ['--import', `data:text/javascript,${encodeURIComponent(countFiles)}`];
+  const env = { MESSAGE_BUS: 'sqlite:./smoke.db' };
+  const { stderr } = run(node.path, [...preload, bin, 'send', '@smoke', 'x'], { cwd: folder, env });
+  const files = Number(stderr.trim().split('\n').at(-1));
+  if (!(files <= 40)) throw new Error(`${files} files; each costs time at the start of every command`);
+});
+
 await step('puts `busbar` on a PATH from a clone, as the README says', () => {
   const [, line = ''] = /^(ln -s .*)$/m.exec(readFileSync(join(paths.root, 'README.md'), 'utf8')) ?? [];
   const onPath = join(folder, 'on-path');

@@ -47,7 +47,7 @@ onEachBus((open) => {
       /^QUEUE +READY +DELAYED +HELD +DONE +EXPIRED +DEAD +OLDEST +KIND +NOTE\nbuild +1 +1 +1 +1 +1 +1 /,
     );
     expect((await project.json<Queue>('queues', '@a'))[0]).toMatchObject({ queue: '@a', ready: 1 });
-    expect(await project.run('queues', 'bild')).toMatchObject({ code: 3 });
+    expect(await project.run('queues', 'bild')).toMatchObject({ code: 3, stderr: /Did you mean build\?/ });
     expect(await project.run('queues', '--kind', 'x')).toMatchObject({ code: 2 });
     expect(await project.out('stats')).toMatch(/READY +DELAYED +HELD +DONE +EXPIRED +DEAD/);
   });

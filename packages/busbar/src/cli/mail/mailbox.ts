@@ -47,8 +47,13 @@ export async function findQueues(name: string, session: Session): Promise<readon
   const known = await admin.queues({ names: names.filter(isQueueName), ...session.call });
   const [first, ...others] = names.filter((one) => known.some((queue) => queue.name === one));
   if (first !== undefined) return [first, ...others];
+  const queues = await admin.queues(session.call);
+  const guess = didYouMean(
+    name,
+    queues.map((queue) => knownName(queue.name)).filter((other) => !other.startsWith('$')),
+  );
   throw new BusbarError('NOT_FOUND', `unknown queue ${quote(name)}`, {
-    hint: 'busbar stats lists the queues, busbar agents the inboxes.',
+    hint: `${guess}busbar stats lists the queues, busbar agents the inboxes.`,
   });
 }
 
