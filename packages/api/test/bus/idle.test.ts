@@ -9,10 +9,11 @@ const WAITS = [
   ...['an agent', 'a handler of an agent without presence', 'a receive by hand'],
   ...['a subscription', 'a durable subscription', 'a worker', 'a watch of agents', 'a watch of keys'],
   ...['a handle that waits for a result', 'work under a lock', 'a wait for a lock'],
+  ...['a scheduler', 'a scheduler that waits for another one'],
 ];
 const RESTS = [
   ...['nothing', 'an agent that only sends', 'a paused worker', 'a task that waits for a worker'],
-  ...['a lock that is held', 'a message in hand', 'a request that is answered'],
+  ...['a lock that is held', 'a schedule', 'a message in hand', 'a request that is answered'],
 ];
 
 test.each(['memory', 'sqlite'])(

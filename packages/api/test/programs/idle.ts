@@ -75,6 +75,22 @@ const waits: readonly (readonly [string, (bus: Bus) => Promise<Close>])[] = [
       };
     },
   ],
+  [
+    'a scheduler',
+    async (bus) => {
+      await bus.schedules.put('daily', { cron: '@daily', queue: 'work' });
+      const scheduler = bus.schedules.start();
+      return () => scheduler.close();
+    },
+  ],
+  [
+    'a scheduler that waits for another one',
+    async (bus) => {
+      const lock = await bus.lock('busbar/scheduler');
+      const scheduler = bus.schedules.start();
+      return () => Promise.all([scheduler.close(), lock.release()]);
+    },
+  ],
 ];
 
 const rests: readonly (readonly [string, (bus: Bus) => Promise<unknown>])[] = [
@@ -83,6 +99,7 @@ const rests: readonly (readonly [string, (bus: Bus) => Promise<unknown>])[] = [
   ['a paused worker', async (bus) => (await bus.process('work', () => undefined)).pause()],
   ['a task that waits for a worker', (bus) => bus.enqueue('work', 1, { delayMs: 60_000 })],
   ['a lock that is held', (bus) => bus.lock('a')],
+  ['a schedule', (bus) => bus.schedules.put('daily', { cron: '@daily', queue: 'work' })],
   [
     'a message in hand',
     async (bus) => {

@@ -44,8 +44,8 @@ export interface ScheduleOptions extends ScheduleTiming, Omit<MessageOptions, 'i
   /** JSON. The whole schedule has at most 64 KiB. */
   readonly body?: unknown;
   /**
-   * What happens after a planned time at which no process fired it, also not within a minute. `once` (default): it fires once,
-   * however many times were missed. `skip`: it fires at its next planned time.
+   * What follows planned times at which no process fired it, nor within a minute. `once` (default): it fires once, however
+   * many times were missed. `skip`: it fires at its next planned time.
    */
   readonly missed?: 'once' | 'skip' | undefined;
   /** The attempts of each task or message, 1–1000. Default 5. */
