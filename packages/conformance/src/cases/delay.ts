@@ -89,7 +89,8 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Delay' },
         await test.send(transport, 'work', test.messages(1, { delayMs }));
         const first = await pollUntilDue(began, delayMs);
         began = performance.now();
-        await third.queues.settle([{ receipt: first.receipt, action: 'retry', delayMs }]);
+        const [settled] = await third.queues.settle([{ receipt: first.receipt, action: 'retry', delayMs }]);
+        test.check.equal(settled?.status, 'done', 'a retry by another client');
         const second = await pollUntilDue(began, delayMs);
         test.check.equal([second.id, second.attempt], [first.id, 2], 'the retried message');
         await test.ack(other, [second]);

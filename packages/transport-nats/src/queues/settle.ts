@@ -3,6 +3,7 @@
 import { type CallContext, TickBatcher } from '@busbar/api/driver';
 import type { BusbarError, KvPut, Settlement, SettleResult } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
+import { pause } from '../connection/pause.ts';
 import { toDriverError } from '../errors.ts';
 import { historyOf, readAt, storeDeadLetter } from './dead-letters.ts';
 import type { HeldDelivery } from './held-deliveries.ts';
@@ -38,6 +39,9 @@ export interface Settled {
 }
 
 const RECORD_BYTES = 200_000;
+/** The record of a receive is in the ledger this long after its lease began. */
+const RECORDED_MS = 1_000;
+const RETRY_MS = 5;
 const MAX_ITEMS = 1_000;
 /** A lease ends here a little before it ends on the server. */
 export function marginOf(leaseMs: number): number {
@@ -128,8 +132,8 @@ export class Settler {
       held !== undefined && (held.isSettled || held.deadline > now);
     const isForeign = own.some((held, index) => !isOwn(held) && items[index]?.receipt.inc === known.record.inc);
     if (!isForeign) return own.map((held) => (held?.inc === known.record.inc ? held : undefined));
-    await this.#shared.ledgers.catchUp(known.name);
-    const ledger = await this.#shared.ledgers.read(known.name, known.record.inc);
+    const foreign = items.flatMap(({ receipt }, index) => (isOwn(own[index]) ? [] : [receipt]));
+    const ledger = await this.#readWith(known, foreign);
     return Promise.all(
       items.map(async ({ settlement, receipt }, index) => {
         const held = own[index];
@@ -147,6 +151,25 @@ export class Settler {
         return found;
       }),
     );
+  }
+
+  /**
+   * The ledger with the receives of these receipts. A receive by another connection does not wait for the reply to its record:
+   * the server may take that a moment after this settlement.
+   */
+  async #readWith({ name, record }: KnownQueue, receipts: readonly Receipt[]): Promise<Ledger> {
+    const { ledgers, clock } = this.#shared;
+    await ledgers.catchUp(name);
+    const isOnItsWay = (ledger: Ledger, { inc, lane, seq, r, end }: Receipt): boolean => {
+      const lease = ledger.entries.get(seq)?.lease;
+      const isOther = ledger.isSettled(lane, seq) || (lease !== undefined && (lease.r === r || lease.end > clock.now));
+      return inc === record.inc && !isOther && clock.now < end - record.settings.leaseMs + RECORDED_MS;
+    };
+    for (;;) {
+      const ledger = await ledgers.read(name, record.inc);
+      if (!receipts.some((receipt) => isOnItsWay(ledger, receipt))) return ledger;
+      await pause(RETRY_MS);
+    }
   }
 
   async #find(known: KnownQueue, receipt: Receipt): Promise<HeldDelivery | undefined> {
