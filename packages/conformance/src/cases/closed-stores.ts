@@ -13,6 +13,7 @@ import { exportContent } from '../steps/state-transfer.ts';
 import { storedOf } from '../steps/values.ts';
 
 const shared = { group: 'State transfer', needs: ['gate', 'exportState'], refused: assertGateRefused } as const;
+const DEDUPE_LEFT_MS = 700;
 const LONG_MS = 60_000;
 const body = Uint8Array.of(1);
 
@@ -116,10 +117,12 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       await test.send(transport, 'inbox', test.messages(1, { ttlMs: 1_500 }));
       const { createRevision } = storedOf(test, await kv.put('presence', body, { ttlMs: 1_500 }));
       const { revision } = await setGate(test, transport, 'closed', { ttlMs: LONG_MS });
-      const records = await exportContent(transport);
+      const exported = await exportContent(transport);
+      const records = exported.map((one) => (one.kind === 'dedupe' ? { ...one, leftMs: DEDUPE_LEFT_MS } : one));
       await admin.clear({ gateRevision: revision });
       await admin.importState(records, { gateRevision: revision });
-      await waitUntil(test, performance.now() + 2_000);
+      // A server that counts whole seconds has forgotten by then what it does not hold.
+      await waitUntil(test, performance.now() + 2_800);
       test.check.equal(sorted(await exportContent(transport)), sorted(records), 'the export of what was imported');
       const opening = performance.now();
       await openGate(test);

@@ -18,10 +18,13 @@ export function hasIdRecords({ record }: KnownQueue, now: number): boolean {
   return record.settings.dedupeMs > DEDUPE_MS || record.idsUntil > now;
 }
 
+/** The server keeps a record so much longer: the clock of the namespace may stand still for so long, while the store is closed. */
+const STANDSTILL_MS = 600_000;
+
 /** The record of an id. */
 interface IdRecord {
   readonly id: string;
-  /** Until when it counts; the server keeps it for whole seconds. */
+  /** Until when it counts. */
   readonly until: number;
 }
 
@@ -110,6 +113,6 @@ function toRecord(
   { ms, last }: { readonly ms: number; readonly last: number },
 ): { readonly subject: string; readonly data: string; readonly headers: HeaderList } {
   const record: IdRecord = { id, until: Math.ceil(clock.store.late + ms) };
-  const headers = { 'Nats-Expected-Last-Subject-Sequence': last, ...ttlHeader(ms) };
+  const headers = { 'Nats-Expected-Last-Subject-Sequence': last, ...ttlHeader(ms + STANDSTILL_MS) };
   return { subject: names.id(queue.name, queue.record.inc, id), data: JSON.stringify(record), headers };
 }
