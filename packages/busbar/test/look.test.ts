@@ -1,7 +1,9 @@
 // Looking at a bus: top, agents, queues, topics, peek, ping, stats. Nothing is received or created.
 import { describe, expect, test } from 'vitest';
+import { overview, verbHelp } from '../src/cli/help.ts';
 import { widthOf } from '../src/cli/output/printable.ts';
 import { tableLines } from '../src/cli/output/table.ts';
+import { VERB_GROUPS } from '../src/cli/verbs.ts';
 import { onEachBus, type Project } from './buses.ts';
 import { shell } from './shell.ts';
 
@@ -203,8 +205,19 @@ test('--watch waits for the bus, prints what changes, and ends when its reader h
   expect(await watching.ended).toMatchObject({ code: 0, stderr: expect.not.stringContaining('EPIPE') });
 });
 
+const at = (width: number) => ({ width, paint: (_: string, text: string) => text }) as never;
+
+test.each([80, 60])('the help fits into %d columns', async (width) => {
+  expect(overview(VERB_GROUPS, at(width)).filter((line) => line.length > width)).toEqual([]);
+  for (const [name, { summary, load }] of Object.values(VERB_GROUPS).flatMap((group) => Object.entries(group))) {
+    const [title, , ...lines] = verbHelp(name, summary, await load(), at(width));
+    expect(title?.length).toBeLessThanOrEqual(width);
+    // Examples are whole, to be copied.
+    if (width === 80) expect(lines.filter((line) => line.length > width && !line.includes('|'))).toEqual([]);
+  }
+});
+
 describe('tables', () => {
-  const at = (width: number) => ({ width, paint: (_: string, text: string) => text }) as never;
   const headings = ['!ID', '#N', '?KIND', '?NOTE'];
 
   test.each([80, 60, 40])('fit into %d columns: the last one is cut, and those that may be left out go', (width) => {

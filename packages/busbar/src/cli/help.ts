@@ -19,9 +19,9 @@ type Rows = readonly (readonly [left: string, right: string])[];
 
 /** The help of the whole command. */
 export function overview(verbs: VerbGroups, out: Output): string[] {
-  const { heading, columns } = layoutOf(out);
+  const { heading, columns, wrap } = layoutOf(out);
   return [
-    'busbar: one message bus for agents and processes, over any backend',
+    ...wrap('busbar: one message bus for agents and processes, over any backend'),
     '',
     ...columns([
       ['busbar register @reviewer', 'creates its mailbox'],
@@ -38,7 +38,7 @@ export function overview(verbs: VerbGroups, out: Output): string[] {
     heading('Global flags'),
     ...columns(flagRows(GLOBAL_FLAGS)),
     '',
-    `More: busbar VERB --help, and busbar help ${Object.keys(TOPICS).join(', ')}.`,
+    ...wrap(`More: busbar VERB --help, and busbar help ${Object.keys(TOPICS).join(', ')}.`),
   ];
 }
 
@@ -46,7 +46,7 @@ export function overview(verbs: VerbGroups, out: Output): string[] {
 export function verbHelp(name: string, summary: string, command: Command, out: Output): string[] {
   const { heading, columns, wrap } = layoutOf(out);
   const { flags, examples, notes = [] } = command;
-  const lines = [`busbar ${name}: ${summary}`, '', ...columns(examples)];
+  const lines = [...wrap(`busbar ${name}: ${summary}`), '', ...columns(examples)];
   lines.push('', ...wrap(`${heading('Usage')}  ${usageOf(name, command)}`));
   if (Object.keys(flags).length > 0) lines.push('', heading('Flags'), ...columns(flagRows(flags)));
   for (const note of notes) lines.push('', ...wrap(note));
