@@ -25,6 +25,11 @@ export function cost(name: string, unit: 'ms' | 'MB' | '%' | 'µs', value: numbe
   return { name, unit, better: 'down', values: [value], ...(at !== undefined && { at }) };
 }
 
+/** A percentile of latencies in milliseconds, with the histogram of all of them. */
+export function latency(name: string, times: readonly number[], share: number): Figure {
+  return { ...cost(name, 'ms', percentile(times, share)), histogram: LatencyHistogram.ofMs(times).toJSON() };
+}
+
 /** Measures `work` in milliseconds. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const began = performance.now();

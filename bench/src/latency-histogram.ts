@@ -26,6 +26,13 @@ export class LatencyHistogram {
     return sum;
   }
 
+  /** The latencies of one run, in milliseconds. */
+  static ofMs(times: readonly number[]): LatencyHistogram {
+    const histogram = new LatencyHistogram();
+    for (const time of times) histogram.recordMs(time);
+    return histogram;
+  }
+
   get count(): number {
     return this.#total;
   }

@@ -1,14 +1,10 @@
 /** Histograms: precision, merging, and the JSON of a report. */
 
 import { expect, test } from 'vitest';
-import { cost, merge } from '../src/figures.ts';
+import { latency, merge } from '../src/figures.ts';
 import { LatencyHistogram } from '../src/latency-histogram.ts';
 
-const histogramOf = (values: readonly number[]): LatencyHistogram => {
-  const histogram = new LatencyHistogram();
-  for (const value of values) histogram.recordMs(value);
-  return histogram;
-};
+const histogramOf = LatencyHistogram.ofMs;
 
 test.each([0.001, 0.2, 0.255, 0.256, 3.7, 150, 12_345, 300_000])('%d ms is kept to within one percent', (ms) => {
   const value = histogramOf([ms]).percentileMs(0.5);
@@ -30,7 +26,7 @@ test('histograms add up, also through JSON', () => {
 });
 
 test('figures of several runs have one histogram, and conditions that only some runs have', () => {
-  const p99 = (ms: number, at: string) => ({ ...cost('p99', 'ms', ms, at), histogram: histogramOf([ms]).toJSON() });
+  const p99 = (ms: number, at: string) => ({ ...latency('p99', [ms], 0.99), at });
   const merged = merge([[p99(1, '250 /s'), p99(2, '500 /s')], [p99(3, '250 /s')]]);
   expect(merged.map(({ at, values }) => [at, values])).toEqual([
     ['250 /s', [1, 3]],

@@ -13,6 +13,9 @@ test('queue, request and wake on SQLite', { timeout: 120_000 }, async () => {
   ]);
   expect(report.measurements[0]?.runs).toMatchObject([{ lost: 0, doubled: 0, seconds: expect.any(Number) }]);
   expect(report.measurements[0]?.runs[0]?.expected).toBeGreaterThanOrEqual(400);
+  expect(
+    report.measurements.find(({ target, scenario }) => target === 'sqlite' && scenario === 'request')?.figures[0],
+  ).toMatchObject({ histogram: { unit: 'µs' } });
   expect([report.machine.cores > 0, report.versions['plainjob'] !== 'unknown']).toEqual([true, true]);
 });
 

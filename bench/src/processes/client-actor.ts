@@ -1,7 +1,7 @@
 /** Runs the verbs of a target in a process of its own, and counts what arrives. */
 
 import { type Body, type Client, makeBody, type Stop, sharedClockMs, type TargetLocation } from '../client.ts';
-import { addTallies, type Tally } from '../tally.ts';
+import { addTallies, NO_TALLY, type Tally } from '../tally.ts';
 import type { Target } from '../targets/target.ts';
 import { TARGETS } from '../targets/targets.ts';
 import { Arrivals, type Expectation } from './arrivals.ts';
@@ -34,6 +34,8 @@ export class ClientActor {
   #open: () => Promise<Client> = () => Promise.reject(new Error('no target is open'));
   #batch = false;
   #subscribers = 0;
+  /** Replies and pings. A missing or wrong one is an error at once. */
+  #replies = 0;
   readonly #clients: Client[] = [];
   readonly #pongs: Pong[] = [];
   readonly #counted: Arrivals[] = [];
@@ -119,6 +121,7 @@ export class ClientActor {
   }
 
   async pongs(): Promise<readonly Pong[]> {
+    this.#replies += this.#pongs.length;
     return this.#pongs.splice(0);
   }
 
@@ -137,6 +140,7 @@ export class ClientActor {
       if (response !== index * 2) throw new Error(`expected the double of ${index}, got ${String(response)}`);
       times.push(performance.now() - began);
     });
+    this.#replies += times.length;
     return times;
   }
 
@@ -153,6 +157,7 @@ export class ClientActor {
         next += 1;
       }
       if (next !== parts) throw new Error(`expected ${parts} parts, got ${next}`);
+      this.#replies += parts;
     }
     return firsts;
   }
@@ -206,7 +211,7 @@ export class ClientActor {
 
   /** The account of all that this process had to receive. */
   async tally(): Promise<Tally> {
-    return addTallies(this.#counted.map(({ tally }) => tally));
+    return addTallies([{ ...NO_TALLY, expected: this.#replies }, ...this.#counted.map(({ tally }) => tally)]);
   }
 
   /** Waits for work until the process ends. */

@@ -1,7 +1,7 @@
 /** Hand-over of a lock between two processes. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cost, percentile, rate, timed } from '../figures.ts';
+import { cost, latency, rate, timed } from '../figures.ts';
 import type { Scenario } from './scenario.ts';
 
 const HANDOVERS = 50;
@@ -30,7 +30,7 @@ export const lock: Scenario = {
     await holder.call('releaseLock');
     const aloneMs = await timed(() => holder.call('takeLocks', ALONE));
     return [
-      cost('hand-over p50', 'ms', percentile(times, 0.5)),
+      latency('hand-over p50', times, 0.5),
       cost('hand-over slowest', 'ms', Math.max(...times)),
       rate('taken and released', ALONE, aloneMs),
     ];

@@ -1,6 +1,6 @@
 /** Requests whose response is a stream. */
 
-import { cost, percentile, rate, timed } from '../figures.ts';
+import { cost, latency, rate, timed } from '../figures.ts';
 import type { Scenario } from './scenario.ts';
 
 const PARTS = 100;
@@ -21,7 +21,7 @@ export const stream: Scenario = {
     const ms = await timed(async () => (firsts = await requester.call('stream', requests, PARTS)));
     const cpuMs = (await sandbox.cpuMs()) - before;
     return [
-      cost('first part p50', 'ms', percentile(firsts, 0.5)),
+      latency('first part p50', firsts, 0.5),
       rate('parts', requests * PARTS, ms),
       cost('CPU', 'µs', (cpuMs / requests / PARTS) * 1000),
     ];

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '@busbar/testbed';
-import { cost, percentile } from '../figures.ts';
+import { cost, latency, percentile } from '../figures.ts';
 import type { ActorProcess } from '../processes/actor-process.ts';
 import type { Ping, Pong } from '../processes/client-actor.ts';
 import type { Scenario } from './scenario.ts';
@@ -26,9 +26,9 @@ export const wake: Scenario = {
     const after = await listener.call('cpuMs');
     const { sinceStored, sinceCalled } = await ping(sender, listener, pings);
     return [
-      cost('p50', 'ms', percentile(sinceStored, 0.5)),
+      latency('p50', sinceStored, 0.5),
       cost('p99', 'ms', percentile(sinceStored, 0.99)),
-      cost('p50 since the call', 'ms', percentile(sinceCalled, 0.5)),
+      latency('p50 since the call', sinceCalled, 0.5),
       cost('slowest since the call', 'ms', Math.max(...sinceCalled)),
       cost('idle CPU', '%', ((after - before) / idleMs) * 100),
     ];
