@@ -32,7 +32,7 @@ export class TickBatcher<Item, Result> {
   /** Batches that run together. */
   #batches: Batch<Item, Result>[] = [];
   /** The batch of each key that takes further calls. */
-  readonly #open = new Map<string, Batch<Item, Result>>();
+  #open = new Map<string, Batch<Item, Result>>();
 
   constructor(options: TickBatcherOptions<Item, Result>) {
     this.#options = options;
@@ -59,7 +59,7 @@ export class TickBatcher<Item, Result> {
   /** Later calls begin new batches, which run later: what is scheduled between them takes effect between them. */
   seal(): void {
     this.#batches = [];
-    this.#open.clear();
+    this.#open = new Map();
   }
 
   /** Runs what was collected, now. */

@@ -16,6 +16,7 @@ import {
 } from '../contract/validation.ts';
 import { Deadline } from '../driver-kit/deadline-queue.ts';
 import { LazyAbortController } from '../driver-kit/lazy-abort.ts';
+import { onAbort } from '../driver-kit/on-abort.ts';
 import { withErrorContext } from './error-context.ts';
 import { assertNotAborted, DEFAULT_TIMEOUT_MS } from './inflight-calls.ts';
 import { prepareCall } from './prepare-message.ts';
@@ -131,9 +132,15 @@ class RunningCall extends LazyAbortController implements CallContext, AsyncItera
 
   /** Ends the call at its deadline, when its signal fires, and with the transport. Keeps the process alive until then. */
   #bound({ deadlines, keepAlive, closables }: TransportInternals, signal: AbortSignal | undefined): void {
-    const onAbort = (): void =>
-      this.#end(
-        new BusbarError('ABORTED', 'the call was aborted by its signal', { cause: signal?.reason, outcome: 'unknown' }),
+    const forget =
+      signal &&
+      onAbort(signal, () =>
+        this.#end(
+          new BusbarError('ABORTED', 'the call was aborted by its signal', {
+            cause: signal.reason,
+            outcome: 'unknown',
+          }),
+        ),
       );
     const timeout = new Deadline(() => this.#end(timedOut()));
     deadlines.set(timeout, this.deadline);
@@ -143,9 +150,8 @@ class RunningCall extends LazyAbortController implements CallContext, AsyncItera
       closables.delete(this);
       keepAlive.release();
       deadlines.cancel(timeout);
-      signal?.removeEventListener('abort', onAbort);
+      forget?.();
     };
-    signal?.addEventListener('abort', onAbort, { once: true });
   }
 
   #read(replies: AsyncIterator<Message>): Promise<IteratorResult<Message>> {

@@ -4,6 +4,7 @@ import type { CallOptions } from '../contract/call-options.ts';
 import type { CallContext } from '../contract/driver.ts';
 import { BusbarError, type Outcome } from '../contract/errors.ts';
 import { checkDuration, checkSignal, MAX_TIMER_MS } from '../contract/validation.ts';
+import { ChurnSet } from '../driver-kit/churn.ts';
 import { Condition } from '../driver-kit/condition.ts';
 import { Deadline, type DeadlineQueue } from '../driver-kit/deadline-queue.ts';
 import type { KeepAlive } from '../driver-kit/keep-alive.ts';
@@ -42,9 +43,9 @@ export interface InflightDependencies {
 /** The calls of one transport that are in progress. */
 export class InflightCalls {
   readonly #lifecycle: Lifecycle;
-  readonly #calls = new Set<Call>();
+  readonly #calls = new ChurnSet<Call>();
   /** Abandoned calls that the driver has not answered yet. */
-  readonly #abandoned = new Set<Call>();
+  readonly #abandoned = new ChurnSet<Call>();
   readonly #deadlines: DeadlineQueue;
   readonly #keepAlive: KeepAlive;
   readonly #idle = new Condition();

@@ -2,13 +2,14 @@
 
 import type { Delivery } from '../contract/message.ts';
 import type { Settlement, SettleResult } from '../contract/queues.ts';
+import { ChurnMap } from '../driver-kit/churn.ts';
 import { Condition } from '../driver-kit/condition.ts';
 
 const PRUNE_AT_LEAST = 1024;
 
 /** Receipts that one transport has delivered and not settled, each until its lease ends. */
 export class LeaseTracker {
-  readonly #endsAt = new Map<string, number>();
+  readonly #endsAt = new ChurnMap<string, number>();
   #pruneAt = PRUNE_AT_LEAST;
   readonly #none = new Condition();
 
@@ -33,7 +34,7 @@ export class LeaseTracker {
   /** The receipts whose leases have not ended. */
   receipts(): string[] {
     this.#prune(performance.now());
-    return [...this.#endsAt.keys()];
+    return [...this.#endsAt].map(([receipt]) => receipt);
   }
 
   /** Resolves when no lease is held, or after `ms`. */

@@ -19,6 +19,7 @@ import type {
   Warning,
 } from '../contract/transport.ts';
 import { checkDuration, checkOneOf, checkOptions, MAX_TIMER_MS } from '../contract/validation.ts';
+import { ChurnSet } from '../driver-kit/churn.ts';
 import { DeadlineQueue } from '../driver-kit/deadline-queue.ts';
 import { lendQueues } from '../driver-kit/inner-queues.ts';
 import { KeepAlive, keepAliveDuring } from '../driver-kit/keep-alive.ts';
@@ -58,7 +59,7 @@ class OpenTransport implements Transport {
   readonly #keepAlive = new KeepAlive();
   readonly #inflight: InflightCalls;
   readonly #leases = new LeaseTracker();
-  readonly #closables = new Set<Closable>();
+  readonly #closables = new ChurnSet<Closable>();
   #closed: Promise<void> | undefined;
 
   constructor(driver: Driver) {

@@ -1,6 +1,7 @@
 /** The parts that the facets of one transport share. */
 
 import type { Driver } from '../contract/driver.ts';
+import type { ChurnSet } from '../driver-kit/churn.ts';
 import type { DeadlineQueue } from '../driver-kit/deadline-queue.ts';
 import type { KeepAlive } from '../driver-kit/keep-alive.ts';
 import type { InflightCalls } from './inflight-calls.ts';
@@ -22,7 +23,7 @@ export interface TransportInternals {
   readonly leases: LeaseTracker;
   /** The process stays alive while a caller waits, and while a subscription, a watch or a service is open. */
   readonly keepAlive: KeepAlive;
-  readonly closables: Set<Closable>;
+  readonly closables: ChurnSet<Closable>;
 }
 
 /**

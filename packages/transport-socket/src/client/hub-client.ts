@@ -1,7 +1,14 @@
 /** A client of a hub: one connection at a time, which it restores after a loss, and the requests over it. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BriefConnections, type CallContext, DeadlineQueue, decodeError, StoreWatch } from '@busbar/api/driver';
+import {
+  BriefConnections,
+  type CallContext,
+  ChurnMap,
+  DeadlineQueue,
+  decodeError,
+  StoreWatch,
+} from '@busbar/api/driver';
 import {
   BusbarError,
   isBusbarError,
@@ -44,7 +51,7 @@ const LAST_PAUSE_MS = 250;
 export class HubClient {
   readonly #options: HubClientOptions;
   readonly #services: ServiceRegistry;
-  readonly #pending = new Map<number, PendingRequest>();
+  readonly #pending = new ChurnMap<number, PendingRequest>();
   readonly #deadlines = new DeadlineQueue();
   readonly #end = new AbortController();
   readonly #brief = new BriefConnections();
@@ -264,7 +271,7 @@ export class HubClient {
     this.#brief.opened();
     this.epoch += 1;
     // The requests of the services go out at once. They must not go out again with those that waited.
-    const waiting = [...this.#pending.values()];
+    const waiting = this.#pending.values();
     for (const spec of this.#services.onReconnected()) this.request(spec).catch(() => undefined);
     for (const pending of waiting) connection.send(pending.toFrame());
     this.#onState({ state: 'open' });

@@ -1,6 +1,6 @@
 /** One client of a hub, from hello to the end of its connection. */
 
-import { Condition, encodeError } from '@busbar/api/driver';
+import { ChurnMap, Condition, encodeError } from '@busbar/api/driver';
 import { BusbarError, type StorePast, type StoreReset, type Transport, toBusbarError } from '@busbar/api/transport';
 import {
   type ConnectionEvents,
@@ -65,7 +65,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
   readonly #peer: PeerInfo;
   readonly #backpressure: Backpressure;
   readonly answers: AnswerGate;
-  readonly #inflight = new Map<number, InflightRequest>();
+  readonly #inflight = new ChurnMap<number, InflightRequest>();
   readonly #idle = new Condition();
   readonly #helloTimer: NodeJS.Timeout;
   #store: StoreRef | undefined;

@@ -35,7 +35,7 @@ export class CallCoalescer {
   readonly #batcher: Batcher;
   #handler: unknown;
   /** Operations that have not started, by target. */
-  readonly #open = new Map<string, { join(call: unknown): boolean }>();
+  #open = new Map<string, { join(call: unknown): boolean }>();
   #addedCount = 0;
 
   constructor(batcher: Batcher) {
@@ -49,7 +49,7 @@ export class CallCoalescer {
     context: CallContext,
   ): Promise<Result[]> {
     const call = new CoalescedCall<Item, Result>(handler, input, context);
-    if (this.#handler !== handler || this.#addedCount !== this.#batcher.addedCount) this.#open.clear();
+    if (this.#handler !== handler || this.#addedCount !== this.#batcher.addedCount) this.#open = new Map();
     if (this.#open.get(input.target)?.join(call)) return call.promise;
     const operation = new CoalescedOperation<Item, Result>(handler, input.target, [call]);
     this.#batcher.add(operation);

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { CallReplies, decodeError, type PreparedMessage } from '@busbar/api/driver';
+import { CallReplies, ChurnMap, decodeError, type PreparedMessage } from '@busbar/api/driver';
 import { BusbarError } from '@busbar/api/transport';
 import { FRAME, type Frame, frame } from '../frames/frame.ts';
 import { decodeMessage, encodeMessage } from '../frames/message-codec.ts';
@@ -33,7 +33,7 @@ export class DirectPeer implements ConnectionEvents {
   readonly #connection: LinkConnection;
   readonly #onOver: () => void;
   readonly #heartbeat: Heartbeat;
-  readonly #calls = new Map<number, PendingCall>();
+  readonly #calls = new ChurnMap<number, PendingCall>();
   readonly #welcome = Promise.withResolvers<void>();
   #lastId = 0;
 

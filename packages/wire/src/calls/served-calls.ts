@@ -3,6 +3,7 @@
 import {
   bodyTooLarge,
   type CallDriver,
+  ChurnMap,
   Condition,
   completeMessage,
   Deadline,
@@ -64,7 +65,7 @@ export interface ServedCallsOptions {
 export class ServedCalls {
   readonly #options: ServedCallsOptions;
   readonly #toError: (error: unknown) => BusbarError;
-  readonly #calls = new Map<number, ServedCall>();
+  readonly #calls = new ChurnMap<number, ServedCall>();
   readonly #deadlines = new DeadlineQueue();
   readonly #drained = new Condition();
   #waitingBytes = 0;

@@ -5,6 +5,7 @@ import type { KvPut } from '../../contract/kv.ts';
 import type { Delivery } from '../../contract/message.ts';
 import type { Settlement } from '../../contract/queues.ts';
 import { checkInteger } from '../../contract/validation.ts';
+import { ChurnSet } from '../../driver-kit/churn.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import type { Declare } from '../declarations.ts';
@@ -62,7 +63,7 @@ export class Consumer implements BusPart {
   readonly #plan: ConsumerPlan;
   /** Undefined for requests, whose events the responder emits. */
   readonly #handling: Handling | undefined;
-  readonly #running = new Set<DeliveryLease>();
+  readonly #running = new ChurnSet<DeliveryLease>();
   readonly #forget: (() => void)[] = [];
   readonly #idle = new Condition();
   readonly #changed = new Condition();

@@ -3,6 +3,7 @@
 import { BusbarError, toBusbarError } from '../../contract/errors.ts';
 import type { Delivery } from '../../contract/message.ts';
 import type { Queues, Settlement, SettleResult } from '../../contract/queues.ts';
+import { ChurnSet } from '../../driver-kit/churn.ts';
 import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 
 /** The result of a settlement. */
@@ -64,7 +65,7 @@ export class DeliveryLease extends LazyAbortController {
 export class DeliveryLeases {
   readonly #queues: Queues;
   readonly #report: (error: BusbarError) => void;
-  readonly #held = new Set<DeliveryLease>();
+  readonly #held = new ChurnSet<DeliveryLease>();
   #batch: PendingSettlement[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = FOREVER;

@@ -4,6 +4,7 @@ import type { Calls, Service } from '../../contract/calls.ts';
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
 import { isA } from '../../contract/thrown.ts';
+import { ChurnSet } from '../../driver-kit/churn.ts';
 import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 import { Limiter } from '../../driver-kit/limiter.ts';
 import type { LogLevel } from '../consuming/context.ts';
@@ -38,7 +39,7 @@ export class Responder {
   readonly #plan: ResponderPlan;
   readonly #source: MessageSource;
   readonly #handling: Handling;
-  readonly #running = new Set<LazyAbortController>();
+  readonly #running = new ChurnSet<LazyAbortController>();
   #services: readonly Service[] = [];
   /** Shared by the ways of requests; each has a limit of its own. */
   #turns: Limiter | undefined;

@@ -3,6 +3,7 @@
 import { BusbarError } from '../../contract/errors.ts';
 import type { Delivery, Message } from '../../contract/message.ts';
 import { Condition } from '../../driver-kit/condition.ts';
+import { onAbort } from '../../driver-kit/on-abort.ts';
 import { CREDIT, controlOf, seqOf } from './protocol.ts';
 
 /** It ends by its last reply, its timeout, its signal or a failure. */
@@ -23,14 +24,14 @@ export class PendingRequest {
     this.address = address;
     this.#failed.promise.catch(() => undefined);
     const onTime = (): void => this.fail(timedOut());
-    const onAbort = (): void => this.fail(aborted(signal, this.wasSent));
+    const abort = (): void => this.fail(aborted(signal, this.wasSent));
+    const forget = signal && onAbort(signal, abort);
     const timer = timeoutMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(onTime, timeoutMs);
     this.#free = () => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      forget?.();
     };
-    if (signal?.aborted === true) onAbort();
-    else signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted === true) abort();
   }
 
   /** Takes a message for it. Duplicates are ignored, early replies wait for their turn. */

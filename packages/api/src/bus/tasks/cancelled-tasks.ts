@@ -4,6 +4,7 @@ import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError } from '../../contract/errors.ts';
 import type { KvChange, KvWatch } from '../../contract/kv.ts';
 import type { Delivery } from '../../contract/message.ts';
+import { ChurnMap } from '../../driver-kit/churn.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
 import type { FailurePlace } from '../observing/background-failure.ts';
 import type { BusRuntime } from '../runtime.ts';
@@ -29,7 +30,7 @@ export class CancelledTasks implements BusPart {
   readonly #place: FailurePlace;
   /** By the id of the task. */
   readonly #requests = new Map<string, CancelRequest>();
-  readonly #running = new Map<string, () => unknown>();
+  readonly #running = new ChurnMap<string, () => unknown>();
   #watch: KvWatch | undefined;
 
   constructor(runtime: BusRuntime, place: FailurePlace) {

@@ -69,7 +69,7 @@ export const mutants: readonly SourceMutant[] = [
     {
       name: 'keeps the leases of a transport that closes',
       file: 'open/lease-tracker.ts',
-      find: 'return [...this.#endsAt.keys()];',
+      find: 'return [...this.#endsAt].map(([receipt]) => receipt);',
       replace: 'return [];',
       killedBy: 'F9',
     },
