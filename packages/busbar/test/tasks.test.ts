@@ -53,6 +53,17 @@ describe('task', () => {
     expect(await sh.json('task', 'ls', 'q')).toHaveLength(1);
   });
 
+  test.concurrent('replaces the waiting one of its key, or holds its key until it is done', async () => {
+    await using sh = shell();
+    for (const body of ['1', '2']) await sh.out('task', 'add', 'q', body, '--replace', 'k', '--delay', '1h');
+    expect(await sh.json('task', 'ls', 'q')).toMatchObject([{ body: 2, state: 'delayed' }]);
+    const key = ['--key', 'nightly', '--until-done'];
+    for (const status of ['stored', 'duplicate'])
+      expect(await sh.json('enqueue', 'p', '1', ...key)).toMatchObject([{ id: 'p#nightly', status }]);
+    expect(await sh.run('enqueue', 'p', '1', '--until-done')).toMatchObject({ code: 2, stdout: '' });
+    expect(await sh.run('enqueue', 'p', '1', '--key', 'k', '--replace', 'k')).toMatchObject({ code: 2, stdout: '' });
+  });
+
   test.concurrent('is listed by state and type, in pages', async () => {
     await using sh = shell();
     for (const [body, type] of [

@@ -11,7 +11,12 @@ import { ADD_FLAGS, type AddInvocation } from './task-flags.ts';
 import { printResult } from './task-results.ts';
 
 /** The flags of one task. */
-const LINE_FLAGS = { ...MAIL_FLAGS, type: ADD_FLAGS.type };
+const LINE_FLAGS = {
+  ...MAIL_FLAGS,
+  type: ADD_FLAGS.type,
+  'until-done': ADD_FLAGS['until-done'],
+  replace: ADD_FLAGS.replace,
+};
 
 /** Adds tasks: one, one several times, or one for each line of stdin. */
 export async function add(invocation: AddInvocation): Promise<number> {
@@ -74,7 +79,15 @@ function openSender(session: Session): Promise<Sender> {
 }
 
 function toOptions(flags: Partial<FlagValues<typeof LINE_FLAGS>>, { call }: Session): EnqueueOptions {
-  return { ...call, ...toMailOptions(flags), type: flags.type, dedupeKey: flags.key };
+  const { type, key: dedupeKey } = flags;
+  return {
+    ...call,
+    ...toMailOptions(flags),
+    type,
+    dedupeKey,
+    dedupeUntilDone: flags['until-done'],
+    replaceKey: flags.replace,
+  };
 }
 
 function toOutput({ id, queue, isDuplicate }: TaskHandle): { id: string; queue: string; status: string } {

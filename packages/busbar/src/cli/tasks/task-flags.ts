@@ -8,6 +8,13 @@ export const ADD_FLAGS = {
   text: { kind: 'switch', help: 'BODY is text, even if it parses as JSON' },
   wait: { kind: 'wait', help: 'wait for the result or a task, or up to TIME' },
   type: { kind: 'text', value: 'NAME', max: 255, help: 'the kind of the task; ls: only tasks of this type' },
+  'until-done': { kind: 'switch', help: 'the --key also holds while its task waits or runs' },
+  replace: {
+    kind: 'text',
+    value: 'KEY',
+    max: 240,
+    help: 'cancel the task of this key that waits; with --delay a debounce',
+  },
   count: { kind: 'integer', min: 1, max: 1_000_000, help: 'add the task this many times' },
   jsonl: { kind: 'switch', help: 'add each line of stdin: { "queue", "body"?, … }' },
 } as const;
