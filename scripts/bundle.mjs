@@ -7,7 +7,9 @@ import { rolldown } from 'rolldown';
 const out = join(process.cwd(), 'out');
 const dist = join(process.cwd(), 'dist');
 
-for (const file of globSync('**/*.js{,.map}', { cwd: dist })) rmSync(join(dist, file));
+// Of an earlier build, also of one whose compiler wrote to dist/.
+const old = ['.tsbuildinfo', ...globSync('**/*.js{,.map}', { cwd: dist })];
+for (const file of old) rmSync(join(dist, file), { force: true });
 const bundle = await rolldown({
   input: Object.fromEntries(entries().map((file) => [file.replace(/\.js$/, ''), join(out, file)])),
   external: /^[^./]/,
