@@ -124,8 +124,9 @@ const isHeld = (): boolean => process.getActiveResourcesInfo().includes('Timeout
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Whether a timer keeps this process alive through many turns of the event loop. */
+/** Whether a timer keeps this process alive through many turns of the event loop, once what has just begun waits. */
 async function staysHeld(): Promise<boolean> {
+  for (let turns = 0; turns < 10 && !isHeld(); turns += 1) await turn();
   for (let turns = 0; turns < 200; turns += 1) {
     if (!isHeld()) return false;
     await turn();
