@@ -10,18 +10,20 @@ testTransport(memoryHarness('before'), { profile });
 
 const HELD =
   'It receives while it holds messages: a move waits for them and ends their leases, and nothing is received meanwhile.';
+const PAGES = 'The next page of a listing is a place in one store.';
 const SHORT = 'Its times are shorter than a move may take.';
 const AWAY = 'A call that waits for the end of a move rejects with UNAVAILABLE, not with TIMEOUT.';
 const EPHEMERAL = 'Ephemeral events are lost while their subscribers change stores.';
-const STILL = 'Delays and dedupe windows stand still while a bus moves.';
+const STILL = 'Delays, times to live and dedupe windows stand still while a bus moves.';
 const LARGE = 'Its thousands of queues take longer to move than the suite waits for the end of a case.';
 
 /** Cases in whose middle a move is not invisible, each with the reason. */
 const VISIBLE: Readonly<Record<string, string>> = {
   A14: SHORT,
   A24: HELD,
+  A40: PAGES,
   B2: EPHEMERAL,
-  D5: 'The next page of a listing is a place in one store.',
+  D5: PAGES,
   J4: STILL,
   J17: STILL,
   K3: 'A receive that does not wait gets nothing while a move drains the source.',
@@ -31,12 +33,14 @@ const VISIBLE: Readonly<Record<string, string>> = {
   R18: SHORT,
   S10: EPHEMERAL,
   S14: HELD,
+  T1: STILL,
   T2: HELD,
   W1: AWAY,
   W5: AWAY,
   W17: AWAY,
   Y5: 'A position in the source can be read as long as the source exists.',
   Y6: 'An event has a position in each store.',
+  Z5: SHORT,
   Z10: LARGE,
 };
 
