@@ -71,7 +71,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
     level: 'SHOULD',
     rules: ['RQ8'],
     harnessFeatures: ['processes'],
-    load: 'timed',
+    load: 'alone',
     async run(test, here) {
       const consumer = await test.process();
       const load = await consumer.consume('work');
@@ -94,7 +94,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
     level: 'SHOULD',
     rules: ['RQ8'],
     harnessFeatures: ['processes'],
-    load: 'timed',
+    load: 'alone',
     async run(test, here) {
       const processes = await Promise.all([test.process(), test.process(), test.process()]);
       const loads = await Promise.all(processes.map((process) => process.consume('work', { workMs: 1_500 })));
@@ -117,7 +117,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Multi-pro
     level: 'SHOULD',
     rules: ['RT1', 'RE2'],
     harnessFeatures: ['processes'],
-    load: 'timed',
+    load: 'alone',
     async run(test, here) {
       const reader = await test.process();
       await reader.run(following, 'followChanges');
