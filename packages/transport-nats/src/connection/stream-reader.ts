@@ -112,6 +112,17 @@ export class StreamReader {
     return (await this.#state(stream, bounds)).last_seq;
   }
 
+  /** The sequence of the last message of a subject, by the leader; 0 without a message. */
+  async lastBySubject(stream: string, subject: string): Promise<number> {
+    try {
+      const path = `STREAM.MSG.GET.${stream}`;
+      return (await this.#requests.api<{ message: { seq: number } }>(path, { last_by_subj: subject })).message.seq;
+    } catch (error) {
+      ignoreRefusal(error);
+      return 0;
+    }
+  }
+
   /** Resolves when the replica that replies to direct gets has all that was acknowledged before. Only in a cluster it may not. */
   async catchUp(stream: string): Promise<void> {
     if (!this.#requests.connection.isClustered) return;
@@ -164,7 +175,7 @@ export class StreamReader {
     while (seq > 0 && (await this.one(stream, { seq, next_by_subj: '>' })) === undefined) {
       await this.pauseForReplica(until);
       // It was deleted, or the replica is behind.
-      seq = Math.min(seq, await this.#lastStored(stream));
+      seq = Math.min(seq, await this.lastBySubject(stream, '>'));
     }
   }
 
@@ -195,17 +206,6 @@ export class StreamReader {
 
   async #state(stream: string, bounds?: Bounds): Promise<StreamState> {
     return (await this.#requests.api<{ state: StreamState }>(`STREAM.INFO.${stream}`, undefined, bounds)).state;
-  }
-
-  /** The last sequence with a message, by the leader; 0 without a message. */
-  async #lastStored(stream: string): Promise<number> {
-    try {
-      const path = `STREAM.MSG.GET.${stream}`;
-      return (await this.#requests.api<{ message: { seq: number } }>(path, { last_by_subj: '>' })).message.seq;
-    } catch (error) {
-      ignoreRefusal(error);
-      return 0;
-    }
   }
 }
 

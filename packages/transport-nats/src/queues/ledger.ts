@@ -278,15 +278,23 @@ export class Ledgers {
       if (this.#ledgers.size >= MAX_LEDGERS) this.#ledgers.clear();
       this.#ledgers.set(queue, ledger);
     }
-    if (upTo === undefined) await this.#requests.reader.catchUp(this.#names.ledger);
-    if (ledger.last < (upTo ?? Number.POSITIVE_INFINITY)) await ledger.sync();
+    let last = upTo ?? (await this.#lastOf(queue));
+    if (upTo === undefined || ledger.last < upTo) await ledger.sync();
     // Each reply may come from another replica, and one of them may be behind.
     const until = performance.now() + CATCH_UP_MS;
-    while (ledger.last < (upTo ?? 0)) {
+    while (ledger.last < last) {
       await this.#requests.reader.pauseForReplica(until);
       await ledger.sync();
+      // A deleted queue has no record any more.
+      if (upTo === undefined && ledger.last < last) last = await this.#lastOf(queue);
     }
     return ledger;
+  }
+
+  /** The last record of a queue, which a replica may not have yet; 0 where one server has all. */
+  async #lastOf(queue: string): Promise<number> {
+    if (!this.#requests.connection.isClustered) return 0;
+    return this.#requests.reader.lastBySubject(this.#names.ledger, this.#names.records(queue));
   }
 
   /**
