@@ -165,10 +165,10 @@ export class Settler {
       const isOther = ledger.isSettled(lane, seq) || (lease !== undefined && (lease.r === r || lease.end > clock.now));
       return inc === record.inc && !isOther && clock.now < end - record.settings.leaseMs + RECORDED_MS;
     };
-    for (;;) {
+    // A lease that was shortened since makes an old receipt look young.
+    for (const until = performance.now() + RECORDED_MS; ; await pause(RETRY_MS)) {
       const ledger = await ledgers.read(name, record.inc);
-      if (!receipts.some((receipt) => isOnItsWay(ledger, receipt))) return ledger;
-      await pause(RETRY_MS);
+      if (performance.now() > until || !receipts.some((receipt) => isOnItsWay(ledger, receipt))) return ledger;
     }
   }
 
