@@ -105,8 +105,8 @@ async function assertDelay(test: TestContext, client: RemoteClient, transport: T
   const began = performance.now();
   await client.send(queue, [{ body: new Uint8Array(1), delayMs: 300 }]);
   const early = await client.receive(queue, { waitMs: 150 });
-  test.check.equal(early, [], 'a delayed message before its time, at the shifted clock');
-  await receiveOne(test, transport, queue);
+  // A process that waited for the CPU begins to receive late, and may get the message in time.
+  if (early.length === 0) await receiveOne(test, transport, queue);
   test.check.between(performance.now() - began, 299, 299 + test.beyond(2_000), 'milliseconds until the delivery');
 }
 

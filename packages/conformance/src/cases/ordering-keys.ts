@@ -17,6 +17,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ordering'
     id: 'O9',
     title: 'a message that is cancelled, purged or expires while it waits frees the next one of its ordering key',
     rules: ['RQ4', 'RQ6'],
+    load: 'timed',
     needs: ['orderingKeys', 'cancel'],
     async run(test, transport) {
       const operator = await test.open();

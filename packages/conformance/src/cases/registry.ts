@@ -119,7 +119,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
     notApplicable: ({ features, reach, reasons }) =>
       features.monotonicClock || reach === 'network' ? undefined : reasons.monotonicClock,
     async run(test) {
-      const right = await test.agent('@right', { presenceTtlMs: 600 });
+      const right = await test.agent('@right', { presenceTtlMs: 1_500 });
       right.handle('who', () => '@right');
       const buses: Bus[] = [await test.bus()];
       const agents: Agent[] = [right];
@@ -127,14 +127,14 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Registry/
         await withWallClock(offset, async () => {
           const bus = await test.bus();
           const name = offset > 0 ? '@ahead' : '@behind';
-          const agent = await bus.agent(name, { presenceTtlMs: 600 });
+          const agent = await bus.agent(name, { presenceTtlMs: 1_500 });
           agent.handle('who', () => name);
           buses.push(bus);
           agents.push(agent);
         });
       }
       const all = ['@ahead', '@behind', '@right'];
-      await minLifetime(test, () => everybodySees(buses, all), performance.now() + 1_000);
+      await minLifetime(test, () => everybodySees(buses, all), performance.now() + 2_000);
       for (const agent of agents) {
         const responses = all.map((name) => agent.request(name, 'who', null, LONG_TIMEOUT));
         test.check.equal(await Promise.all(responses), all, `responding agent for ${agent.name}`);
