@@ -41,6 +41,18 @@ describe.each(['memory', 'sqlite'])('on %s', (bus) => {
   });
 });
 
+test('examples/testing/welcome.node-test.ts passes with the test runner of Node', async () => {
+  const args = [
+    '--conditions=@busbar/source',
+    '--test',
+    '--test-reporter=tap',
+    'examples/testing/welcome.node-test.ts',
+  ];
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, env });
+  expect(stdout).toContain('\n# pass 2\n# fail 0\n');
+});
+
 test('the guide has a program for every part of the bus', () => {
   expect(programs.map(([heading]) => heading)).toEqual([
     ...['First message', 'Requests', 'Events', 'Tasks', 'Schedules', 'Locks', 'Typed messages'],
