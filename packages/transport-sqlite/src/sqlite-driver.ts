@@ -17,7 +17,7 @@ import { browse } from './admin/browse.ts';
 import { beginClear, clearStep } from './admin/clear.ts';
 import { exportState } from './admin/export.ts';
 import { setGate } from './admin/gate.ts';
-import { ImportedEventIds, importRecord } from './admin/import.ts';
+import { ImportedEventIds, importRecords } from './admin/import.ts';
 import { listBindings, listQueues, listTopics } from './admin/inspect.ts';
 import { cancel, configure, deleteQueue, purge, redrive, reschedule } from './admin/operate.ts';
 import { capabilitiesOf, MAX_BODY_BYTES } from './capabilities.ts';
@@ -237,7 +237,7 @@ function openAdmin(store: Store, batcher: Batcher, commits: CommitNotifier): Adm
     exportState: (context) => exportState(store, context.signal),
     importState: (records, gateRevision, context) =>
       batcher.grow(
-        gated((tx) => records.filter((record) => importRecord(tx, record, imported)).length, gateRevision),
+        gated((tx) => importRecords(tx, records, imported), gateRevision),
         context,
       ),
     gate: (context) => batcher.read(({ gate, time }) => toGate(gate, time), context),

@@ -1,21 +1,35 @@
 /** A digest of an export, with which two stores are compared. */
 
-import { hash } from 'node:crypto';
-import type { StateRecord, Transport } from '@busbar/api/transport';
+import type { ExportedMessage, StateRecord, Transport } from '@busbar/api/transport';
+import { Checksum, wordsOf } from './checksum.ts';
 import { isOfMoves, type RecordCounts } from './move.ts';
 
 /** One part of a store: a queue, the events, the keys … */
 interface Part {
   count: number;
-  /** The sum of the digests of its records, so that their order does not count. */
-  sum: bigint;
-  /** A digest over the ids in the order of delivery. */
-  order: string;
+  /** Over its records in any order. */
+  readonly sum: Checksum;
+  /**
+   * Over the messages of a queue in the order of delivery: one checksum for each ordering key, and for the others one for each
+   * state and priority.
+   */
+  readonly lines: Map<string, Checksum>;
 }
+
+type Message = ExportedMessage['message'];
 
 /** Durations go on while the source is open, and backends round them. */
 const DURATIONS = ['leftMs', 'ttlLeftMs', 'delayLeftMs'];
-const BITS_128 = (1n << 128n) - 1n;
+/** The fields of a message that are compared. The types require each one. */
+const FIELDS = keysOf<Omit<Message, 'headers'>>({
+  ...{ id: 0, contentType: 0, type: 0, from: 0, to: 0, topic: 0, priority: 0, orderingKey: 0 },
+  ...{ correlationId: 0, causationId: 0, hops: 0, replyTo: 0, sentAt: 0 },
+});
+/** Fields of its record, other than texts, durations and what has parts. */
+const STATE_FIELDS = keysOf<Omit<ExportedMessage, 'message' | 'bodyBase64' | 'history' | 'dead' | Left>>({
+  ...{ state: 0, attempts: 0, ttlMs: 0, maxAttempts: 0 },
+});
+type Left = 'delayLeftMs' | 'ttlLeftMs';
 
 /** Records after which other work of the process has its turn, such as the renewal of a gate. A store may export without any pause. */
 const TURN = 250;
@@ -33,6 +47,9 @@ export async function* exportOf({ admin }: Transport, signal: AbortSignal | unde
 /** Takes the records of one export. */
 export class ExportDigest {
   readonly #parts = new Map<string, Part>();
+  #last: { readonly kind: string; readonly owner: string; readonly part: Part | undefined } = {
+    ...{ kind: '', owner: '', part: undefined },
+  };
   #counts = { queues: 0, messages: 0, events: 0, keys: 0, bindings: 0, ids: 0 };
   bytes = 0;
   largestBody = 0;
@@ -43,33 +60,35 @@ export class ExportDigest {
 
   add(record: StateRecord): void {
     if (!isPart(record)) return;
-    const part = this.#part(partOf(record));
+    const part = this.#partOf(record);
+    const words = wordsOf(textOf(record));
     part.count += 1;
-    part.sum = (part.sum + hashOf(record)) & BITS_128;
+    part.sum.add(words);
     this.#count(record);
     if (record.kind !== 'message') return;
-    const line = this.#part(lineOf(record));
-    line.count += 1;
-    line.order = hash('sha256', `${line.order}\n${record.message.message.id}`, 'base64');
+    lineOf(part, record.message).append(words);
   }
 
   /** The parts in which `other` differs, each in words. */
   differences(other: ExportDigest): string[] {
-    const names = new Set([...this.#parts.keys(), ...other.#parts.keys()]);
-    return [...names].sort().flatMap((name) => {
+    return namesOf(this.#parts, other.#parts).flatMap((name) => {
       const [one, two] = [this.#parts.get(name), other.#parts.get(name)];
-      if (one?.count !== two?.count) return [`${name}: ${one?.count ?? 0} and ${two?.count ?? 0} records`];
-      if (one?.sum !== two?.sum) return [`${name}: different contents`];
-      return one?.order === two?.order ? [] : [`${name}: another order`];
+      if (one === undefined || one.count !== two?.count) {
+        return [`${name}: ${one?.count ?? 0} and ${two?.count ?? 0} records`];
+      }
+      return one.sum.equals(two.sum) ? orderDifferences(name, one, two) : [`${name}: different contents`];
     });
   }
 
-  #part(name: string): Part {
-    let part = this.#parts.get(name);
-    if (part === undefined) {
-      part = { count: 0, sum: 0n, order: '' };
-      this.#parts.set(name, part);
-    }
+  /** The part of a record. Most records belong to the part of the one before. */
+  #partOf(record: StateRecord): Part {
+    const { kind } = record;
+    const owner = kind === 'message' || kind === 'dedupe' ? record.queue : '';
+    if (this.#last.part !== undefined && this.#last.kind === kind && this.#last.owner === owner) return this.#last.part;
+    const name = nameOf(record);
+    const part = this.#parts.get(name) ?? { count: 0, sum: new Checksum(), lines: new Map<string, Checksum>() };
+    this.#parts.set(name, part);
+    this.#last = { kind, owner, part };
     return part;
   }
 
@@ -96,21 +115,72 @@ export function isPart(record: StateRecord): boolean {
   return record.kind !== 'revision' && !(record.kind === 'kv' && isOfMoves(record.key));
 }
 
-function partOf(record: StateRecord): string {
+function nameOf(record: StateRecord): string {
   if (record.kind === 'message') return `messages of ${record.queue}`;
   if (record.kind === 'dedupe') return `ids of ${record.queue}`;
   return { queue: 'queues', binding: 'bindings', event: 'events', kv: 'keys', revision: 'revision' }[record.kind];
 }
 
-/** Messages whose order counts: those of one ordering key, else those of one state and priority. */
-function lineOf({ queue, message: { state, message } }: Extract<StateRecord, { kind: 'message' }>): string {
-  const { orderingKey, priority } = message;
-  if (orderingKey !== undefined && state !== 'dead') return `messages of ${queue} with ordering key ${orderingKey}`;
-  return `messages of ${queue}, ${state} with priority ${priority}`;
+function lineOf({ lines }: Part, { state, message: { orderingKey, priority } }: ExportedMessage): Checksum {
+  const isOrdered = orderingKey !== undefined && orderingKey !== null && state !== 'dead';
+  const name = isOrdered ? `with ordering key ${orderingKey}` : `${state} with priority ${priority}`;
+  let line = lines.get(name);
+  if (line === undefined) {
+    line = new Checksum();
+    lines.set(name, line);
+  }
+  return line;
 }
 
-function hashOf(record: StateRecord): bigint {
-  return BigInt(`0x${hash('sha256', canonical(record)).slice(0, 32)}`);
+/** The lines of two parts with the same records that are in another order. */
+function orderDifferences(name: string, one: Part, two: Part): string[] {
+  return namesOf(one.lines, two.lines).flatMap((line) => {
+    const [first, second] = [one.lines.get(line), two.lines.get(line)];
+    return first && second?.equals(first) ? [] : [`${name}, ${line}: another order`];
+  });
+}
+
+function namesOf(one: ReadonlyMap<string, unknown>, two: ReadonlyMap<string, unknown>): string[] {
+  return [...new Set([...one.keys(), ...two.keys()])].sort();
+}
+
+/** What is compared of a record, as text. */
+function textOf(record: StateRecord): string {
+  switch (record.kind) {
+    case 'message':
+      return textOfMessage(record.message);
+    case 'event':
+      return `${record.topic}\n${textOfMessage(record.message)}`;
+    case 'dedupe':
+      return record.id;
+    default:
+      return canonical(record);
+  }
+}
+
+/** Most records are messages. A list of their fields takes a tenth of the time of {@link canonical}. */
+function textOfMessage(exported: ExportedMessage): string {
+  const { message, bodyBase64, history, dead, delayLeftMs, ttlLeftMs } = exported;
+  const values: unknown[] = [isGiven(delayLeftMs), isGiven(ttlLeftMs)];
+  for (const field of FIELDS) values.push(message[field]);
+  for (const field of STATE_FIELDS) values.push(toJson(exported[field]));
+  for (const name of Object.keys(message.headers).sort()) values.push(name, message.headers[name]);
+  const past = history.length === 0 && !isGiven(dead) ? '' : canonical({ history, dead });
+  return `${JSON.stringify(values)}${past}\n${bodyBase64}`;
+}
+
+/** JSON has no Infinity. */
+function toJson(value: unknown): unknown {
+  return value === Number.POSITIVE_INFINITY ? 'Infinity' : value;
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+/** The keys of `fields`, which has every key of `T`. */
+function keysOf<T>(fields: Readonly<Record<keyof T, 0>>): (keyof T)[] {
+  return Object.keys(fields) as (keyof T)[];
 }
 
 /** JSON with the keys of objects in order, and without what may differ. */

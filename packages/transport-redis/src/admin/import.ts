@@ -13,7 +13,7 @@ import type { Settings } from '../options.ts';
 import { NEW_QUEUE, newQueueJson } from '../queues/settings.ts';
 import { formatAttempts, keyOf, toStoredMessage } from '../queues/stored-message.ts';
 
-/** Records of one script, and events of one read. */
+/** Records of one round trip, and events of one read. */
 const STEP = 100;
 const PAGE = 1000;
 /** The known events are read again after a pause of this length, since other clients may have changed the log. */
@@ -47,14 +47,19 @@ export class Importer {
   /** Imports records in their order. Returns how many were new. */
   async importAll(records: readonly StateRecord[], bounds: ImportBounds): Promise<number> {
     let count = 0;
+    let last = Promise.resolve(0);
     for (let from = 0; from < records.length; ) {
       const first = records[from] as StateRecord;
       let to = from + 1;
-      while (to < records.length && to - from < STEP && shareScript(first, records[to] as StateRecord)) to += 1;
-      count += await this.#importGroup(first, records.slice(from, to), bounds);
+      while (to < records.length && to - from < STEP && shareGroup(first, records[to] as StateRecord)) to += 1;
+      // The server works on one group while the next one is encoded.
+      const group = this.#importGroup(first, records.slice(from, to), bounds);
+      group.catch(() => undefined); // It rejects in its turn.
+      count += await last;
+      last = group;
       from = to;
     }
-    return count;
+    return count + (await last);
   }
 
   async #importGroup(first: StateRecord, records: readonly StateRecord[], bounds: ImportBounds): Promise<number> {
@@ -69,9 +74,9 @@ export class Importer {
       });
       return this.#run(IMPORT_DEDUPE_IDS, [first.queue, NEW_QUEUE, ...args], bounds);
     }
-    let count = 0;
-    for (const record of records) count += await this.#importOne(record, bounds);
-    return count;
+    if (first.kind === 'event') await this.#loadKnownEvents(bounds);
+    const counts = await Promise.all(records.map((record) => this.#importOne(record, bounds)));
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
   async #importOne(record: StateRecord, bounds: ImportBounds): Promise<number> {
@@ -93,10 +98,9 @@ export class Importer {
 
   async #importEvent({ topic, message }: RecordOf<'event'>, bounds: ImportBounds): Promise<number> {
     const { key, envelope, body } = toStoredMessage(fromExportedMessage(message));
-    const events = await this.#loadKnownEvents(bounds);
     const name = `${topic}\n${key}`;
-    if (events.has(name)) return 0;
-    events.add(name);
+    if (this.#knownEvents?.has(name)) return 0;
+    this.#knownEvents?.add(name);
     const args = [topic, this.#settings.topicDedupeMs, key, envelope, body, message.message.sentAt];
     return this.#run(IMPORT_EVENT, args, bounds);
   }
@@ -108,10 +112,10 @@ export class Importer {
   }
 
   /** The log is the source, since the dedupe memory forgets ids of events that the log still holds. */
-  async #loadKnownEvents(bounds: ImportBounds): Promise<Set<string>> {
+  async #loadKnownEvents(bounds: ImportBounds): Promise<void> {
     const isFresh = performance.now() - this.#usedAt < KNOWN_EVENTS_MS;
     this.#usedAt = performance.now();
-    if (this.#knownEvents !== undefined && isFresh) return this.#knownEvents;
+    if (this.#knownEvents !== undefined && isFresh) return;
     const known = new Set<string>();
     let after = '-';
     for (let isMore = true; isMore; ) {
@@ -124,7 +128,6 @@ export class Importer {
       isMore = page.length === 2 * PAGE;
     }
     this.#knownEvents = known;
-    return known;
   }
 
   async #run(script: Script, args: readonly Argument[], bounds: ImportBounds): Promise<number> {
@@ -143,9 +146,10 @@ function atRevision(script: Script): Script {
   return known;
 }
 
-/** Whether one script can import both. */
-function shareScript(one: StateRecord, other: StateRecord): boolean {
-  return 'queue' in one && 'queue' in other && one.kind === other.kind && one.queue === other.queue;
+/** Whether both are imported together: by one script, or by scripts of one round trip. */
+function shareGroup(one: StateRecord, other: StateRecord): boolean {
+  if (one.kind !== other.kind) return false;
+  return 'queue' in one && 'queue' in other ? one.queue === other.queue : one.kind === 'kv' || one.kind === 'event';
 }
 
 function toArguments(exported: ExportedMessage): Argument[] {

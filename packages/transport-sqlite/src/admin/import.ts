@@ -5,7 +5,7 @@ import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import { Insertion } from '../connection/rows.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { findSeq, importId, indexIds, isWithinWindow, recordIds } from '../queues/dedupe.ts';
+import { findSeq, IdExpiries, importId, indexIds, isWithinWindow, recordIds } from '../queues/dedupe.ts';
 import { insertIntoState } from '../queues/message-state.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 import { pushMessage, toExpiry, toStored } from '../queues/stored-message.ts';
@@ -35,16 +35,29 @@ export class ImportedEventIds {
   }
 }
 
-/** Imports a record. Returns whether it was new. */
-export function importRecord(tx: Transaction, record: StateRecord, topics: ImportedEventIds): boolean {
+/** Imports records in their order. Returns how many were new. */
+export function importRecords(tx: Transaction, records: readonly StateRecord[], topics: ImportedEventIds): number {
+  const expiries = new IdExpiries();
+  const { length } = records.filter((record) => importRecord(tx, record, { topics, expiries }));
+  expiries.schedule(tx);
+  return length;
+}
+
+interface Import {
+  readonly topics: ImportedEventIds;
+  readonly expiries: IdExpiries;
+}
+
+/** Returns whether it was new. */
+function importRecord(tx: Transaction, record: StateRecord, { topics, expiries }: Import): boolean {
   tx.rowCount += 1;
   switch (record.kind) {
     case 'queue':
       return importQueue(tx, record);
     case 'message':
-      return importMessage(tx, tx.ensureQueue(record.queue), record.message);
+      return importMessage(tx, tx.ensureQueue(record.queue), { exported: record.message, expiries });
     case 'dedupe':
-      return importId(tx, tx.ensureQueue(record.queue).id, record.id, record.leftMs);
+      return importId(tx, { scope: tx.ensureQueue(record.queue).id, id: record.id, leftMs: record.leftMs }, expiries);
     case 'binding':
       return bind(tx, tx.ensureQueue(record.queue), record.pattern, tx.counters().eventHead);
     case 'event':
@@ -71,11 +84,16 @@ function importQueue(tx: Transaction, { name, settings, totals }: RecordOf<'queu
   return true;
 }
 
-function importMessage(tx: Transaction, queue: QueueRow, exported: ExportedMessage): boolean {
+interface ImportedMessage {
+  readonly exported: ExportedMessage;
+  readonly expiries: IdExpiries;
+}
+
+function importMessage(tx: Transaction, queue: QueueRow, { exported, expiries }: ImportedMessage): boolean {
   const newest = newestSentAt(tx, queue, exported.message.id);
   if (isKnown(tx, queue, exported.message, newest)) return false;
   if (exported.dead !== undefined && exported.dead !== null) importDead(tx, queue, exported, exported.dead);
-  else importPending(tx, queue, exported, newest);
+  else importPending(tx, queue, { exported, expiries, newest });
   return true;
 }
 
@@ -87,7 +105,8 @@ function isKnown(
   newest: number | undefined,
 ): boolean {
   if (newest === sentAt) return true;
-  const died = tx.sql<[number]>('SELECT sent_at FROM dead WHERE queue_id=? AND id=?').all(queue.id, id);
+  const died =
+    queue.dead === 0 ? [] : tx.sql<[number]>('SELECT sent_at FROM dead WHERE queue_id=? AND id=?').all(queue.id, id);
   if (newest === undefined && died.length === 0) return false;
   if (died.some(([at]) => at === sentAt) || isWithinWindow(tx, queue.id, id)) return true;
   return tx.exists('SELECT 1 FROM message WHERE queue_id=? AND id=? AND sent_at=?', queue.id, id, sentAt);
@@ -95,7 +114,8 @@ function isKnown(
 
 /** When the message that is found by this id was sent. */
 function newestSentAt(tx: Transaction, queue: QueueRow, id: string): number | undefined {
-  const seq = findSeq(tx, queue.id, id) ?? 0;
+  const seq = findSeq(tx, queue.id, id);
+  if (seq === undefined) return undefined;
   return tx.value('SELECT sent_at FROM message WHERE seq=? AND queue_id=? AND id=?', seq, queue.id, id) as
     | number
     | undefined;
@@ -117,7 +137,12 @@ function importDead(
   queue.isChanged = true;
 }
 
-function importPending(tx: Transaction, queue: QueueRow, exported: ExportedMessage, newest: number | undefined): void {
+/** `newest`: when the message that is found by its id was sent. */
+function importPending(
+  tx: Transaction,
+  queue: QueueRow,
+  { exported, expiries, newest }: ImportedMessage & { readonly newest: number | undefined },
+): void {
   const { now, time } = tx;
   const counters = tx.counters();
   counters.messageHead += 1;
@@ -130,7 +155,9 @@ function importPending(tx: Transaction, queue: QueueRow, exported: ExportedMessa
     values.push(seq, queue.id, at, exported.attempts, expires, toHistory(exported));
     pushMessage(values, message);
   });
-  if (newest === undefined || newest < message.sentAt) indexIds(tx, { scope: queue.id, ids: [message.id], first: seq });
+  if (newest === undefined || newest < message.sentAt) {
+    indexIds(tx, { scope: queue.id, ids: [message.id], first: seq }, expiries);
+  }
   insertIntoState(tx, queue, { seq, at, priority: message.priority, orderingKey: message.orderingKey });
 }
 
