@@ -8,11 +8,13 @@ import type { Scenario } from './scenario.ts';
 
 /** Members that share a process. Each has its own connection. */
 const PER_PROCESS = 500;
-const SETTLE_MS = 2000;
+/** A server goes on with what the joins left to do. */
+const SETTLE_MS = 10_000;
+const SHORT_SETTLE_MS = 2_000;
 /** Each sends and consumes all messages; the median counts. */
 const ROUNDS = 3;
 /** An agent sends a heartbeat every three and a third seconds. */
-const IDLE_MS = 6_600;
+const IDLE_MS = 20_000;
 const SHORT_IDLE_MS = 3_300;
 
 export const members: Scenario = {
@@ -21,7 +23,7 @@ export const members: Scenario = {
   once: true,
   mostRuns: 1,
   scaling: true,
-  seconds: ({ members }) => 2 + members.reduce((sum, count) => sum + 9 + count / 150, 0),
+  seconds: ({ members, short }) => 2 + members.reduce((sum, count) => sum + (short ? 9 : 33) + count / 150, 0),
   async run(sandbox, size) {
     const producer = await sandbox.actor();
     const consumer = await sandbox.actor();
@@ -36,7 +38,7 @@ export const members: Scenario = {
     for (const count of size.members) {
       await join(sandbox, processes, { from: joined, to: count });
       joined = Math.max(joined, count);
-      await sleep(SETTLE_MS);
+      await sleep(size.short ? SHORT_SETTLE_MS : SETTLE_MS);
       const idle = await idleCpu(sandbox, processes, size.short ? SHORT_IDLE_MS : IDLE_MS);
       const at = `${count} members`;
       const rounds: Figure[][] = [];
