@@ -180,9 +180,11 @@ export class InflightCalls {
         hint: 'Raise timeoutMs, or look at the load.',
       });
     }
-    return new BusbarError('UNAVAILABLE', 'the server is away and did not come back in time', {
+    const { awayReason } = this.#lifecycle;
+    const reason = awayReason === undefined ? '' : ` (${awayReason.message})`;
+    return new BusbarError('UNAVAILABLE', `the server is away and did not come back in time${reason}`, {
       outcome,
-      hint: 'See that the server runs; the transport reconnects by itself.',
+      hint: awayReason?.hint ?? 'See that the server runs; the transport reconnects by itself.',
     });
   }
 }

@@ -9,6 +9,7 @@ export class Lifecycle {
   readonly #listeners = new Set<(change: StateChange) => void>();
   readonly #resetListeners = new Set<(reset: StoreReset) => void>();
   #state: TransportState = 'open';
+  #away: BusbarError | undefined;
 
   constructor(transport: string) {
     this.#transport = transport;
@@ -16,6 +17,11 @@ export class Lifecycle {
 
   get state(): TransportState {
     return this.#state;
+  }
+
+  /** Why the server is away; undefined while it is not, or where the driver does not say. */
+  get awayReason(): BusbarError | undefined {
+    return this.#away;
   }
 
   /** False once closing has begun. */
@@ -49,6 +55,7 @@ export class Lifecycle {
   change(change: StateChange): void {
     if (change.state === this.#state) return;
     this.#state = change.state;
+    this.#away = change.state === 'reconnecting' ? change.error : undefined;
     callAll(this.#listeners, change);
   }
 
