@@ -5,7 +5,7 @@ import { BusbarError } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import { denied, PastLost, Reconnected, ServerRefusal, unavailable } from '../errors.ts';
 import type { Connection } from './connection.ts';
-import { encodeHeaders, type HeaderList } from './message-headers.ts';
+import { codeOf, encodeHeaders, type HeaderList } from './message-headers.ts';
 
 /** The bounds of a request. */
 export interface Bounds extends Pick<CallContext, 'deadline'> {
@@ -187,7 +187,7 @@ export class RequestInbox {
     const token = message.subject.slice(this.#inbox.length + 1);
     const pending = this.#pending.get(token);
     if (pending === undefined) return;
-    const code = message.headers?.code ?? 0;
+    const code = codeOf(message);
     if (code === 503 && !pending.isProbe) {
       // JetStream has no leader for it just now, is starting, the stream is missing, or the gate has changed.
       pending.isUnheard = true;

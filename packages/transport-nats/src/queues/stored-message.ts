@@ -3,7 +3,7 @@
 import { decodeFields, encodeFields } from '@busbar/api/driver';
 import type { AttemptRecord, Message } from '@busbar/api/transport';
 import type { Msg, MsgHdrs } from '@nats-io/transport-node';
-import { type HeaderList, sequenceOf } from '../connection/message-headers.ts';
+import { type HeaderList, headerReader } from '../connection/message-headers.ts';
 
 /** The attempts of a message in earlier places: in another lane, or in another store. */
 export interface Past {
@@ -45,7 +45,6 @@ export interface StoredMessage {
 }
 
 const HEADER = 'Busbar';
-const HEADER_LINE = `\r\n${HEADER}: `;
 /** The server takes headers of 64 KiB. A longer one is stored before the body, and the header is its length. */
 const MAX_HEAD = 15_000;
 export const MESSAGE_ID = 'Nats-Msg-Id';
@@ -69,42 +68,36 @@ export function encode(
 
 /** Reads a message of a delivery or of a direct get. */
 export function readStored(msg: Msg, seq: number, storedAt: number): StoredMessage {
-  const { message, envelope } = readMessage(msg, seq, storedAt);
-  return { seq, storedAt, message, envelope };
+  return readWith(headerReader(msg), msg, { seq, storedAt });
+}
+
+function readWith(
+  header: ReturnType<typeof headerReader>,
+  msg: Msg,
+  { seq, storedAt }: Pick<StoredMessage, 'seq' | 'storedAt'>,
+): StoredMessage {
+  const { data } = msg;
+  const text = header(HEADER);
+  if (!text) return { seq, storedAt, message: toForeign(msg, new Uint8Array(data), seq, storedAt), envelope: {} };
+  const length = text.startsWith('{') ? 0 : Number(text);
+  const json = length === 0 ? text : Buffer.from(data.subarray(0, length)).toString();
+  const body = new Uint8Array(length === 0 ? data : data.subarray(length));
+  const head = JSON.parse(json) as Partial<Message> & { $?: Envelope };
+  return { seq, storedAt, message: decodeFields(head, body, storedAt), envelope: head.$ ?? {} };
 }
 
 /** Reads a message of a delivery. */
 export function readPulled(msg: Msg): StoredMessage & Delivery {
-  const { seq, cseq, deliveries, storedAt } = readDelivery(msg);
-  const { message, envelope } = readMessage(msg, seq, storedAt);
-  return { seq, cseq, deliveries, storedAt, message, envelope };
-}
-
-function readMessage(msg: Msg, seq: number, storedAt: number): Pick<StoredMessage, 'message' | 'envelope'> {
-  const { data } = msg;
-  const header = headOf(msg, data);
-  if (!header) return { message: toForeign(msg, new Uint8Array(data), seq, storedAt), envelope: {} };
-  const length = header.startsWith('{') ? 0 : Number(header);
-  const text = length === 0 ? header : Buffer.from(data.subarray(0, length)).toString();
-  const body = new Uint8Array(length === 0 ? data : data.subarray(length));
-  const head = JSON.parse(text) as Partial<Message> & { $?: Envelope };
-  return { message: decodeFields(head, body, storedAt), envelope: head.$ ?? {} };
-}
-
-/** Busbar's header. It stands in front of the body in memory; the client's list of headers takes five times as long. */
-function headOf(msg: Msg & { size?(): number }, { buffer, byteOffset, length }: Uint8Array): string | undefined {
-  const size = (msg.size?.() ?? 0) - msg.subject.length - (msg.reply?.length ?? 0) - length;
-  const text = size <= 0 || size > byteOffset ? '' : Buffer.from(buffer, byteOffset - size, size).toString();
-  const at = text.indexOf(HEADER_LINE);
-  if (!text.startsWith('NATS/1.0') || at < 0) return msg.headers?.get(HEADER);
-  return text.slice(at + HEADER_LINE.length, text.indexOf('\r\n', at + 2));
+  const delivery = readDelivery(msg);
+  return { ...delivery, ...readStored(msg, delivery.seq, delivery.storedAt) };
 }
 
 /** Reads a message of a direct get. */
 export function readDirect(msg: Msg): StoredMessage & { readonly subject: string } {
-  const seq = sequenceOf(msg);
-  const storedAt = Date.parse(msg.headers?.get('Nats-Time-Stamp') ?? '');
-  return { ...readStored(msg, seq, storedAt), subject: msg.headers?.get('Nats-Subject') ?? '' };
+  const header = headerReader(msg);
+  const seq = Number(header('Nats-Sequence') ?? 0);
+  const storedAt = Date.parse(header('Nats-Time-Stamp') ?? '');
+  return { ...readWith(header, msg, { seq, storedAt }), subject: header('Nats-Subject') ?? '' };
 }
 
 /** What the reply subject of a delivery says. */
