@@ -5,8 +5,9 @@ import type { BrowsedMessage, MessageState, QueueInfo } from '@busbar/api/transp
 import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import { isDenied } from '../errors.ts';
-import { endMessage, isOver, leftOf } from '../queues/claim.ts';
+import { endMessage, isOver } from '../queues/claim.ts';
 import { attemptsOf, dueAtOf, historyOf, laneOf, readAt } from '../queues/dead-letters.ts';
+import { leftOf } from '../queues/lease.ts';
 import type { Entry, Ledger } from '../queues/ledger.ts';
 import { pullStored } from '../queues/pull-stored.ts';
 import type { QueueContext } from '../queues/queue-context.ts';

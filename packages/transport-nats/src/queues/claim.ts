@@ -1,4 +1,4 @@
-/** Claims ready messages: pulls them from the consumers, and records their leases in the ledger. */
+/** Claims ready messages: pulls them from the consumers, and leases those that may be delivered. */
 
 import type { ReceiveRequest } from '@busbar/api/driver';
 import type { Delivery } from '@busbar/api/transport';
@@ -6,16 +6,13 @@ import type { Msg } from '@nats-io/transport-node';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import type { Puller } from '../connection/puller.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
-import { PastLost, toDriverError } from '../errors.ts';
 import type { Consumer } from './consumers.ts';
 import { attemptsOf, dueAtOf, endedHistory, storeDeadLetter } from './dead-letters.ts';
-import type { Claim } from './held-deliveries.ts';
-import type { Entry, Ledger, LedgerRecord } from './ledger.ts';
+import { type Candidate, Leaser } from './lease.ts';
+import type { Entry, Ledger } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
-import { ackSubject, nakBody, toReceipt } from './receipt.ts';
-import { push, runsOf } from './runs.ts';
-import { marginOf } from './settle.ts';
+import { nakBody } from './receipt.ts';
 import { readPulled, type StoredMessage } from './stored-message.ts';
 
 /** A message that a consumer delivered. */
@@ -25,30 +22,6 @@ export interface PulledMessage {
   /** When its lease began at the earliest, on the monotonic clock of this process. */
   readonly at: number;
   readonly consumer: Consumer;
-}
-
-interface Candidate {
-  readonly at: number;
-  readonly stored: StoredMessage;
-  readonly cseq: number;
-  readonly consumer: Consumer;
-  readonly attempt: number;
-}
-
-/** The lease of a delivery. */
-interface Lease {
-  readonly r: number;
-  readonly end: number;
-  readonly by: string | undefined;
-  readonly claim: Claim;
-}
-
-type ReceiveRecord = Extract<LedgerRecord, { k: 'r' }>;
-
-/** A record of a receive in the ledger, and the messages that it leases. */
-interface Recorded {
-  readonly seq: number;
-  readonly mine: readonly Candidate[];
 }
 
 const MAX_CAUGHT_UP = 1_000;
@@ -61,12 +34,12 @@ export class Claimer {
   #uncertainUpTo = 0;
   /** The last message of this process that the consumers of a queue know of, in a cluster. */
   readonly #caughtUp = new Map<string, number>();
-  /** When a server was last seen to be away. */
-  #lostAt = Number.NEGATIVE_INFINITY;
+  readonly #leaser: Leaser;
 
   constructor(shared: QueueContext, puller: Puller) {
     this.#shared = shared;
     this.#puller = puller;
+    this.#leaser = new Leaser(shared);
     shared.requests.connection.onBack(() => this.#distrust());
   }
 
@@ -186,7 +159,7 @@ export class Claimer {
       else if (checked !== undefined) this.giveBack([each]);
     }
     await Promise.all(endings);
-    return candidates.length === 0 ? [] : this.#lease(queue, candidates, by, mustAsk);
+    return candidates.length === 0 ? [] : this.#leaser.lease(queue, candidates, by, mustAsk);
   }
 
   /** Returns pulled messages that no receive takes. The ledger has no record of them. */
@@ -218,15 +191,15 @@ export class Claimer {
   async #readUncertain(): Promise<number> {
     if (this.#uncertainUpTo !== Number.POSITIVE_INFINITY) return this.#uncertainUpTo;
     const { requests, names } = this.#shared;
-    const lostAt = this.#lostAt;
+    const { lostAt } = this.#leaser;
     const last = await requests.reader.lastSequence(names.queues);
-    if (lostAt === this.#lostAt) this.#uncertainUpTo = last;
+    if (lostAt === this.#leaser.lostAt) this.#uncertainUpTo = last;
     return this.#uncertainUpTo;
   }
 
   #distrust(): void {
     this.#uncertainUpTo = Number.POSITIVE_INFINITY;
-    this.#lostAt = performance.now();
+    this.#leaser.distrust();
   }
 
   /** A message that may be delivered; undefined, or a promise, if it ends here. */
@@ -260,116 +233,6 @@ export class Claimer {
     const ended = endMessage(this.#shared, queue, { stored, entry, lane: consumer.lane }, isExpired);
     return ended.then(() => requests.send(reply, '+ACK'));
   }
-
-  async #lease(
-    queue: KnownQueue,
-    candidates: readonly Candidate[],
-    by: string | undefined,
-    isAsked: boolean,
-  ): Promise<Delivery[]> {
-    const { clock, requests } = this.#shared;
-    const { leaseMs } = queue.record.settings;
-    const seqs: Partial<Record<Lane, number[]>> = {};
-    for (const { stored, consumer, cseq } of candidates) {
-      push(seqs, consumer.lane, stored.seq);
-      const place = { seq: stored.seq, cseq };
-      if (consumer.ackWaitMs !== leaseMs)
-        requests.send(ackSubject(this.#shared.names, consumer.name, place), nakBody(leaseMs));
-    }
-    // Not after the server's own end: after it the server delivers the message again.
-    const at = Math.min(...candidates.map((candidate) => candidate.at));
-    const end = clock.at(at) + leaseMs;
-    const r = Math.floor(Math.random() * 2 ** 48);
-    const record = { k: 'r', inc: queue.record.inc, r, by, end, got: runsOf(seqs) } as const;
-    const recorded = this.#record(queue, candidates, record, at, isAsked);
-    if (isAsked || requests.isUnsure) {
-      const { seq, mine } = await recorded;
-      const claim = { over: recorded, seq };
-      return mine.map((candidate) => this.#deliver(queue, candidate, { r, end, by, claim }));
-    }
-    const note = ({ seq, mine }: Recorded): void => {
-      if (mine.length === candidates.length) claim.seq = seq;
-    };
-    const claim: Claim = { over: recorded.then(note, ignore), seq: undefined };
-    const deliveries = candidates.map((candidate) => this.#deliver(queue, candidate, { r, end, by, claim }));
-    requests.connection.writeOut();
-    // Then the record is written: it counts also if this process ends.
-    await undefined;
-    return deliveries;
-  }
-
-  /**
-   * Adds the record of a receive. Resolves with those that it leases. If the server refuses it, the messages go back at once,
-   * without a lease.
-   */
-  async #record(
-    queue: KnownQueue,
-    candidates: readonly Candidate[],
-    record: ReceiveRecord,
-    at: number,
-    isAsked: boolean,
-  ): Promise<Recorded> {
-    const { ledgers, names, requests } = this.#shared;
-    try {
-      const { seq } = await ledgers.append(queue.name, record, { since: at });
-      // The server may have given the messages to another process before it took this record.
-      const waitMs = Math.min(...candidates.map(({ consumer }) => consumer.ackWaitMs), queue.record.settings.leaseMs);
-      const isLate = at <= this.#lostAt || performance.now() > at + waitMs - marginOf(waitMs);
-      return { seq, mine: isAsked || isLate ? await this.#confirm(queue, candidates, record.r, seq) : candidates };
-    } catch (error) {
-      if (error instanceof PastLost) return { seq: 0, mine: [] };
-      const isRefused = toDriverError(error).outcome === 'failed';
-      for (const { stored, consumer, cseq } of isRefused ? candidates : []) {
-        requests.send(ackSubject(names, consumer.name, { seq: stored.seq, cseq }), '-NAK');
-      }
-      throw error;
-    }
-  }
-
-  /** Those that were neither hidden nor received by another process before this receive. */
-  async #confirm(
-    queue: KnownQueue,
-    candidates: readonly Candidate[],
-    r: number,
-    upTo: number,
-  ): Promise<readonly Candidate[]> {
-    const ledger = await this.#shared.ledgers.read(queue.name, queue.record.inc, upTo);
-    const isMine = ({ stored }: Candidate): boolean => ledger.entries.get(stored.seq)?.lease?.r === r;
-    for (const { stored, consumer, cseq } of candidates.filter((each) => !isMine(each))) {
-      if (ledger.isSettled(consumer.lane, stored.seq)) {
-        this.#shared.requests.send(ackSubject(this.#shared.names, consumer.name, { seq: stored.seq, cseq }), '+ACK');
-      }
-    }
-    return candidates.filter(isMine);
-  }
-
-  #deliver(
-    { name: queue, record }: KnownQueue,
-    { at, stored, cseq, consumer, attempt }: Candidate,
-    { r, end, by, claim }: Lease,
-  ): Delivery {
-    const { message, envelope, seq } = stored;
-    const { maxAttempts, expiresAt, ttlMs } = envelope;
-    const { leaseMs } = record.settings;
-    const deadline = at + leaseMs - marginOf(leaseMs);
-    const place = { queue, inc: record.inc, lane: consumer.lane, seq, cseq, r, end };
-    const receipt = toReceipt(place);
-    const held = { ...place, consumer, by, attempt, maxAttempts, expiresAt, deadline, claim, isSettled: false };
-    this.#shared.held.add(receipt, held);
-    return {
-      ...message,
-      queue,
-      receipt,
-      attempt,
-      leaseLeftMs: Math.max(0, deadline - performance.now()),
-      ttlLeftMs: expiresAt === undefined ? undefined : leftOf(expiresAt - this.#shared.clock.store.now, ttlMs),
-    };
-  }
-}
-
-/** The remaining time, at most `whole`: the bounds of the server's clock could make it longer. */
-export function leftOf(ms: number, whole: number = Number.POSITIVE_INFINITY): number {
-  return Math.min(whole, Math.max(0, ms));
 }
 
 /** Whether the time to live of a message has ended. */
@@ -404,8 +267,6 @@ export function groupsOf({ record }: KnownQueue): Lane[][] {
   if (partitions.length > 0) groups.splice(levels.indexOf('normal'), 0, shuffle(partitions));
   return groups;
 }
-
-function ignore(): void {}
 
 /** The order of the sends. Redelivered messages are out of it anyway. */
 function bySequence(one: PulledMessage, other: PulledMessage): number {
