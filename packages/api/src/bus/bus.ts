@@ -24,7 +24,17 @@ import type { LockOptions, SemaphoreOptions } from './locks/lock-options.ts';
 import { Locks, type LockWork } from './locks/locks.ts';
 import { Mail } from './mail/mail.ts';
 import { NO_ORIGIN } from './messages/causation.ts';
-import type { InputAt, OutputAt, QueueDefinition, QueueSchemas, TopicDefinition } from './messages/definitions.ts';
+import type {
+  BodyOutput,
+  InputAt,
+  OutputAt,
+  ProgressInput,
+  QueueDefinition,
+  QueueSchemas,
+  ResultInput,
+  TaskOutput,
+  TopicDefinition,
+} from './messages/definitions.ts';
 import type { SchemaOutput, StandardSchema } from './messages/schema.ts';
 import type { Middleware } from './middleware.ts';
 import type { BusEvents } from './observing/bus-events.ts';
@@ -95,9 +105,9 @@ export interface Bus extends Sender, AsyncDisposable {
    * least once, `concurrency` at a time.
    */
   subscribe<T = unknown>(pattern: string, handler: EventHandler<T>, options?: SubscribeOptions): Promise<Subscription>;
-  subscribe<S extends StandardSchema>(
-    topic: TopicDefinition<S>,
-    handler: EventHandler<SchemaOutput<S>>,
+  subscribe<D extends string | TopicDefinition>(
+    topic: D,
+    handler: EventHandler<BodyOutput<D>>,
     options?: SubscribeOptions,
   ): Promise<Subscription>;
   /**
@@ -125,7 +135,7 @@ export interface Bus extends Sender, AsyncDisposable {
     queue: QueueDefinition<S>,
     bodies: readonly InputAt<S, 'task'>[],
     options?: EnqueueAllOptions<InputAt<S, 'task'>>,
-  ): Promise<TaskHandle<OutputAt<S, 'result'>>[]>;
+  ): Promise<TaskHandle<OutputAt<S, 'result'>, OutputAt<S, 'progress'>>[]>;
   /**
    * Takes tasks from a queue; one worker handles a task at a time. When the handler resolves, the task is done and the value
    * is its result. When it throws, the task is retried with backoff; a RejectError makes it a dead letter at once. With `batch`
@@ -146,21 +156,24 @@ export interface Bus extends Sender, AsyncDisposable {
     handler: TaskHandler<T, R>,
     options?: WorkerOptions,
   ): Promise<Worker>;
-  process<S extends QueueSchemas>(
-    queue: QueueDefinition<S>,
-    handler: TaskHandler<OutputAt<S, 'task'>, InputAt<S, 'result'>>,
+  process<Q extends string | QueueDefinition>(
+    queue: Q,
+    handler: TaskHandler<TaskOutput<Q>, ResultInput<Q>, ProgressInput<Q>>,
     options?: WorkerOptions,
   ): Promise<Worker>;
   /** The handle of a task, by the `id` of the handle that `enqueue` gave. Throws INVALID_ARGUMENT for an id of another queue. */
   task<R = unknown>(queue: string, id: string): TaskHandle<R>;
-  task<S extends QueueSchemas>(queue: QueueDefinition<S>, id: string): TaskHandle<OutputAt<S, 'result'>>;
+  task<S extends QueueSchemas>(
+    queue: QueueDefinition<S>,
+    id: string,
+  ): TaskHandle<OutputAt<S, 'result'>, OutputAt<S, 'progress'>>;
   /** A queue: lists its tasks, has its settings, pauses and resumes it. Throws INVALID_ARGUMENT for a bad name. */
   queue(queue: string | QueueDefinition): TaskQueue;
   /**
    * Takes up to `max` tasks without a handler, as soon as one is present, or none after `waitMs`. Settle each before its lease
-   * ends.
+   * ends. The schemas of a definition are not applied.
    */
-  takeTasks<T = unknown>(queue: string, options?: TakeOptions): Promise<TakenTask<T>[]>;
+  takeTasks<T = unknown>(queue: string | QueueDefinition, options?: TakeOptions): Promise<TakenTask<T>[]>;
   /** A task that any process took, by its receipt. Throws INVALID_ARGUMENT for another text. */
   heldTask(receipt: string): HeldTask;
   /** The dead letters of a queue, of an agent's inbox or of a durable subscription. */
@@ -294,8 +307,8 @@ class BusImpl extends OriginSender implements Bus {
     return this.#parts.queues.open(queue);
   }
 
-  async takeTasks(queue: string, options?: TakeOptions): Promise<TakenTask<never>[]> {
-    return takeTasks(this.#parts.runtime, queue, options) as Promise<TakenTask<never>[]>;
+  async takeTasks(queue: string | QueueDefinition, options?: TakeOptions): Promise<TakenTask<never>[]> {
+    return takeTasks(this.#parts, queue, options) as Promise<TakenTask<never>[]>;
   }
 
   heldTask(receipt: string): HeldTask {
@@ -376,7 +389,8 @@ export function openBus(transport: Transport, options: BusOptions = {}): Bus {
   const mail = new Mail(runtime, registry, selector);
   const calls = waysOf(transport, new RpcClient(runtime, heartbeats));
   const requests = new Requests(runtime, registry, selector, calls);
-  const [tasks, queues] = [new Tasks(runtime), new TaskQueues(runtime)];
+  const queues = new TaskQueues(runtime);
+  const tasks = new Tasks(runtime, queues);
   const operations: Operations = {
     send: (...args) => mail.send(...args),
     request: (...args) => requests.request(...args) as Promise<never>,

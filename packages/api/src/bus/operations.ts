@@ -2,18 +2,22 @@
 
 import type { Origin } from './messages/causation.ts';
 import type {
+  BodyInput,
   InputAt,
   MessageDefinition,
   OutputAt,
+  ProgressOutput,
   QueueDefinition,
-  QueueSchemas,
   RequestDefinition,
+  RequestInput,
   RequestSchemas,
+  ResponseOutput,
+  ResultOutput,
+  TaskInput,
   TopicDefinition,
 } from './messages/definitions.ts';
 import type { EventOptions, MailOptions } from './messages/message-options.ts';
 import type { Recipient } from './messages/recipient.ts';
-import type { SchemaInput, StandardSchema } from './messages/schema.ts';
 import type { ReplyStream, RequestOptions } from './requests/options.ts';
 import type { EnqueueOptions } from './tasks/enqueue-options.ts';
 import type { TaskHandle } from './tasks/task-handle.ts';
@@ -35,7 +39,10 @@ export interface Published {
   readonly status: 'stored' | 'duplicate';
 }
 
-/** Sends messages, events, tasks and requests. Calls that are not awaited keep their order. */
+/**
+ * Sends messages, events, tasks and requests. Calls that are not awaited keep their order. The last signature of each method
+ * takes a name or a definition: TypeScript explains a mistake by it.
+ */
 export interface Sender {
   /**
    * Sends a message to the inbox of an agent, which may be offline. Rejects with:
@@ -45,28 +52,24 @@ export interface Sender {
    * - INVALID_ARGUMENT: the body does not match its schema.
    */
   send(to: Recipient, type: string, body?: unknown, options?: MailOptions): Promise<Sent>;
-  send<S extends StandardSchema>(
+  send<D extends string | MessageDefinition>(
     to: Recipient,
-    type: MessageDefinition<S>,
-    body: SchemaInput<S>,
+    type: D,
+    body: BodyInput<D>,
     options?: MailOptions,
   ): Promise<Sent>;
 
   /** Publishes an event. It needs no subscriber. */
   publish(topic: string, body?: unknown, options?: EventOptions): Promise<Published>;
-  publish<S extends StandardSchema>(
-    topic: TopicDefinition<S>,
-    body: SchemaInput<S>,
-    options?: EventOptions,
-  ): Promise<Published>;
+  publish<D extends string | TopicDefinition>(topic: D, body: BodyInput<D>, options?: EventOptions): Promise<Published>;
 
   /** Adds a task to a queue, which is created if needed. */
   enqueue<T = unknown, R = unknown>(queue: string, body?: T, options?: EnqueueOptions): Promise<TaskHandle<R>>;
-  enqueue<S extends QueueSchemas>(
-    queue: QueueDefinition<S>,
-    body: InputAt<S, 'task'>,
+  enqueue<Q extends string | QueueDefinition>(
+    queue: Q,
+    body: TaskInput<Q>,
     options?: EnqueueOptions,
-  ): Promise<TaskHandle<OutputAt<S, 'result'>>>;
+  ): Promise<TaskHandle<ResultOutput<Q>, ProgressOutput<Q>>>;
 
   /**
    * Sends a request to an agent and waits for its response. Rejects with:
@@ -76,12 +79,12 @@ export interface Sender {
    * - INVALID_ARGUMENT: the body does not match its schema.
    */
   request<R = unknown>(to: Recipient, type: string, body?: unknown, options?: RequestOptions): Promise<R>;
-  request<S extends RequestSchemas>(
+  request<D extends string | RequestDefinition>(
     to: Recipient,
-    type: RequestDefinition<S>,
-    body: InputAt<S, 'request'>,
+    type: D,
+    body: RequestInput<D>,
     options?: RequestOptions,
-  ): Promise<OutputAt<S, 'response'>>;
+  ): Promise<ResponseOutput<D>>;
 
   /** Like {@link Sender.request}, with the parts that the responder streams. Leaving the loop early cancels the request. */
   requestStream<P = unknown, R = unknown>(

@@ -2,7 +2,9 @@
 
 import { invalid } from '../../contract/errors.ts';
 import { checkUserName } from '../../contract/names.ts';
+import type { QueueSettings } from '../../contract/queues.ts';
 import { checkOptions, checkText } from '../../contract/validation.ts';
+import { checkSettings } from '../../open/queues.ts';
 import { checkSchema, type SchemaInput, type SchemaOutput, type StandardSchema } from './schema.ts';
 
 /** The schemas of a request. A schema that is left out accepts every value. */
@@ -17,6 +19,8 @@ export interface RequestSchemas {
 export interface QueueSchemas {
   readonly task?: StandardSchema | undefined;
   readonly result?: StandardSchema | undefined;
+  /** Each value that the handler reports while it runs. */
+  readonly progress?: StandardSchema | undefined;
 }
 
 /** A type of request. The requester gives inputs of the schemas, the handler gets their outputs; for responses the reverse. */
@@ -45,6 +49,8 @@ export interface QueueDefinition<S extends QueueSchemas = QueueSchemas> {
   readonly kind: 'queue';
   readonly queue: string;
   readonly schemas: S;
+  /** A bus sets them before it first adds, takes or processes tasks of this definition. Other settings stay as they are. */
+  readonly settings?: QueueSettings | undefined;
 }
 
 type SchemaAt<S, K extends string> = S extends { readonly [P in K]?: infer T } ? T : undefined;
@@ -52,6 +58,27 @@ type SchemaAt<S, K extends string> = S extends { readonly [P in K]?: infer T } ?
 export type InputAt<S, K extends string> = SchemaInput<SchemaAt<S, K>>;
 /** What a receiver gets for the schema `K` of `S`; `unknown` without one. */
 export type OutputAt<S, K extends string> = SchemaOutput<SchemaAt<S, K>>;
+
+/** What a sender of tasks gives; `unknown` for a name. */
+export type TaskInput<Q> = Q extends QueueDefinition<infer S> ? InputAt<S, 'task'> : unknown;
+/** What the handler of a task gets; `unknown` for a name. */
+export type TaskOutput<Q> = Q extends QueueDefinition<infer S> ? OutputAt<S, 'task'> : unknown;
+/** What the handler of a task returns; `unknown` for a name. */
+export type ResultInput<Q> = Q extends QueueDefinition<infer S> ? InputAt<S, 'result'> : unknown;
+/** What the handler of a task reports while it runs; `unknown` for a name. */
+export type ProgressInput<Q> = Q extends QueueDefinition<infer S> ? InputAt<S, 'progress'> : unknown;
+/** The result of a task; `unknown` for a name. */
+export type ResultOutput<Q> = Q extends QueueDefinition<infer S> ? OutputAt<S, 'result'> : unknown;
+/** The progress of a task; `unknown` for a name. */
+export type ProgressOutput<Q> = Q extends QueueDefinition<infer S> ? OutputAt<S, 'progress'> : unknown;
+/** What a requester gives; `unknown` for a name. */
+export type RequestInput<D> = D extends RequestDefinition<infer S> ? InputAt<S, 'request'> : unknown;
+/** What a requester gets; `unknown` for a name. */
+export type ResponseOutput<D> = D extends RequestDefinition<infer S> ? OutputAt<S, 'response'> : unknown;
+/** What a sender of messages or events gives; `unknown` for a name. */
+export type BodyInput<D> = D extends { readonly schema: infer S } ? SchemaInput<S> : unknown;
+/** What a handler of messages or events gets; `unknown` for a name. */
+export type BodyOutput<D> = D extends { readonly schema: infer S } ? SchemaOutput<S> : unknown;
 
 /** Defines a type of request: `request` is its body, `response` the result, `part` each streamed part. */
 export function defineRequest<S extends RequestSchemas>(type: string, schemas: S = {} as S): RequestDefinition<S> {
@@ -73,11 +100,44 @@ export function defineTopic<S extends StandardSchema>(topic: string, schema: S):
   return Object.freeze({ kind: 'topic', topic, schema });
 }
 
-/** Defines a queue of tasks: `task` is the body of a task, `result` what its handler returns. */
-export function defineQueue<S extends QueueSchemas>(queue: string, schemas: S = {} as S): QueueDefinition<S> {
-  checkUserName(queue, 'queue name');
-  return Object.freeze({ kind: 'queue', queue, schemas: checkSchemas(schemas, ['task', 'result']) });
+/** The schemas and the settings of a queue. */
+export interface QueueParts<Task, Result, Progress> {
+  readonly task?: Task;
+  readonly result?: Result;
+  readonly progress?: Progress;
+  readonly settings?: QueueSettings | undefined;
 }
+
+type MaybeSchema = StandardSchema | undefined;
+type DefinedQueue<
+  Task extends MaybeSchema,
+  Result extends MaybeSchema,
+  Progress extends MaybeSchema,
+> = QueueDefinition<{
+  readonly task: Task;
+  readonly result: Result;
+  readonly progress: Progress;
+}>;
+
+/**
+ * Defines a queue of tasks: `task` is the body of a task, `result` what its handler returns, `progress` what it reports
+ * meanwhile. Throws INVALID_ARGUMENT for bad ones.
+ */
+export function defineQueue<
+  Task extends MaybeSchema = undefined,
+  Result extends MaybeSchema = undefined,
+  Progress extends MaybeSchema = undefined,
+>(queue: string, parts: QueueParts<Task, Result, Progress> = {}): DefinedQueue<Task, Result, Progress> {
+  checkUserName(queue, 'queue name');
+  checkOptions(parts ?? null, [...QUEUE_SCHEMAS, 'settings'], 'queue definition');
+  const { settings, ...schemas } = parts;
+  checkSettings(settings);
+  const checked = checkSchemas(schemas, QUEUE_SCHEMAS) as DefinedQueue<Task, Result, Progress>['schemas'];
+  const own = settings === undefined ? {} : { settings: Object.freeze({ ...settings }) };
+  return Object.freeze({ kind: 'queue', queue, schemas: checked, ...own });
+}
+
+const QUEUE_SCHEMAS = ['task', 'result', 'progress'] as const;
 
 /** Throws INVALID_ARGUMENT unless `type` is a legal type of a message. */
 export function checkMessageType(type: unknown): asserts type is string {

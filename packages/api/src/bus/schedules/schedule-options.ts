@@ -10,7 +10,7 @@ import {
   describe,
   MAX_DURATION_MS,
 } from '../../contract/validation.ts';
-import type { QueueDefinition, TopicDefinition } from '../messages/definitions.ts';
+import type { MessageDefinition, QueueDefinition, TopicDefinition } from '../messages/definitions.ts';
 import type { MessageOptions } from '../messages/message-options.ts';
 
 /** When a schedule fires. */
@@ -40,7 +40,7 @@ export interface ScheduleOptions extends ScheduleTiming, Omit<MessageOptions, 'i
   /** The agent that gets the messages. They need a `type`. */
   readonly to?: string | undefined;
   /** The type of messages to an agent. */
-  readonly type?: string | undefined;
+  readonly type?: string | MessageDefinition | undefined;
   /** JSON. The whole schedule has at most 64 KiB. */
   readonly body?: unknown;
   /**

@@ -68,6 +68,7 @@ function toTarget(options: ScheduleOptions): { target: ScheduleTarget; schema: S
     return { target: { topic: plan.topic }, schema: plan.schema };
   }
   checkAgentName(to);
-  checkMessageType(type);
-  return { target: { to, type }, schema: undefined };
+  const [name, schema] = typeof type === 'object' ? [type.type, type.schema] : [type, undefined];
+  checkMessageType(name);
+  return { target: { to, type: name }, schema };
 }

@@ -8,12 +8,29 @@ import type { QueueDefinition } from '../messages/definitions.ts';
 import { checkMessageOptions, MAIL_KEYS, type MailOptions } from '../messages/message-options.ts';
 import { delayOf } from './task-handle.ts';
 
-/** Options of a task. */
-export interface EnqueueOptions extends Omit<MailOptions, 'id' | 'createInbox'> {
+/** Options of a task: `runAt` or `delayMs`, and `dedupeKey` or `replaceKey`. */
+export type EnqueueOptions = TaskOptions & (DelayedStart | PlannedStart) & (UniqueKey | ReplacingKey);
+
+/** Options of every task. */
+export interface TaskOptions extends Omit<MailOptions, 'id' | 'createInbox' | 'delayMs'> {
   /** The kind of the task, for handlers, lists and metrics, 1 to 255 characters. It chooses no handler. */
   readonly type?: string | undefined;
+}
+
+/** A task that waits for a time. */
+export interface DelayedStart extends Pick<MailOptions, 'delayMs'> {
+  readonly runAt?: undefined;
+}
+
+/** A task that waits until a time. */
+export interface PlannedStart {
   /** The earliest start; a time in the past means now. It excludes `delayMs`. */
   readonly runAt?: Date | undefined;
+  readonly delayMs?: undefined;
+}
+
+/** The first task of a key is kept. */
+export interface UniqueKey {
   /** Tasks with the same key are stored once within the dedupe window of the queue. 1 to 240 bytes. */
   readonly dedupeKey?: string | undefined;
   /**
@@ -21,12 +38,19 @@ export interface EnqueueOptions extends Omit<MailOptions, 'id' | 'createInbox'> 
    * Default false: it holds for the dedupe window only.
    */
   readonly dedupeUntilDone?: boolean | undefined;
+  readonly replaceKey?: undefined;
+}
+
+/** The last task of a key is kept. */
+export interface ReplacingKey {
   /**
    * The task replaces the last one of this key in its queue, if that one still waits: it ends as cancelled. With `delayMs`
    * it is a debounce: the queue gets the last of many tasks, once no other came for that time. A task that was started goes
    * on. 1 to 240 bytes; excludes `dedupeKey`. Rejects with UNSUPPORTED when the transport lacks the feature `cancel`.
    */
   readonly replaceKey?: string | undefined;
+  readonly dedupeKey?: undefined;
+  readonly dedupeUntilDone?: undefined;
 }
 
 const KEYS = [
@@ -37,12 +61,15 @@ const KEYS = [
   'dedupeUntilDone',
   'replaceKey',
 ];
+type Loose<O> = { readonly [Key in keyof O]?: unknown };
+
 const MAX_KEY_BYTES = 240;
 
 /** Throws INVALID_ARGUMENT. The transport checks the fields of the message. */
 export function checkEnqueueOptions(options: EnqueueOptions | undefined): void {
   checkMessageOptions(options, KEYS, 'enqueue options');
-  const { runAt, delayMs, dedupeKey, dedupeUntilDone, replaceKey } = options ?? {};
+  // A caller without types may give more than one of each.
+  const { runAt, delayMs, dedupeKey, dedupeUntilDone, replaceKey } = (options ?? {}) as Loose<EnqueueOptions>;
   if (runAt !== undefined && !(runAt instanceof Date)) {
     throw invalid(`runAt must be a Date, not ${describe(runAt)}`, 'Pass a Date, or use delayMs.');
   }
@@ -63,9 +90,9 @@ export function checkEnqueueOptions(options: EnqueueOptions | undefined): void {
   }
 }
 
-function checkKey(key: string | undefined, name: string): void {
+function checkKey(key: unknown, name: string): void {
   checkText(key, name, MAX_KEY_BYTES);
-  if (key === undefined || utf8Length(key) <= MAX_KEY_BYTES) return;
+  if (typeof key !== 'string' || utf8Length(key) <= MAX_KEY_BYTES) return;
   throw invalid(`${name} ${quote(key)} is too long`, `Use at most ${MAX_KEY_BYTES} bytes of UTF-8.`);
 }
 

@@ -10,9 +10,11 @@ import { toFailureRecord } from '../consuming/failure.ts';
 import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
 import { type HeldMessage, type ReleaseOptions, releaseOne, settleOne } from '../consuming/settle-one.ts';
 import { type ExtendOptions, leaseOf, type RetryOptions } from '../mail/inbox-message.ts';
+import type { QueueDefinition } from '../messages/definitions.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
 import { storeParts } from './result-parts.ts';
+import type { TaskQueues } from './task-queue.ts';
 import { readTaskReceipt, type TaskReceipt, toTaskReceipt } from './task-receipt.ts';
 import { DEFAULT_RESULT_TTL_MS, encodeRecord, MAX_KEPT_BYTES, type TaskRecord, taskKey } from './task-record.ts';
 
@@ -53,13 +55,18 @@ export interface TakeOptions extends ReceiveMailOptions {
 }
 
 /** Takes tasks without a handler. A body that cannot be decoded stays bytes. */
-export async function takeTasks(runtime: BusRuntime, name: string, options: TakeOptions = {}): Promise<TakenTask[]> {
+export async function takeTasks(
+  { runtime, queues }: { readonly runtime: BusRuntime; readonly queues: TaskQueues },
+  name: string | QueueDefinition,
+  options: TakeOptions = {},
+): Promise<TakenTask[]> {
   runtime.assertOpen();
   const { queue } = toQueueDefinition(name);
   checkOptions(options, ['max', 'waitMs', 'signal', 'consumer'], 'take options');
   checkInteger(options.max, 'max', { min: 1, max: 1000 });
   checkDuration(options.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
   checkText(options.consumer, 'consumer', 255);
+  await queues.prepare(name);
   const { consumer = runtime.instance } = options;
   return runtime.middleware.receive({ kind: 'task', queue }, async () => {
     const deliveries = await runtime.transport.queues.receive(queue, { ...options, consumer });

@@ -47,7 +47,7 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const BOUNDS = ['timeoutMs', 'signal'];
 
 /** One task. `bus.task(queue, id)` makes another handle of it, in any process, also after a restart. */
-export interface TaskHandle<R = unknown> {
+export interface TaskHandle<R = unknown, P = unknown> {
   /** The id of the task and of its message: the queue, `#`, and the dedupe key or a UUID. */
   readonly id: string;
   readonly queue: string;
@@ -56,7 +56,7 @@ export interface TaskHandle<R = unknown> {
   /** The state of the task now. */
   status(options?: CallOptions): Promise<TaskStatus>;
   /** The latest progress of the handler, then each later one, until the task ends. A slow reader gets the latest only. */
-  progress(options?: { readonly signal?: AbortSignal | undefined }): AsyncGenerator<unknown, void, void>;
+  progress(options?: { readonly signal?: AbortSignal | undefined }): AsyncGenerator<P, void, void>;
   /**
    * Waits for the task to end and returns the value of its handler. Rejects with:
    * - HANDLER_FAILED: it is a dead letter; the last error is the `cause`. So is a result that JSON or the limit of a body
@@ -90,6 +90,8 @@ export interface TaskHandleDependencies<R> {
   trackerOf(queue: string): TaskTracker;
   /** Checks a decoded result. */
   toResult(value: unknown): R | Promise<R>;
+  /** Checks a decoded value of the progress. */
+  toProgress(value: unknown): unknown;
 }
 
 /** The handle of one task, over a transport. */
@@ -137,7 +139,7 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
       for (;;) {
         const next = await wait.race(event.next());
         if (next === undefined) return;
-        yield this.#dependencies.bodyCodec.decode(next);
+        yield await this.#dependencies.toProgress(this.#dependencies.bodyCodec.decode(next));
       }
     } finally {
       wait.end();

@@ -86,6 +86,11 @@ const MESSAGE_STATES = Object.keys(STATES) as MessageState[];
 /** The queues of one bus. */
 export class TaskQueues {
   readonly #runtime: BusRuntime;
+  /** The settings of definitions that this bus has set, or sets now. */
+  readonly #prepared = new Map<
+    string,
+    { readonly settings: QueueSettings; isDone: boolean; readonly done: Promise<void> }
+  >();
   /** What this bus has configured, by queue. */
   readonly #settings = new Map<string, QueueSettings>();
 
@@ -105,6 +110,24 @@ export class TaskQueues {
       pause: async (options) => transport.queues.configure(name, { paused: true }, options),
       resume: async (options) => transport.queues.configure(name, { paused: false }, options),
     };
+  }
+
+  /** Sets the settings of a definition once; undefined when they are set, or there are none. */
+  prepare(queue: string | QueueDefinition): Promise<void> | undefined {
+    const { queue: name, settings } = toQueueDefinition(queue);
+    if (settings === undefined) return undefined;
+    const known = this.#prepared.get(name);
+    if (known?.settings === settings) return known.isDone ? undefined : known.done;
+    const done = this.#configure(name, settings, undefined);
+    const entry = { settings, isDone: false, done };
+    this.#prepared.set(name, entry);
+    done.then(
+      () => {
+        entry.isDone = true;
+      },
+      () => void this.#prepared.delete(name),
+    );
+    return done;
   }
 
   async #configure(name: string, settings: QueueSettings, options: CallOptions | undefined): Promise<void> {

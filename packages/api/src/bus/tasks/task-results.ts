@@ -20,6 +20,7 @@ export interface ResultPlan {
   /** 0: nothing is stored after the end of a task. */
   readonly resultTtlMs: number;
   readonly schema: StandardSchema | undefined;
+  readonly progressSchema: StandardSchema | undefined;
 }
 
 /** The record of one delivery. */
@@ -48,6 +49,17 @@ export class TaskResultStore {
 
   /** Stores progress. Never throws: a failed write must not fail the task. */
   progress(delivery: Delivery, lease: DeliveryLease, value: unknown): void {
+    const { progressSchema, queue } = this.#plan;
+    try {
+      const checked = validateSent(this.#runtime.bodyCodec, progressSchema, value, `the progress of tasks of ${queue}`);
+      if (checked === undefined) this.#writeProgress(delivery, lease, value);
+      checked?.then(() => this.#writeProgress(delivery, lease, value)).catch((error: unknown) => this.#report(error));
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  #writeProgress(delivery: Delivery, lease: DeliveryLease, value: unknown): void {
     try {
       const body = this.#runtime.bodyCodec.encode(value);
       const { byteLength } = body.body;

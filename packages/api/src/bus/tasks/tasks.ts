@@ -18,6 +18,7 @@ import { type BusRuntime, type OutgoingDraft, toStored } from '../runtime.ts';
 import { checkEnqueueOptions, type EnqueueOptions, taskFields, toQueueDefinition } from './enqueue-options.ts';
 import { ReplacedTasks } from './replaced-tasks.ts';
 import { queueOfTask, type TaskHandle, TaskHandleImpl } from './task-handle.ts';
+import type { TaskQueues } from './task-queue.ts';
 import { taskKey } from './task-record.ts';
 import { pendingOf } from './task-state.ts';
 import { type TaskTracker, TaskTrackers } from './task-tracker.ts';
@@ -30,11 +31,13 @@ const MAX_TASKS = 1_000_000;
 /** The tasks of one bus. */
 export class Tasks {
   readonly #runtime: BusRuntime;
+  readonly #queues: TaskQueues;
   readonly #trackers: TaskTrackers;
   readonly #replaced: ReplacedTasks;
 
-  constructor(runtime: BusRuntime) {
+  constructor(runtime: BusRuntime, queues: TaskQueues) {
     this.#runtime = runtime;
+    this.#queues = queues;
     this.#replaced = new ReplacedTasks(runtime.transport, (id) => this.handle(queueOfTask(id), id));
     this.#trackers = new TaskTrackers(runtime.transport, runtime.shutdown);
   }
@@ -47,6 +50,8 @@ export class Tasks {
   ): Promise<TaskHandle> {
     const definition = toQueueDefinition(queue);
     checkEnqueueOptions(options);
+    const prepared = this.#queues.prepare(definition);
+    if (prepared !== undefined) await prepared;
     return await this.#put(origin, definition, body, options, (input) =>
       this.#runtime.transport.queues.send(definition.queue, [input], toBounds(options)),
     );
@@ -64,6 +69,8 @@ export class Tasks {
     const each = toEach(options);
     const all = bodies.map((body, index) => ({ body, options: each(body, index) }));
     const first = all[0]?.options;
+    const prepared = this.#queues.prepare(definition);
+    if (prepared !== undefined) await prepared;
     const { queues } = this.#runtime.transport;
     const batch = new TickBatcher<MessageInput, SendResult>({
       run: (name, inputs) => queues.send(name, inputs, toBounds(first)),
@@ -154,7 +161,8 @@ export class Tasks {
     const { transport, bodyCodec } = this.#runtime;
     const toResult = (value: unknown): unknown => validate(schemas.result, value, `the result of ${id}`);
     const trackerOf = (queue: string): TaskTracker => this.#trackers.of(queue);
-    return new TaskHandleImpl({ transport, bodyCodec, trackerOf, toResult }, id, source);
+    const toProgress = (value: unknown): unknown => validate(schemas.progress, value, `the progress of ${id}`);
+    return new TaskHandleImpl({ transport, bodyCodec, trackerOf, toResult, toProgress }, id, source);
   }
 }
 

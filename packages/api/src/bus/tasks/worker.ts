@@ -18,14 +18,15 @@ import { Batches, type BatchHandler, type BatchOptions, checkBatch } from './bat
 import { Cancelled, CancelledTasks } from './cancelled-tasks.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
 import { checkRateLimit, type RateLimit, RateLimiter } from './rate-limit.ts';
+import type { TaskQueues } from './task-queue.ts';
 import { DEFAULT_RESULT_TTL_MS } from './task-record.ts';
 import { TaskResultStore } from './task-results.ts';
 
 /** Handles one task. Its value is the result of the task. The values that a generator yields are progress. */
-export type TaskHandler<T, R> = (
+export type TaskHandler<T, R, P = unknown> = (
   task: ReceivedMessage<T>,
   context: Context,
-) => R | Promise<R> | AsyncGenerator<unknown, R> | Generator<unknown, R>;
+) => R | Promise<R> | AsyncGenerator<P, R> | Generator<P, R>;
 
 /** How a worker takes tasks and keeps their results. */
 export interface WorkerOptions extends ConsumeOptions {
@@ -131,9 +132,15 @@ function checkWorkerOptions(options: WorkerOptions | BatchWorkerOptions): Worker
   return checked;
 }
 
+interface WorkerDependencies {
+  readonly runtime: BusRuntime;
+  readonly operations: Operations;
+  readonly queues: TaskQueues;
+}
+
 /** Begins to take tasks from a queue. */
 export async function startWorker(
-  { runtime, operations }: { readonly runtime: BusRuntime; readonly operations: Operations },
+  { runtime, operations, queues }: WorkerDependencies,
   queue: string | QueueDefinition,
   handler: AnyTaskHandler,
   options: WorkerOptions | BatchWorkerOptions = {},
@@ -146,7 +153,10 @@ export async function startWorker(
   const batches =
     batch && new Batches({ ...batch, handler: handler as AnyBatchHandler, concurrency, timeoutMs: options.timeoutMs });
   const limiter = rateLimit && new RateLimiter(runtime, name, rateLimit);
-  const outcomes = new TaskResultStore(runtime, { queue: name, resultTtlMs, schema: schemas.result });
+  const outcomes = new TaskResultStore(runtime, {
+    ...{ queue: name, resultTtlMs },
+    ...{ schema: schemas.result, progressSchema: schemas.progress },
+  });
   const plan = {
     operations,
     source: place,
@@ -161,6 +171,7 @@ export async function startWorker(
     const run = (): Promise<unknown> => handleDelivery(runtime, plan, delivery, lease);
     return limiter === undefined ? run() : limiter.take(lease).then(run);
   };
+  await queues.prepare(queue);
   const cancelled = new CancelledTasks(runtime, place);
   await cancelled.open(name, options.open);
   try {

@@ -1,6 +1,6 @@
 /** Flags and recipients of messages, and their conversion to options of the bus. */
 
-import type { EnqueueOptions, MailOptions, Recipient } from '@busbar/api';
+import type { MailOptions, Recipient } from '@busbar/api';
 import { invalid } from '@busbar/api/transport';
 import type { FlagValues } from './flag-values.ts';
 
@@ -17,9 +17,7 @@ export const MAIL_FLAGS = {
 } as const;
 
 /** The flags as options of the bus, without the key. */
-export function toMailOptions(
-  flags: Partial<FlagValues<typeof MAIL_FLAGS>>,
-): Omit<MailOptions & EnqueueOptions, 'id' | 'createInbox'> {
+export function toMailOptions(flags: Partial<FlagValues<typeof MAIL_FLAGS>>): Omit<MailOptions, 'id' | 'createInbox'> {
   const { priority, delay, ttl, order, attempts, header = {}, correlation } = flags;
   return {
     priority,

@@ -87,7 +87,8 @@ function toOptions(flags: Partial<FlagValues<typeof LINE_FLAGS>>, { call }: Sess
     dedupeKey,
     dedupeUntilDone: flags['until-done'],
     replaceKey: flags.replace,
-  };
+    // The bus refuses a key and a replaceKey together.
+  } as EnqueueOptions;
 }
 
 function toOutput({ id, queue, isDuplicate }: TaskHandle): { id: string; queue: string; status: string } {
