@@ -17,6 +17,7 @@ export { cases as errors } from './cases/errors.ts';
 export { cases as failures } from './cases/failures.ts';
 export { cases as faults } from './cases/faults.ts';
 export { cases as fencing } from './cases/fencing.ts';
+export { cases as flows } from './cases/flows.ts';
 export { cases as gate } from './cases/gate.ts';
 export { cases as groups } from './cases/groups.ts';
 export { cases as handlerFailures } from './cases/handler-failures.ts';

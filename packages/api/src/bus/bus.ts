@@ -18,6 +18,7 @@ import {
   subscribe,
   unsubscribe,
 } from './events/subscriptions.ts';
+import { Flows } from './flows/flows.ts';
 import { type BusHealth, checkHealth } from './health.ts';
 import type { Lock, LockHolder } from './locks/lock.ts';
 import type { LockOptions, SemaphoreOptions } from './locks/lock-options.ts';
@@ -391,12 +392,14 @@ export function openBus(transport: Transport, options: BusOptions = {}): Bus {
   const requests = new Requests(runtime, registry, selector, calls);
   const queues = new TaskQueues(runtime);
   const tasks = new Tasks(runtime, queues);
+  const flows = new Flows(transport, tasks);
   const operations: Operations = {
     send: (...args) => mail.send(...args),
     request: (...args) => requests.request(...args) as Promise<never>,
     requestStream: (...args) => requests.requestStream(...args) as ReplyStream<never, never>,
     publish: (...args) => publishEvent(runtime, ...args),
     enqueue: (...args) => tasks.enqueue(...args) as Promise<TaskHandle<never>>,
+    flow: (...args) => flows.begin(...args) as Promise<TaskHandle<never>>,
   };
   const locks = new Locks(runtime);
   const schedules = new SchedulesImpl({ runtime, registry, operations, locks });

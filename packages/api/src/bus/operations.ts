@@ -1,5 +1,6 @@
 /** The operations that a bus, an agent and a handler's context share, and how each runs them under its own name. */
 
+import type { Flow } from './flows/flow-options.ts';
 import type { Origin } from './messages/causation.ts';
 import type {
   BodyInput,
@@ -72,6 +73,17 @@ export interface Sender {
   ): Promise<TaskHandle<ResultOutput<Q>, ProgressOutput<Q>>>;
 
   /**
+   * Adds a task that waits for other tasks, its children, in any queues: it starts when they have ended, and its handler gets
+   * their results by `context.children()`. Resolves with the handle of the parent when all are stored. A process that dies
+   * after it stored the parent leaves a flow that goes on. In a handler, and with a `dedupeKey` of the parent, the call can be
+   * repeated. Rejects with:
+   * - INVALID_ARGUMENT: it has no child or more than 1,000, or a child does not match its schema.
+   * - PAYLOAD_TOO_LARGE: the children have more than 16 MiB.
+   * - UNSUPPORTED: the transport lacks the feature `cancel`.
+   */
+  flow<R = unknown>(flow: Flow): Promise<TaskHandle<R>>;
+
+  /**
    * Sends a request to an agent and waits for its response. Rejects with:
    * - NO_RESPONDER, at once: no instance is online.
    * - TIMEOUT: no response arrived in time.
@@ -129,6 +141,10 @@ export abstract class OriginSender implements Sender {
 
   enqueue(queue: string | QueueDefinition, body?: unknown, options?: EnqueueOptions): Promise<TaskHandle<never>> {
     return this.#operations.enqueue(this.#origin, queue, body, options);
+  }
+
+  flow(flow: Flow): Promise<TaskHandle<never>> {
+    return this.#operations.flow(this.#origin, flow);
   }
 
   request(to: Recipient, type: string | RequestDefinition, body?: unknown, options?: RequestOptions): Promise<never> {

@@ -1,12 +1,15 @@
 /** A context for tests of a handler without a bus. */
 
 import { type Context, HandlerContext, type LogLevel } from '../bus/consuming/context.ts';
+import type { ChildResult } from '../bus/flows/child-result.ts';
+import type { FlowTask } from '../bus/flows/flow-options.ts';
 import { NO_ORIGIN } from '../bus/messages/causation.ts';
 import type { QueueDefinition, RequestDefinition } from '../bus/messages/definitions.ts';
 import type { Recipient } from '../bus/messages/recipient.ts';
 import type { MessageSource } from '../bus/observing/message-source.ts';
 import type { Operations } from '../bus/operations.ts';
 import type { ReplyStream } from '../bus/requests/options.ts';
+import type { EnqueueOptions } from '../bus/tasks/enqueue-options.ts';
 import type { TaskHandle } from '../bus/tasks/task-handle.ts';
 import { BusbarError } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
@@ -22,6 +25,8 @@ export interface FakeContextOptions {
   readonly source?: MessageSource | undefined;
   /** Responses by type of request, and results of tasks by queue: a value, or a function of the body. */
   readonly responses?: Readonly<Record<string, unknown>> | undefined;
+  /** The children of the task. Default: none. */
+  readonly children?: readonly ChildResult[] | undefined;
 }
 
 /** A context that stores nothing, and keeps what a handler does with it. */
@@ -39,9 +44,11 @@ export interface FakeContext extends Context {
 
 /** A context for `handler(fakeMessage(body), fakeContext())`. */
 export function fakeContext(options: FakeContextOptions = {}): FakeContext {
-  checkOptions(options, ['attempt', 'source', 'responses'], 'fake context options');
+  checkOptions(options, ['attempt', 'source', 'responses', 'children'], 'fake context options');
   return new RecordingContext(options);
 }
+
+const TEST_SOURCE: MessageSource = { kind: 'task', queue: 'test' };
 
 class RecordingContext extends HandlerContext implements FakeContext {
   readonly sent: RecordedSend[];
@@ -51,13 +58,14 @@ class RecordingContext extends HandlerContext implements FakeContext {
   readonly #controller: LazyAbortController;
   readonly #counts: { extensions: number };
 
-  constructor({ attempt = 1, source = { kind: 'task', queue: 'test' }, responses = {} }: FakeContextOptions) {
+  constructor({ attempt = 1, source = TEST_SOURCE, responses = {}, children = [] }: FakeContextOptions) {
     const sent: RecordedSend[] = [];
     const kept = { progressed: [] as unknown[], replied: [] as unknown[], logged: [] as RecordingContext['logged'] };
     const counts = { extensions: 0 };
     const signalOf = new LazyAbortController();
     super(fakeOperations(sent, responses), NO_ORIGIN, {
       ...{ attempt, source, signalOf },
+      children: async () => [...children],
       progress: async (value) => void kept.progressed.push(value),
       reply: async (part) => void kept.replied.push(part),
       log: (text, level) => void kept.logged.push({ text, level }),
@@ -93,6 +101,16 @@ function fakeOperations(sent: RecordedSend[], responses: Readonly<Record<string,
     return newId();
   };
   const request = async (type: string, body: unknown): Promise<never> => respond(responses, type, body);
+  const enqueue = (queue: string | QueueDefinition, body: unknown, options?: EnqueueOptions): TaskHandle<never> => {
+    const name = queueOf(queue);
+    const id = record('enqueue', name, { type: options?.type, body }, options?.headers);
+    return fakeHandle(name, options?.dedupeKey ?? id, () => request(name, body));
+  };
+  const flow = ({ queue, body, options, children = [] }: FlowTask): TaskHandle<never> => {
+    const handle = enqueue(queue, body, options);
+    for (const child of children) flow(child);
+    return handle;
+  };
   return {
     send: async (_, to, type, body, options) => {
       const id = record(
@@ -108,11 +126,8 @@ function fakeOperations(sent: RecordedSend[], responses: Readonly<Record<string,
       const id = record('publish', name, { type: undefined, body }, options?.headers);
       return { id: options?.id ?? id, position: undefined, status: 'stored' };
     },
-    enqueue: async (_, queue, body, options) => {
-      const name = queueOf(queue);
-      const id = record('enqueue', name, { type: options?.type, body }, options?.headers);
-      return fakeHandle(name, options?.dedupeKey ?? id, () => request(name, body));
-    },
+    enqueue: async (_, ...task) => enqueue(...task),
+    flow: async (_, one) => flow(one),
     request: (_, to, type, body, options) => {
       record('request', targetOf(to), { type: typeOf(type), body }, options?.headers);
       return request(typeOf(type), body);

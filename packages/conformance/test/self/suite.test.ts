@@ -24,7 +24,7 @@ test('every case has a title and rules', () => {
     expect(title.length, id).toBeGreaterThan(10);
     expect(title.length, id).toBeLessThan(140);
     expect(rules.length, id).toBeGreaterThan(0);
-    for (const rule of rules) expect(rule, id).toMatch(/^R[DQTEAS]\d+$/);
+    for (const rule of rules) expect(rule, id).toMatch(/^R[DQTEASF]\d+$/);
     expect(GROUPS).toContain(group);
   }
 });

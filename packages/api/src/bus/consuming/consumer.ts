@@ -39,6 +39,12 @@ export interface ConsumerPlan {
   readonly resetsBefore?: number | undefined;
   /** Runs when it takes no more messages. */
   readonly onStop?: (() => void) | undefined;
+  /** Runs before {@link handle}; undefined if it may start. A rejection settles the delivery, as one of `handle` does. */
+  readonly ready?: ((delivery: Delivery) => Promise<void> | undefined) | undefined;
+  /** Runs after a settlement has taken effect. `isFailed`: it ended the message without a result. Its failures are reported. */
+  readonly onSettled?:
+    | ((delivery: Delivery, settlement: Settlement, isFailed: boolean) => Promise<void> | undefined)
+    | undefined;
   /** Handles one delivery. If it resolves, the message is acked. If it rejects, the message is retried by `retry`, or rejected for a RejectError. */
   readonly handle: (delivery: Delivery, lease: DeliveryLease) => Promise<unknown>;
   /**
@@ -218,6 +224,8 @@ export class Consumer implements BusPart {
     try {
       if (begun !== undefined) await begun;
       if (lease.isLost) return toRelease(delivery);
+      const ready = this.#plan.ready?.(delivery);
+      if (ready !== undefined) await ready;
       this.#handling?.started(delivery);
       const result = await handle(delivery, lease);
       if (onDone === undefined) return toAck(delivery);
@@ -261,6 +269,10 @@ export class Consumer implements BusPart {
     if (status === 'done') {
       const isLast = isLastAttempt(delivery, this.#maxAttempts ?? DEFAULT_MAX_ATTEMPTS);
       this.#handling?.settled(delivery, settlement, lease, isLast);
+      const { action } = settlement;
+      const isFailed = action === 'reject' || (action === 'retry' && isLast) || lease.isCancelled === true;
+      const more = this.#plan.onSettled?.(delivery, settlement, isFailed);
+      if (more !== undefined) await more.catch((error) => this.#report(error, delivery));
     }
     this.#reportLost(lease, delivery);
   }

@@ -1,6 +1,7 @@
 /** The context of a handler: its signal, its progress, and operations under the origin of the message. */
 
 import { BusbarError, type ErrorCode, isBusbarError } from '../../contract/errors.ts';
+import type { ChildResult } from '../flows/child-result.ts';
 import type { Origin } from '../messages/causation.ts';
 import type { MessageSource } from '../observing/message-source.ts';
 import { type Operations, OriginSender, type Sender } from '../operations.ts';
@@ -31,6 +32,11 @@ export interface Context extends Sender {
   reply(part: unknown): Promise<void>;
   /** Renews the lease in full, now. The bus renews it while the handler runs. Rejects with LEASE_LOST. */
   extend(): Promise<void>;
+  /**
+   * Of a task with children: the results of the children, in the order of the flow. Otherwise empty. Those that failed have an
+   * error, if the flow has `onChildFailure: 'ignore'`.
+   */
+  children<R = unknown>(): Promise<ChildResult<R>[]>;
   /** Writes a line to the agent's log (the last 100 are kept). Does nothing outside of agents. */
   log(text: string, level?: LogLevel): void;
 }
@@ -52,6 +58,7 @@ export interface ContextHooks {
   readonly progress?: (value: unknown) => Promise<void>;
   readonly reply?: (part: unknown) => Promise<void>;
   readonly extend?: () => Promise<void>;
+  readonly children?: () => Promise<ChildResult[]>;
   readonly log?: (text: string, level: LogLevel) => void;
 }
 
@@ -137,6 +144,10 @@ export class HandlerContext extends OriginSender implements Context {
 
   extend(): Promise<void> {
     return quietly(this.#hooks.extend?.());
+  }
+
+  async children<R>(): Promise<ChildResult<R>[]> {
+    return ((await this.#hooks.children?.()) ?? []) as ChildResult<R>[];
   }
 
   log(text: string, level: LogLevel = 'info'): void {

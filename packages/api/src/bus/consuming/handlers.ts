@@ -4,6 +4,7 @@ import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import type { Delivery, Message } from '../../contract/message.ts';
 import { isA, textOf } from '../../contract/thrown.ts';
 import { checkFunction, checkOptions } from '../../contract/validation.ts';
+import type { ChildResult } from '../flows/child-result.ts';
 import { Causation, type Origin } from '../messages/causation.ts';
 import { checkMessageType, type MessageDefinition, type RequestDefinition } from '../messages/definitions.ts';
 import { type StandardSchema, validate, validateSent } from '../messages/schema.ts';
@@ -31,6 +32,8 @@ export interface HandlerPlan {
   readonly timeoutMs?: number | undefined;
   /** Called by `context.progress`. */
   readonly progress?: (delivery: Delivery, lease: DeliveryLease, value: unknown) => void;
+  /** Called by `context.children`. */
+  readonly children?: (delivery: Delivery) => Promise<ChildResult[]>;
 }
 
 /** Runs the user's handler inside the middleware. Rejects with InvalidMessageError for a body that no codec or not the schema takes. */
@@ -41,7 +44,7 @@ export async function handleDelivery(
   lease: DeliveryLease,
 ): Promise<unknown> {
   const received = await readDelivery(runtime, plan, delivery);
-  const { progress } = plan;
+  const { progress, children } = plan;
   const context = new HandlerContext(
     plan.operations,
     { from: undefined, cause: new Causation(delivery, plan.scope) },
@@ -51,6 +54,7 @@ export async function handleDelivery(
       signalOf: lease,
       begin: () => runtime.leases.check(lease),
       extend: () => runtime.leases.extend(lease),
+      ...(children && { children: () => children(delivery) }),
       ...(progress && { progress: async (value: unknown) => progress(delivery, lease, value) }),
     },
   );

@@ -16,7 +16,7 @@ export async function startConsumer(
     declare,
     resetsBefore = runtime.declarations.resets,
     ...plan
-  }: Pick<ConsumerPlan, 'place' | 'handle' | 'onDone' | 'onFailed' | 'onStop' | 'declare' | 'resetsBefore'>,
+  }: Omit<ConsumerPlan, keyof ConsumeOptions | 'queue' | 'ackFirst'>,
 ): Promise<Consumer> {
   const settings: QueueSettings = {
     ...(leaseMs !== undefined && { leaseMs }),

@@ -9,6 +9,10 @@ import { backoffMs, DEFAULT_RETRY } from '../consuming/backoff.ts';
 import { toFailureRecord } from '../consuming/failure.ts';
 import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
 import { type HeldMessage, type ReleaseOptions, releaseOne, settleOne } from '../consuming/settle-one.ts';
+import { childEnded } from '../flows/child-ended.ts';
+import { placeOfChild } from '../flows/flow-id.ts';
+import { FLOW_TTL_MS } from '../flows/flow-record.ts';
+import { receiveReady } from '../flows/receive-ready.ts';
 import { type ExtendOptions, leaseOf, type RetryOptions } from '../mail/inbox-message.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import type { BusRuntime } from '../runtime.ts';
@@ -69,7 +73,7 @@ export async function takeTasks(
   await queues.prepare(name);
   const { consumer = runtime.instance } = options;
   return runtime.middleware.receive({ kind: 'task', queue }, async () => {
-    const deliveries = await runtime.transport.queues.receive(queue, { ...options, consumer });
+    const deliveries = await receiveReady(runtime, queue, { ...options, consumer });
     return deliveries.map((delivery) => toTakenTask(runtime, delivery));
   });
 }
@@ -109,9 +113,10 @@ class HeldTaskImpl implements HeldTask {
     const { transport, bodyCodec } = this.#runtime;
     const encoded = bodyCodec.encode(result);
     const isSmall = encoded.body.byteLength <= MAX_KEPT_BYTES;
-    const body = isSmall ? encoded : await storeParts(transport.kv, encoded, DEFAULT_RESULT_TTL_MS);
+    const body = isSmall ? encoded : await storeParts(transport.kv, encoded, this.#ttlMs);
     const entry = this.#entry({ state: 'done', sentAt: this.#sentAt, body });
     await settleOne(this.#runtime, this.#held, { receipt: this.#held.receipt, action: 'ack', entry });
+    await this.#ended(false);
   }
 
   async fail(options?: RetryOptions): Promise<void> {
@@ -127,12 +132,14 @@ class HeldTaskImpl implements HeldTask {
       reason,
       entry,
     });
+    await this.#ended(true);
   }
 
   async reject(reason?: string): Promise<void> {
     checkText(reason, 'reason', 2000);
     const entry = this.#failure(reason);
     await settleOne(this.#runtime, this.#held, { receipt: this.#held.receipt, action: 'reject', reason, entry });
+    await this.#ended(true);
   }
 
   release(options?: ReleaseOptions): Promise<void> {
@@ -162,6 +169,19 @@ class HeldTaskImpl implements HeldTask {
   }
 
   #entry(record: TaskRecord): KvPut {
-    return { key: taskKey(this.id), value: encodeRecord(record), ttlMs: DEFAULT_RESULT_TTL_MS };
+    return { key: taskKey(this.id), value: encodeRecord(record), ttlMs: this.#ttlMs };
+  }
+
+  /** Wakes the parent of a child. The task is settled, so a failure is only reported. */
+  async #ended(isFailed: boolean): Promise<void> {
+    const { id, queue } = this;
+    await childEnded(this.#runtime.transport, id, isFailed).catch((error) =>
+      this.#runtime.report(error, { kind: 'task', queue, id }),
+    );
+  }
+
+  /** The result of a child is kept until its parent has it. */
+  get #ttlMs(): number {
+    return placeOfChild(this.id) === undefined ? DEFAULT_RESULT_TTL_MS : FLOW_TTL_MS;
   }
 }

@@ -13,12 +13,13 @@ import {
   MAX_DURATION_MS,
 } from '../../contract/validation.ts';
 import { BoundedWait } from '../bounded-wait.ts';
+import { cancelWaiting } from '../flows/cancel-waiting.ts';
 import type { BodyCodec, EncodedBody } from '../messages/body-codec.ts';
 import { requestCancel } from './cancel-request.ts';
 import { ConflatedChannel } from './conflated-channel.ts';
 import { readParts } from './result-parts.ts';
 import { resultOf, TaskFollower } from './task-follower.ts';
-import { DEFAULT_RESULT_TTL_MS, decodeRecord, encodeRecord, taskKey } from './task-record.ts';
+import { decodeRecord, taskKey } from './task-record.ts';
 import { deadOf, isEnd, pendingOf } from './task-state.ts';
 import type { TaskTracker, TrackedTask } from './task-tracker.ts';
 
@@ -67,7 +68,7 @@ export interface TaskHandle<R = unknown, P = unknown> {
    */
   result(options?: ResultOptions): Promise<R>;
   /**
-   * Cancels the task before a worker starts it. Resolves with false when it was started, has ended or does not exist.
+   * Cancels the task before a worker starts it, and of a flow the children that wait. Resolves with false when it was started, has ended or does not exist.
    * Rejects with UNSUPPORTED when the transport lacks the feature `cancel`.
    *
    * With `running` it also cancels a task that was started: the signal of its handler fires, and the task ends as cancelled.
@@ -169,17 +170,10 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
     checkBoolean(running, 'running');
     checkText(reason, 'reason', 2000);
     const { cancel } = this.#dependencies.transport.capabilities.features;
-    if ((cancel || !running) && (await this.#cancelWaiting(reason, bounds))) return true;
+    const isCancelled =
+      (cancel || !running) && (await cancelWaiting(this.#dependencies.transport, this.id, { reason, ...bounds }));
+    if (isCancelled) return true;
     return running && this.#cancelRunning(reason, bounds);
-  }
-
-  async #cancelWaiting(reason: string | undefined, bounds: CallOptions): Promise<boolean> {
-    const { admin, kv } = this.#dependencies.transport;
-    const [outcome] = await admin.cancel(this.queue, [this.id], bounds);
-    if (outcome?.status !== 'done') return false;
-    const record = encodeRecord({ state: 'cancelled', sentAt: Date.now(), reason });
-    await kv.put(taskKey(this.id), record, { ...bounds, ttlMs: DEFAULT_RESULT_TTL_MS });
-    return true;
   }
 
   async #cancelRunning(reason: string | undefined, bounds: CallOptions): Promise<boolean> {

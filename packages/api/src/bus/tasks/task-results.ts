@@ -6,6 +6,8 @@ import { checkKvPut } from '../../contract/kv-put.ts';
 import type { Delivery } from '../../contract/message.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
 import { type Failure, InvalidOutputError, toFailureRecord } from '../consuming/failure.ts';
+import { placeOfChild } from '../flows/flow-id.ts';
+import { FLOW_TTL_MS } from '../flows/flow-record.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';
 import { type StandardSchema, validateSent } from '../messages/schema.ts';
 import type { BusRuntime } from '../runtime.ts';
@@ -75,7 +77,8 @@ export class TaskResultStore {
 
   /** The entry of the ack: the result. */
   async done(delivery: Delivery, result: unknown): Promise<KvPut | undefined> {
-    const { resultTtlMs, schema } = this.#plan;
+    const { schema } = this.#plan;
+    const resultTtlMs = this.#ttlMsOf(delivery);
     if (schema !== undefined) await this.#check(result);
     const encoded = this.#encode(result);
     const state = this.#stateOf(delivery);
@@ -93,7 +96,7 @@ export class TaskResultStore {
   /** The entry of the settlement: the failure. It is stored with the last attempt; earlier ones are in the history. */
   async failed(delivery: Delivery, { thrown }: Failure): Promise<KvPut | undefined> {
     await this.#stateOf(delivery).progress?.stop();
-    if (this.#plan.resultTtlMs === 0) return undefined;
+    if (this.#ttlMsOf(delivery) === 0) return undefined;
     const { sentAt } = delivery;
     return this.#entry(delivery, { state: 'failed', sentAt, failure: toFailureRecord(thrown) });
   }
@@ -105,12 +108,17 @@ export class TaskResultStore {
     return this.#entry(delivery, { state: 'cancelled', sentAt, reason });
   }
 
+  /** The result of a child is kept until its parent has it. */
+  #ttlMsOf({ id }: Delivery): number {
+    return placeOfChild(id) === undefined ? this.#plan.resultTtlMs : FLOW_TTL_MS;
+  }
+
   /** An illegal entry, such as one of a codec with a very long content type, must not refuse the settlement. */
-  #entry({ id }: Delivery, record: TaskRecord): KvPut | undefined {
+  #entry(delivery: Delivery, record: TaskRecord): KvPut | undefined {
     const entry = {
-      key: taskKey(id),
+      key: taskKey(delivery.id),
       value: encodeRecord(record),
-      ttlMs: this.#plan.resultTtlMs || DEFAULT_RESULT_TTL_MS,
+      ttlMs: this.#ttlMsOf(delivery) || DEFAULT_RESULT_TTL_MS,
     };
     try {
       checkKvPut(entry);
@@ -167,7 +175,7 @@ export class TaskResultStore {
 
   /** Writes a record over `revision`, by default the last one of this worker. Never rejects. */
   async #put(delivery: Delivery, state: RecordState, record: TaskRecord, revision?: number): Promise<Conflict> {
-    const ttlMs = this.#plan.resultTtlMs || DEFAULT_RESULT_TTL_MS;
+    const ttlMs = this.#ttlMsOf(delivery) || DEFAULT_RESULT_TTL_MS;
     const ifRevision = revision ?? state.revision;
     try {
       const { kv } = this.#runtime.transport;

@@ -10,6 +10,7 @@ import type { SendResult } from '../../contract/queues.ts';
 import { checkArray } from '../../contract/validation.ts';
 import { TickBatcher } from '../../driver-kit/tick-batcher.ts';
 import { attemptsHeader } from '../consuming/failure.ts';
+import { FLOW_HEADER } from '../flows/flow-id.ts';
 import type { Origin } from '../messages/causation.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import { toBounds } from '../messages/message-options.ts';
@@ -27,6 +28,26 @@ import { type TaskTracker, TaskTrackers } from './task-tracker.ts';
 export type EnqueueAllOptions<T> = EnqueueOptions | ((body: T, index: number) => EnqueueOptions | undefined);
 
 const MAX_TASKS = 1_000_000;
+
+/** How a task of a flow differs from others. */
+export interface FlowPart {
+  /** Of a child: its id, which the flow decides. */
+  readonly id?: string;
+  /** Of a parent: the run of its flow. */
+  readonly run?: string;
+  /** Of a parent: the delay until its first look at its children. */
+  readonly delayMs?: number;
+}
+
+/** A task before it is sent. */
+export interface TaskDraft {
+  readonly queue: string | QueueDefinition;
+  readonly body?: unknown;
+  readonly options?: EnqueueOptions | undefined;
+}
+
+/** Passes a task to the transport. */
+type SendTask = (input: MessageInput & { readonly id: string }) => Promise<readonly SendResult[]>;
 
 /** The tasks of one bus. */
 export class Tasks {
@@ -52,9 +73,17 @@ export class Tasks {
     checkEnqueueOptions(options);
     const prepared = this.#queues.prepare(definition);
     if (prepared !== undefined) await prepared;
-    return await this.#put(origin, definition, body, options, (input) =>
+    return await this.#put(origin, definition, { queue, body, options }, (input) =>
       this.#runtime.transport.queues.send(definition.queue, [input], toBounds(options)),
     );
+  }
+
+  /** Adds a task of a flow, whose options were checked, by `send`. */
+  async put(origin: Origin, draft: TaskDraft, part: FlowPart, send: SendTask): Promise<TaskHandle> {
+    const definition = toQueueDefinition(draft.queue);
+    const prepared = this.#queues.prepare(definition);
+    if (prepared !== undefined) await prepared;
+    return await this.#put(origin, definition, draft, send, part);
   }
 
   /** Adds many tasks in one call of the transport. Rejects when any task was not stored. */
@@ -78,7 +107,7 @@ export class Tasks {
     });
     const outcomes = await Promise.allSettled(
       all.map((one) =>
-        this.#put(origin, definition, one.body, one.options, (input) => batch.call(definition.queue, [input])),
+        this.#put(origin, definition, { queue, ...one }, (input) => batch.call(definition.queue, [input])),
       ),
     );
     return toHandles(outcomes);
@@ -95,26 +124,27 @@ export class Tasks {
   async #put(
     origin: Origin,
     definition: QueueDefinition,
-    body: unknown,
-    options: EnqueueOptions,
-    send: (input: MessageInput) => Promise<readonly SendResult[]>,
+    { body, options = {} }: TaskDraft,
+    send: SendTask,
+    part: FlowPart = {},
   ): Promise<TaskHandle> {
     this.#runtime.assertSending();
     const { queue, schemas } = definition;
     const checked = validateSent(this.#runtime.bodyCodec, schemas.task, body, `the task of ${queue}`);
     if (checked !== undefined) await checked;
+    const attempts = attemptsHeader(options.maxAttempts);
     const draft: OutgoingDraft = {
       kind: 'enqueue',
       target: queue,
       type: options.type,
       body,
       options,
-      fields: taskFields(options),
-      internal: attemptsHeader(options.maxAttempts),
+      fields: part.delayMs === undefined ? taskFields(options) : { delayMs: part.delayMs },
+      internal: part.run === undefined ? attempts : { ...attempts, [FLOW_HEADER]: part.run },
     };
     const { replaceKey, dedupeUntilDone = false } = options;
     const deliver = async (input: MessageInput): Promise<TaskHandle> => {
-      const id = `${queue}#${options.dedupeKey ?? input.id ?? newId()}`;
+      const id = part.id ?? `${queue}#${options.dedupeKey ?? input.id ?? newId()}`;
       if (dedupeUntilDone && (await this.#isPending(queue, id, options)))
         return this.#handle(id, definition, 'duplicate');
       const clear = options.dedupeKey === undefined ? undefined : this.#clearLater(id);

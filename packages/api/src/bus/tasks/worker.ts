@@ -10,6 +10,8 @@ import { handleDelivery } from '../consuming/handlers.ts';
 import { CONSUME_KEYS, type ConsumeOptions, checkConsumeOptions } from '../consuming/options.ts';
 import type { ReceivedMessage } from '../consuming/received.ts';
 import { startConsumer } from '../consuming/start-consumer.ts';
+import { childResults } from '../flows/child-results.ts';
+import { Parents } from '../flows/parents.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import type { Operations } from '../operations.ts';
 import { type CloseOptions, checkClose, type DrainOptions, drainWithin } from '../options.ts';
@@ -166,6 +168,7 @@ export async function startWorker(
     handler: batches?.join.bind(batches) ?? (handler as TaskHandler<never, unknown>),
     timeoutMs: batches === undefined ? options.timeoutMs : undefined,
     progress: outcomes.progress.bind(outcomes),
+    children: (delivery: Delivery) => childResults(runtime, delivery),
   };
   const start = (delivery: Delivery, lease: DeliveryLease): Promise<unknown> => {
     const run = (): Promise<unknown> => handleDelivery(runtime, plan, delivery, lease);
@@ -173,6 +176,7 @@ export async function startWorker(
   };
   await queues.prepare(queue);
   const cancelled = new CancelledTasks(runtime, place);
+  const parents = new Parents(runtime);
   await cancelled.open(name, options.open);
   try {
     const held = concurrency * (batches?.max ?? 1);
@@ -186,10 +190,12 @@ export async function startWorker(
           limiter?.stop();
           batches?.stop();
         },
+        ready: (delivery) => parents.ready(delivery),
         handle: (delivery, lease) => cancelled.run(delivery, lease, () => start(delivery, lease)),
         onDone: (delivery, value) =>
           isA(value, Cancelled) ? outcomes.cancelled(delivery, value) : outcomes.done(delivery, value),
         onFailed: (delivery, failure) => outcomes.failed(delivery, failure),
+        onSettled: (delivery, settlement, isFailed) => parents.settled(delivery, settlement, isFailed),
       },
     );
     return new WorkerImpl(name, consumer, cancelled, batches);

@@ -4,6 +4,41 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 export const mutants: readonly SourceMutant[] = [
   ...mutantsOf('redis', 'api/src', [
     {
+      name: 'keeps the result of a child as that of any task',
+      file: 'bus/tasks/task-results.ts',
+      find: 'placeOfChild(id) === undefined ? this.#plan.resultTtlMs : FLOW_TTL_MS',
+      replace: 'this.#plan.resultTtlMs',
+      killedBy: 'A42',
+    },
+    {
+      name: 'a dead child is no failure for a parent that waits',
+      file: 'bus/flows/parents.ts',
+      find: "if (onChildFailure === 'wait' && end.state === 'dead') return { kind: 'waits', child };",
+      replace: "if (onChildFailure === 'wait') return undefined;",
+      killedBy: 'A43',
+    },
+    {
+      name: 'a worker does not send the children that are missing',
+      file: 'bus/flows/parents.ts',
+      find: 'found?.unsent === undefined ? found : await sendMissing(this.#transport, flow, found)',
+      replace: 'found',
+      killedBy: 'A44',
+    },
+    {
+      name: 'a flow that is there sends its children again',
+      file: 'bus/flows/flows.ts',
+      find: "if (status === 'stored') await",
+      replace: 'if (status) await',
+      killedBy: 'A46',
+    },
+    {
+      name: 'a worker does not look again after it has released a parent',
+      file: 'bus/flows/parents.ts',
+      find: 'if (isOver || record.failed !== undefined) await wakeParent',
+      replace: 'if (record.failed !== undefined) await wakeParent',
+      killedBy: 'A47',
+    },
+    {
       name: 'a rate limit forgets what other workers have started',
       file: 'bus/tasks/rate-limit.ts',
       find: 'const used = isOver ? 0 : known.used;',

@@ -1,0 +1,69 @@
+/** Cancels tasks that were not started, with the children of those that are parents. */
+
+import type { CallOptions } from '../../contract/call-options.ts';
+import type { Transport } from '../../contract/transport.ts';
+import { DEFAULT_RESULT_TTL_MS, encodeRecord, taskKey } from '../tasks/task-record.ts';
+import { childEnded } from './child-ended.ts';
+import { type FlowRef, flowOfKey, flowPrefix, placeOfChild, queueOfTaskId } from './flow-id.ts';
+import { childOf, FLOW_TTL_MS, type FlowRecord, FlowStore } from './flow-record.ts';
+
+/** Why tasks are cancelled, and the bounds of each call. */
+export interface CancelReason extends CallOptions {
+  readonly reason?: string | undefined;
+}
+
+const MAX_PUTS = 50;
+
+/** Cancels a task before a worker starts it. Resolves with false when it was started, has ended or does not exist. */
+export async function cancelWaiting(transport: Transport, id: string, options: CancelReason): Promise<boolean> {
+  const [cancelled] = await cancelAll(transport, queueOfTaskId(id), [id], options);
+  if (cancelled === undefined) return false;
+  await cancelChildren(transport, id, options);
+  await childEnded(transport, id, true);
+  return true;
+}
+
+/** Cancels the children of a task that were not started, and their children. */
+export async function cancelChildren(transport: Transport, parent: string, options: CancelReason): Promise<void> {
+  const { reason: _, ...bounds } = options;
+  const store = new FlowStore(transport);
+  for (const { key } of await transport.kv.list(flowPrefix(parent), bounds)) {
+    const flow = flowOfKey(parent, key);
+    const record = flow && (await store.read(flow));
+    if (flow !== undefined && record !== undefined) await cancelFlow(transport, flow, record, options);
+  }
+}
+
+async function cancelFlow(
+  transport: Transport,
+  flow: FlowRef,
+  record: FlowRecord,
+  options: CancelReason,
+): Promise<void> {
+  const parents = new Set(record.parents.map((index) => childOf(flow, record, index)));
+  const ids = record.of.map((_, index) => childOf(flow, record, index));
+  for (const [queue, own] of Map.groupBy(ids, queueOfTaskId)) {
+    const cancelled = await cancelAll(transport, queue, own, options);
+    for (const id of cancelled) if (parents.has(id)) await cancelChildren(transport, id, options);
+  }
+}
+
+/** Resolves with those that were cancelled. */
+async function cancelAll(
+  transport: Transport,
+  queue: string,
+  ids: readonly string[],
+  { reason, ...bounds }: CancelReason,
+): Promise<string[]> {
+  const outcomes = await transport.admin.cancel(queue, ids, bounds);
+  const cancelled = ids.filter((_, index) => outcomes[index]?.status === 'done');
+  const record = encodeRecord({ state: 'cancelled', sentAt: Date.now(), reason });
+  for (let start = 0; start < cancelled.length; start += MAX_PUTS) {
+    const puts = cancelled.slice(start, start + MAX_PUTS).map((id) => {
+      const ttlMs = placeOfChild(id) === undefined ? DEFAULT_RESULT_TTL_MS : FLOW_TTL_MS;
+      return transport.kv.put(taskKey(id), record, { ...bounds, ttlMs });
+    });
+    await Promise.all(puts);
+  }
+  return cancelled;
+}
