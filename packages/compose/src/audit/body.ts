@@ -14,9 +14,9 @@ export interface Description {
 
 export type Describe = (message: PreparedMessage) => Description;
 
-const FIELDS = (
-  ['id', 'from', 'to', 'type', 'correlationId', 'causationId', 'replyTo', 'orderingKey', 'ttlMs'] as const
-).map((name) => ({ name, start: `,"${name}":` }));
+const FIELDS = (['from', 'to', 'type', 'correlationId', 'causationId', 'replyTo', 'orderingKey', 'ttlMs'] as const).map(
+  (name) => ({ name, start: `,"${name}":` }),
+);
 const TEXT = /^text\/|^application\/json\b|\+json\b/i;
 const JSON_TYPE = /^application\/json\b|\+json\b/i;
 const REDACTED = '***';
@@ -29,9 +29,10 @@ const MAX_RECORDED_BYTES = 98_304;
 export function openDescribe({ bodies, redact }: Pick<AuditSettings, 'bodies' | 'redact'>): Describe {
   const limit = Math.min(MAX_RECORDED_BYTES, bodies === 'none' ? 0 : bodies === 'all' ? MAX_RECORDED_BYTES : bodies);
   const secrets = new Set(redact.map((name) => name.toLowerCase()));
+  const isText = remembered((contentType) => TEXT.test(contentType));
   const startOf = secrets.size === 0 ? plainStart : redactedStart;
   return (message) => {
-    let json = `,"bytes":${message.body.byteLength}`;
+    let json = `,"bytes":${message.body.byteLength},"id":${JSON.stringify(message.id)}`;
     for (const { name, start } of FIELDS) {
       const value = message[name];
       if (value !== undefined) json += start + JSON.stringify(value);
@@ -41,7 +42,20 @@ export function openDescribe({ bodies, redact }: Pick<AuditSettings, 'bodies' | 
     if (headers !== undefined) json += `,"headers":${JSON.stringify(headers)}`;
     const body = limit === 0 || message.body.byteLength === 0 ? undefined : startOf(message, limit, secrets);
     if (body === undefined) return { json };
-    return { json: `${json},"${TEXT.test(message.contentType) ? 'text' : 'binary'}":${body.byteLength}`, body };
+    return { json: `${json},"${isText(message.contentType) ? 'text' : 'binary'}":${body.byteLength}`, body };
+  };
+}
+
+/** Messages often have the content type of the one before. */
+function remembered(test: (text: string) => boolean): (text: string) => boolean {
+  let known: string | undefined;
+  let result = false;
+  return (text) => {
+    if (text !== known) {
+      known = text;
+      result = test(text);
+    }
+    return result;
   };
 }
 
@@ -68,8 +82,14 @@ function redactedStart(
 }
 
 function redactHeaders(headers: Headers, secrets: ReadonlySet<string>): Headers | undefined {
-  const names = Object.keys(headers);
-  if (names.length === 0) return undefined;
+  if (isEmpty(headers)) return undefined;
   if (secrets.size === 0) return headers;
-  return Object.fromEntries(names.map((name) => [name, secrets.has(name) ? REDACTED : (headers[name] ?? '')]));
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, secrets.has(name) ? REDACTED : value]),
+  );
+}
+
+function isEmpty(headers: Headers): boolean {
+  for (const _ in headers) return false;
+  return true;
 }

@@ -5,7 +5,7 @@ import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transpor
 import { pause } from '../pause.ts';
 import { BatchBuffer } from './batch-buffer.ts';
 import type { Description } from './body.ts';
-import { type RecordFields, TOPIC } from './record.ts';
+import { type RecordFields, type RecordItem, TOPIC } from './record.ts';
 
 /** What a log writer works with. */
 export interface LogWriterOptions {
@@ -26,10 +26,19 @@ const NO_MESSAGE: Description = { json: '' };
 const FLUSH_MS = 100;
 /** Characters of one record. A store takes bodies of at least 512 KiB, and a character has up to 3 bytes. */
 const MAX_CHARS = 131_072;
+/** Messages of one record: with the longest ids and receipts they fit into a batch. */
+const MAX_ITEMS = 100;
 const APPEND_MS = 10_000;
 const RETRY_MS = { min: 100, max: 5_000 };
 /** How long closing waits for the log. */
 const CLOSE_MS = 2_000;
+
+/** One record of several messages, to which more may be added. */
+interface Group {
+  readonly members: string;
+  readonly at: number;
+  readonly items: RecordItem[];
+}
 
 /** The records of this process. */
 export class LogWriter {
@@ -38,6 +47,7 @@ export class LogWriter {
   #opening: Promise<Transport> | undefined;
   #next = 0;
   #hasBegun = false;
+  #group: Group | undefined;
   /** The last one takes further records. */
   readonly #batches: BatchBuffer[] = [];
   /** Bytes that the log does not have yet. */
@@ -95,6 +105,7 @@ export class LogWriter {
    */
   append(members: string, at: number = Date.now(), message: Description = NO_MESSAGE): number {
     if (!this.#hasBegun) this.#begin();
+    this.#endGroup();
     const n = this.#next;
     this.#next += 1;
     if (this.#gap !== undefined) this.#gap.count += 1;
@@ -107,8 +118,32 @@ export class LogWriter {
     return n;
   }
 
+  /**
+   * Records what happened to one of several messages: the members of a JSON object are the same for all of them. Those of the
+   * same moment that follow each other are one record, since most of what a record of its own would say is the same.
+   */
+  appendItem(members: string, item: RecordItem): void {
+    const at = Date.now();
+    const group = this.#group;
+    if (group !== undefined && group.at === at && group.members === members && group.items.length < MAX_ITEMS) {
+      group.items.push(item);
+      return;
+    }
+    this.#endGroup();
+    this.#group = { members, at, items: [item] };
+    this.#flushSoon();
+  }
+
+  #endGroup(): void {
+    const group = this.#group;
+    if (group === undefined) return;
+    this.#group = undefined;
+    this.append(`${group.members},"items":${JSON.stringify(group.items)}`, group.at);
+  }
+
   /** Writes what is left and an end, and closes the log. What it does not take in time is a gap. */
   async close(): Promise<void> {
+    this.#endGroup();
     const { signal } = this.#closing;
     const timer = setTimeout(() => this.#closing.abort(), CLOSE_MS);
     const isWhole = this.#gap === undefined;
@@ -156,18 +191,21 @@ export class LogWriter {
     }
     if (this.#flushing !== undefined) return;
     if (this.#batches.length > 1 || this.#bytes >= bufferBytes / 2) void this.#flush();
-    else this.#timer ??= setTimeout(() => void this.#flush(), FLUSH_MS);
+    else this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing === undefined) this.#timer ??= setTimeout(() => void this.#flush(), FLUSH_MS);
   }
 
   /** Appends what waits; one flush at a time. */
   #flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#endGroup();
     this.#flushing ??= this.#appendAll().finally(() => {
       this.#flushing = undefined;
-      if (this.#bytes > 0 && !this.#closing.signal.aborted) {
-        this.#timer ??= setTimeout(() => void this.#flush(), FLUSH_MS);
-      }
+      if ((this.#bytes > 0 || this.#group !== undefined) && !this.#closing.signal.aborted) this.#flushSoon();
     });
     return this.#flushing;
   }

@@ -133,20 +133,19 @@ export function parseBatch(body: Uint8Array, withBodies = true): RecordBatch | u
     if (typeof process !== 'string') return undefined;
     while (at < bytes.byteLength) {
       const end = endOfLine(bytes, at);
-      const { text, binary, ...record } = JSON.parse(bytes.toString('utf8', at, end)) as StoredRecord;
-      at = end + (text ?? binary ?? 0);
-      const stored = bytes.subarray(end, at);
-      if (!withBodies || stored.byteLength === 0) records.push(record);
-      else
-        records.push({
-          ...record,
-          ...(text === undefined ? { bodyBase64: stored.toString('base64') } : readText(stored, record)),
-        });
+      const record = JSON.parse(bytes.toString('utf8', at, end)) as StoredRecord;
+      at = end + (record.text ?? record.binary ?? 0);
+      records.push(withBodies ? withBody(record, bytes.subarray(end, at)) : record);
     }
     return { process, records };
   } catch {
     return undefined;
   }
+}
+
+function withBody({ text, binary: _, ...record }: StoredRecord, stored: Buffer): AuditRecord {
+  if (stored.byteLength === 0) return record;
+  return { ...record, ...(text === undefined ? { bodyBase64: stored.toString('base64') } : readText(stored, record)) };
 }
 
 /** Where the next line begins. Throws if there is no end. */

@@ -1,6 +1,6 @@
 /** Records messages and settlements of this process. The facets of an audit call it. */
 
-import { type PreparedMessage, passOn, prepareMessages } from '@busbar/api/driver';
+import { ChurnMap, type PreparedMessage, passOn, prepareMessages } from '@busbar/api/driver';
 import type {
   Capabilities,
   Delivery,
@@ -12,7 +12,7 @@ import type {
 } from '@busbar/api/transport';
 import type { Describe } from './body.ts';
 import type { LogWriter } from './log-writer.ts';
-import type { MessageAction, RecordFields, RecordItem } from './record.ts';
+import type { MessageAction, RecordFields } from './record.ts';
 
 /** A held message: what a settlement is about. */
 interface Held {
@@ -36,9 +36,9 @@ export type Destination = Pick<RecordFields, 'queue' | 'topic'>;
 
 /** Receipts of messages that were never settled. The oldest are forgotten, and then a settlement is recorded by its receipt. */
 const MAX_HELD = 100_000;
+/** How many of them at a time. */
+const FORGOTTEN = 1_000;
 const MAX_REASON = 512;
-/** Messages of one record: with the longest ids and receipts they fit into a batch. */
-const MAX_ITEMS = 100;
 
 const ACTIONS: Readonly<Record<Exclude<Settlement['action'], 'extend'>, MessageAction>> = {
   ack: 'acked',
@@ -54,9 +54,10 @@ export class Recorder {
   readonly transport: string;
   readonly #capabilities: Capabilities;
   readonly #describe: Describe;
-  readonly #held = new Map<string, Held>();
-  /** The members that the last record of a message began with. */
-  #head = { action: '', name: '', members: '' };
+  readonly #held = new ChurnMap<string, Held>();
+  readonly #sentHead = new RecordHead();
+  readonly #deliveredHead = new RecordHead();
+  readonly #ackedHead = new RecordHead();
 
   constructor(writer: LogWriter, { name, capabilities }: Pick<Transport, 'name' | 'capabilities'>, describe: Describe) {
     this.writer = writer;
@@ -115,34 +116,24 @@ export class Recorder {
     const message = recorded[index];
     if (message === undefined) return;
     const reason = error === undefined ? '' : `,"reason":${JSON.stringify(reasonOf(error))}`;
-    this.writer.append(`${this.#headOf(about)}${reason}`, at, this.#describe(message));
-  }
-
-  #headOf({ action, queue, topic }: Destination & { readonly action: MessageAction }): string {
-    const name = queue ?? topic ?? '';
-    if (this.#head.action !== action || this.#head.name !== name) {
-      this.#head = { action, name, members: JSON.stringify({ action, queue, topic }).slice(1, -1) };
-    }
-    return this.#head.members;
+    this.writer.append(`${this.#sentHead.of(about.action, about)}${reason}`, at, this.#describe(message));
   }
 
   delivered(queue: string, deliveries: readonly Delivery[], consumer: string | undefined): void {
-    const items = deliveries.map(
-      ({ id, attempt, receipt, topic }): RecordItem =>
-        topic === undefined ? [id, attempt, receipt] : [id, attempt, receipt, topic],
-    );
-    this.#writeItems({ action: 'delivered', queue, consumer }, items);
-    for (const { id, attempt, receipt, leaseLeftMs, leaseEndsAt } of deliveries) {
+    if (deliveries.length === 0) return;
+    const head = this.#deliveredHead.of('delivered', { queue }, consumer);
+    for (const { id, attempt, receipt, topic, leaseLeftMs, leaseEndsAt } of deliveries) {
+      this.writer.appendItem(head, topic === undefined ? [id, attempt, receipt] : [id, attempt, receipt, topic]);
       this.#held.set(receipt, { id, queue, attempt, endsAt: leaseEndsAt ?? performance.now() + leaseLeftMs });
     }
-    for (const receipt of this.#held.keys()) {
-      if (this.#held.size <= MAX_HELD) break;
+    if (this.#held.size <= MAX_HELD) return;
+    for (const [receipt] of this.#held) {
+      if (this.#held.size <= MAX_HELD - FORGOTTEN) break;
       this.#held.delete(receipt);
     }
   }
 
   settled(settlements: readonly Settlement[], statusOf: (index: number) => SettleResult['status'] | undefined): void {
-    const acked = new Map<string, RecordItem[]>();
     for (const [index, settlement] of settlements.entries()) {
       const { receipt, action } = settlement;
       const status = statusOf(index);
@@ -150,17 +141,7 @@ export class Recorder {
       const held = this.#held.get(receipt);
       this.#held.delete(receipt);
       if (action !== 'ack' || status !== 'done' || held === undefined) this.#settledOne(settlement, status, held);
-      else if (acked.get(held.queue)?.push([held.id, held.attempt]) === undefined) {
-        acked.set(held.queue, [[held.id, held.attempt]]);
-      }
-    }
-    for (const [queue, items] of acked) this.#writeItems({ action: 'acked', queue }, items);
-  }
-
-  /** One record for several messages: most of what a record of its own would say is the same. */
-  #writeItems(fields: RecordFields, items: readonly RecordItem[]): void {
-    for (let from = 0; from < items.length; from += MAX_ITEMS) {
-      this.writer.write({ ...fields, items: items.slice(from, from + MAX_ITEMS) });
+      else this.writer.appendItem(this.#ackedHead.of('acked', held), [held.id, held.attempt]);
     }
   }
 
@@ -184,6 +165,26 @@ export class Recorder {
       if (endsAt > now) this.writer.write({ action: 'released', ...held });
     }
     this.#held.clear();
+  }
+}
+
+/** The members that records begin with, as text. One often begins like the one before. */
+class RecordHead {
+  #action: MessageAction | undefined;
+  #name: string | undefined;
+  #consumer: string | undefined;
+  #members = '';
+
+  /** Messages of `queue` or events of `topic`. */
+  of(action: MessageAction, { queue, topic }: Destination, consumer?: string): string {
+    const name = queue ?? topic;
+    if (action !== this.#action || name !== this.#name || consumer !== this.#consumer) {
+      this.#action = action;
+      this.#name = name;
+      this.#consumer = consumer;
+      this.#members = JSON.stringify({ action, queue, topic, consumer }).slice(1, -1);
+    }
+    return this.#members;
   }
 }
 
