@@ -1,19 +1,29 @@
 // Bundles what the compiler wrote to out/ of the package in this folder into few files of dist/: each file costs time at start.
-// Imports of other packages stay imports.
-import { globSync, readFileSync, rmSync } from 'node:fs';
+// Imports of other packages stay imports. Packages under `devDependencies` are copied into dist/ without what only compilers need.
+import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { rolldown } from 'rolldown';
 
 const out = join(process.cwd(), 'out');
 const dist = join(process.cwd(), 'dist');
+const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
+const copied = new Map(Object.keys(manifest.devDependencies ?? {}).map((name) => [name, copyPackage(name)]));
 
 // Of an earlier build, also of one whose compiler wrote to dist/.
-const old = ['.tsbuildinfo', ...globSync('**/*.js{,.map}', { cwd: dist })];
-for (const file of old) rmSync(join(dist, file), { force: true });
+const old = ['.tsbuildinfo', ...globSync('**/*.{js,js.map,d.ts.map}', { cwd: dist })];
+for (const file of old) if (!file.startsWith('vendor/')) rmSync(join(dist, file), { force: true });
 const bundle = await rolldown({
   input: Object.fromEntries(entries().map((file) => [file.replace(/\.js$/, ''), join(out, file)])),
-  external: /^[^./]/,
+  external: (id) => /^[^./]/.test(id) && !copied.has(id),
   platform: 'node',
+  plugins: [
+    { name: 'maps-of-the-compiler', load: withMap },
+    {
+      name: 'copied-packages',
+      resolveId: (id) => (copied.has(id) ? { id: copied.get(id) ?? id, external: 'relative' } : null),
+    },
+  ],
   // Others may import more from an entry than it exports to users.
   preserveEntrySignatures: 'allow-extension',
 });
@@ -28,9 +38,36 @@ await bundle.write({
 });
 await bundle.close();
 
+/**
+ * Copies what runs of a package: its JavaScript, its binaries and its license. Of better-sqlite3 this leaves out the source of SQLite.
+ * @param {string} name @returns {string} its main file
+ */
+function copyPackage(name) {
+  const main = createRequire(join(process.cwd(), 'package.json')).resolve(name);
+  const from = main.slice(0, main.lastIndexOf(join('node_modules', name)) + join('node_modules', name).length);
+  const to = join(dist, 'vendor', name);
+  rmSync(to, { recursive: true, force: true });
+  for (const file of globSync('{LICENSE,lib/**/*.js,prebuilds/*.node}', { cwd: from })) {
+    cpSync(join(from, file), join(to, file));
+  }
+  const { version, license, homepage } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8'));
+  writeFileSync(
+    join(to, 'package.json'),
+    `${JSON.stringify({ name, version, license, homepage, main: `./${relative(from, main)}` }, null, 2)}\n`,
+  );
+  // Relative to out/, as the modules that import it are.
+  return join(out, 'vendor', name, relative(from, main));
+}
+
+/** The map leads from the bundle to the TypeScript, which it contains. @param {string} file */
+function withMap(file) {
+  if (!existsSync(`${file}.map`)) return undefined;
+  return { code: readFileSync(file, 'utf8'), map: readFileSync(`${file}.map`, 'utf8') };
+}
+
 /** What users and the command import, and modules that know their own place. @returns {string[]} */
 function entries() {
-  const { exports, bin = {} } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const { exports, bin = {} } = manifest;
   const texts = Object.values(bin).map((file) => readFileSync(/** @type {string} */ (file), 'utf8'));
   const ofBin = texts.flatMap((text) => [...text.matchAll(/\.\.\/dist\/([\w/-]+\.js)/g)].map(([, file = '']) => file));
   const ofUsers = Object.values(exports).map((target) => target.default.replace('./dist/', ''));

@@ -25,7 +25,7 @@ export const tasks = {
     node(mutants, '--backend', 'sqlite,redis,nats,hub,zmq,hybrid'),
     node(moves, '--via', 'redis'),
     node(moves, '--via', 'nats'),
-    node('scripts/smoke.mjs'),
+    node('smoke/main.mjs'),
   ],
   check: () => check,
   build: (args) => [turbo('build', '--output-logs=errors-only', ...args)],
@@ -37,5 +37,5 @@ export const tasks = {
   moves: (args) => [node(moves, ...args)],
   cli: (args) => [node('packages/busbar/bin/busbar.js', ...args)],
   'docs:cli': () => [node('packages/busbar/test/programs/cli-page.ts')],
-  smoke: (args) => [node('scripts/smoke.mjs', ...args)],
+  smoke: (args) => [node('smoke/main.mjs', ...args)],
 };

@@ -32,10 +32,8 @@ describe.each(packages.map(({ folder }) => folder))('%s', (folder) => {
 
   test('declares what it imports', () => {
     const manifest = packages.find((one) => one.folder === folder)!;
-    const declared = [
-      ...Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }),
-      ...manifest.devOfPrivate,
-    ];
+    const { dependencies, peerDependencies, devDependencies } = manifest;
+    const declared = Object.keys({ ...dependencies, ...peerDependencies, ...devDependencies });
     expect(wrong(imports, ({ specifier }) => [undefined, ...declared].includes(packageOf(specifier)))).toEqual([]);
   });
 

@@ -14,9 +14,9 @@ export interface Manifest {
   readonly exports: Record<string, Record<string, string>>;
   readonly dependencies: Record<string, string>;
   readonly peerDependencies: Record<string, string>;
+  /** Tools; of a published package those that its `dist/` has a copy of. */
   readonly devDependencies: Record<string, string>;
-  /** Development tools that the source of a private package may import. */
-  readonly devOfPrivate: string[];
+  readonly peerDependenciesMeta: Record<string, { readonly optional?: boolean }>;
 }
 
 /** Returns all manifests, including the root's. */
@@ -29,10 +29,10 @@ export function manifests(): Manifest[] {
       exports: {},
       dependencies: {},
       peerDependencies: {},
+      peerDependenciesMeta: {},
       devDependencies: {},
       ...data,
     };
-    const devOfPrivate = manifest.private ? Object.keys(manifest.devDependencies) : [];
-    return { ...manifest, folder: dirname(file), devOfPrivate } as Manifest;
+    return { ...manifest, folder: dirname(file) } as Manifest;
   });
 }

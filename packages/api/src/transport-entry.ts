@@ -14,6 +14,7 @@ export {
   type ErrorCode,
   invalid,
   isBusbarError,
+  missingPackage,
   type Outcome,
   toBusbarError,
 } from './contract/errors.ts';

@@ -5,6 +5,7 @@ import type { Transport } from '@busbar/api/transport';
 import { checkNamespace } from './bus-url.ts';
 import { withNamespace } from './composed-url.ts';
 import { createProjectFolder, locateBus } from './config/locate-bus.ts';
+import { checkHubCommand, type HubCommand } from './hub-command.ts';
 import { openUrl } from './schemes.ts';
 
 /** Options of {@link connectTransport}. */
@@ -16,6 +17,11 @@ export interface ConnectTransportOptions {
    * fails at once. Backends without a server ignore it.
    */
   readonly waitForServerMs?: number | undefined;
+  /**
+   * The program of a hub that this process starts, such as `{ command: 'busbar' }`. Bundles need it for `unix`, `zmq:ipc` and `ws:FILE`.
+   * Default: the command of this package.
+   */
+  readonly hub?: HubCommand | undefined;
 }
 
 /** Options of {@link connect}. */
@@ -27,8 +33,8 @@ export interface ConnectOptions extends BusOptions, ConnectTransportOptions {}
  * `.busbar` folder. Rejects an unknown name with INVALID_ARGUMENT and lists the valid ones.
  */
 export async function connect(url?: string, options: ConnectOptions = {}): Promise<Bus> {
-  const { ns, waitForServerMs, ...busOptions } = options;
-  const transport = await connectTransport(url, { ns, waitForServerMs });
+  const { ns, waitForServerMs, hub, ...busOptions } = options;
+  const transport = await connectTransport(url, { ns, waitForServerMs, hub });
   try {
     return openBus(transport, busOptions);
   } catch (error) {
@@ -40,11 +46,12 @@ export async function connect(url?: string, options: ConnectOptions = {}): Promi
 /** Like {@link connect}, but opens only the transport below the bus. */
 export async function connectTransport(
   url?: string,
-  { ns, waitForServerMs }: ConnectTransportOptions = {},
+  { ns, waitForServerMs, hub }: ConnectTransportOptions = {},
 ): Promise<Transport> {
+  checkHubCommand(hub);
   const located = locateBus(url);
   createProjectFolder(located);
-  if (ns === undefined) return openUrl(located.url, waitForServerMs);
+  if (ns === undefined) return openUrl(located.url, { waitForServerMs, hub });
   checkNamespace(ns, 'ns');
-  return openUrl(withNamespace(located.url, ns), waitForServerMs);
+  return openUrl(withNamespace(located.url, ns), { waitForServerMs, hub });
 }

@@ -2,25 +2,32 @@
 
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { BusbarError, didYouMean, invalid, isBusbarError, quote, type Transport } from '@busbar/api/transport';
+import { BusbarError, didYouMean, invalid, missingPackage, quote, type Transport } from '@busbar/api/transport';
 import type { HybridParts, MigrateParts } from '@busbar/compose';
 import type { UrlHarnessOptions } from '@busbar/conformance';
 import type { SurveyedNamespace } from '@busbar/transport-sqlite';
 import { checkControlCharacters, checkSetting, maskUrl, withParameter } from './bus-url.ts';
 import { parseComposedUrl } from './composed-url.ts';
+import type { HubCommand } from './hub-command.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
+type Sqlite = typeof import('@busbar/transport-sqlite');
+type Compose = typeof import('@busbar/compose');
 
-const SOCKETS = '@busbar/transport-socket';
-const SQLITE = '@busbar/transport-sqlite';
+/** How to open the transport of a URL. */
+export interface OpenOptions {
+  /** How long to wait for a server that cannot be reached. Default: as the URL says. */
+  readonly waitForServerMs?: number | undefined;
+  /** The program of a hub that is started. Default: the command of this package. */
+  readonly hub?: HubCommand | undefined;
+}
 
 /** Opens a transport at a URL. */
-export type Opener = (url: string) => Promise<Transport>;
+type Opener = (url: string, options: OpenOptions) => Promise<Transport>;
 
 interface Scheme {
   /** URL schemes; the first one is the short name. */
   readonly names: readonly string[];
-  readonly package: string;
   /** What the short name means without a URL. */
   readonly bare: string;
   /** Whether the bus at a URL does not exist yet; only for buses that are files. */
@@ -39,7 +46,6 @@ interface Scheme {
 const SCHEMES: readonly Scheme[] = [
   {
     names: ['memory'],
-    package: '@busbar/transport-memory',
     bare: 'this process only',
     serverless: true,
     load: async () => {
@@ -49,35 +55,36 @@ const SCHEMES: readonly Scheme[] = [
   },
   {
     names: ['sqlite'],
-    package: SQLITE,
     bare: "a file in the project's .busbar folder",
     apart: 'file',
     serverless: true,
     load: async () => {
-      const { openSqlite, parseSqliteUrl } = await import('@busbar/transport-sqlite');
+      const { openSqlite, parseSqliteUrl } = await loadSqlite();
       return (url) => openSqlite(parseSqliteUrl(url));
     },
     isMissing: async (url) => {
-      const { parseSqliteUrl } = await import('@busbar/transport-sqlite');
+      const { parseSqliteUrl } = await loadSqlite();
       return !existsSync(parseSqliteUrl(url).file);
     },
   },
   {
     names: ['redis', 'rediss'],
-    package: '@busbar/transport-redis',
     bare: 'Redis on this machine, at 127.0.0.1:6379',
     opensLate: true,
     load: async () => {
-      const { openRedis, parseRedisUrl } = await import('@busbar/transport-redis');
+      const { openRedis, parseRedisUrl } = await import('@busbar/transport-redis').catch(
+        missingPackage('@busbar/transport-redis'),
+      );
       return (url) => openRedis(parseRedisUrl(url));
     },
   },
   {
     names: ['nats', 'tls'],
-    package: '@busbar/transport-nats',
     bare: 'NATS on this machine, at 127.0.0.1:4222',
     load: async () => {
-      const { openNats, parseNatsUrl } = await import('@busbar/transport-nats');
+      const { openNats, parseNatsUrl } = await import('@busbar/transport-nats').catch(
+        missingPackage('@busbar/transport-nats'),
+      );
       return (url) => openNats(parseNatsUrl(url));
     },
   },
@@ -86,12 +93,11 @@ const SCHEMES: readonly Scheme[] = [
   hubScheme(['ws', 'websocket', 'wss'], 'WebSocket on this machine'),
   {
     names: ['migrate'],
-    package: '@busbar/compose',
     bare: 'a bus that may move: migrate:?from=sqlite&to=redis',
     composed: true,
     load: async () => {
-      const { openMigrate } = await import('@busbar/compose');
-      return (url) => openMigrate(migrateParts(url));
+      const { openMigrate } = await loadCompose();
+      return (url, options) => openMigrate(migrateParts(url, options));
     },
     isMissing: async (url) => {
       const { part } = parseComposedUrl(url);
@@ -100,44 +106,43 @@ const SCHEMES: readonly Scheme[] = [
   },
   {
     names: ['hybrid'],
-    package: '@busbar/compose',
     bare: 'a fast bus and a durable one: hybrid:?fast=redis&durable=sqlite',
     composed: true,
     load: async () => {
-      const { openHybrid, parseHybridQuery } = await import('@busbar/compose');
-      return (url) => openHybrid(hybridParts(url), parseHybridQuery(parseComposedUrl(url).options));
+      const { openHybrid, parseHybridQuery } = await loadCompose();
+      return (url, options) => openHybrid(hybridParts(url, options), parseHybridQuery(parseComposedUrl(url).options));
     },
     isMissing: (url) => isMissing(parseComposedUrl(url).part('durable')),
   },
   {
     names: ['audit'],
-    package: '@busbar/compose',
     bare: 'a bus with a log of its messages: audit:?of=redis',
     composed: true,
     load: async () => {
-      const { openAudit, parseAuditOptions } = await import('@busbar/compose');
-      return (url) => openAudit(auditParts(url), parseAuditOptions(parseComposedUrl(url).options));
+      const { openAudit, parseAuditOptions } = await loadCompose();
+      return (url, options) => openAudit(auditParts(url, options), parseAuditOptions(parseComposedUrl(url).options));
     },
     isMissing: (url) => isMissing(parseComposedUrl(url).part('of')),
   },
 ];
 
 /** The two buses of a `migrate:` URL. */
-export function migrateParts(url: string): MigrateParts {
-  return { from: partAt(url, 'from'), to: partAt(url, 'to') };
+export function migrateParts(url: string, options: OpenOptions = {}): MigrateParts {
+  return { from: partAt(url, 'from', options), to: partAt(url, 'to', options) };
 }
 
 /** The two buses of a `hybrid:` URL. */
-export function hybridParts(url: string): HybridParts {
-  const fast = partAt(url, 'fast');
+function hybridParts(url: string, options: OpenOptions): HybridParts {
+  const fast = partAt(url, 'fast', options);
   const opensLate = findScheme(parseComposedUrl(url).part('fast').replace(/:.*$/s, ''))?.opensLate === true;
-  return { fast: { ...fast, opensLate }, durable: partAt(url, 'durable') };
+  return { fast: { ...fast, opensLate }, durable: partAt(url, 'durable', options) };
 }
 
 /** The bus and the log of an `audit:` URL. A log that is away does not delay the bus. */
-export function auditParts(url: string): { readonly of: PartBus; readonly log: PartBus } {
-  const log = partAt(url, 'log');
-  return { of: partAt(url, 'of'), log: { ...log, open: () => openUrl(log.url) } };
+export function auditParts(url: string, options: OpenOptions = {}): { readonly of: PartBus; readonly log: PartBus } {
+  const log = partAt(url, 'log', options);
+  const open = (): Promise<Transport> => openUrl(log.url, { hub: options.hub });
+  return { of: partAt(url, 'of', options), log: { ...log, open } };
 }
 
 /** A part of a composed bus. */
@@ -149,22 +154,23 @@ interface PartBus {
 }
 
 /** One of the buses of a composed URL. */
-function partAt(url: string, name: string): PartBus {
+function partAt(url: string, name: string, { hub }: OpenOptions): PartBus {
   const { part, waitForServerMs } = parseComposedUrl(url);
   const inner = part(name);
-  return { name: maskUrl(inner), url: inner, open: () => openUrl(inner, waitForServerMs) };
+  return { name: maskUrl(inner), url: inner, open: () => openUrl(inner, { waitForServerMs, hub }) };
 }
 
 function hubScheme(names: readonly string[], bare: string): Scheme {
-  return { names, package: SOCKETS, bare, load: loadHubClient, isMissing: isHubMissing };
+  return { names, bare, load: loadHubClient, isMissing: isHubMissing };
 }
 
-/** The command of this package; it also runs hubs in the background. A CommonJS bundle does not know where it is. */
-function program(): string {
+/** The command of this package. A bundle does not contain it, and in CommonJS does not know where it is itself. */
+function ownCommand(): Required<HubCommand> {
   const { url } = import.meta;
-  if (url) return fileURLToPath(new URL('../bin/busbar.js', url));
-  throw new BusbarError('UNSUPPORTED', 'a CommonJS bundle cannot start a hub', {
-    hint: 'Start one with `busbar hub`, or leave the package busbar out of the bundle.',
+  const file = url ? fileURLToPath(new URL('../bin/busbar.js', url)) : '';
+  if (existsSync(file)) return { command: process.execPath, args: [file] };
+  throw new BusbarError('UNSUPPORTED', 'a bundle does not contain the program of a hub', {
+    hint: "Name it: connect(url, { hub: { command: 'busbar' } }). Or start a hub with `busbar hub`.",
   });
 }
 
@@ -216,26 +222,25 @@ export function isSchemeName(name: string): boolean {
 }
 
 /** Opens the transport that `url` names, and waits for its server as long as `waitForServerMs` or the URL says. */
-export async function openUrl(url: string, waitForServerMs?: number): Promise<Transport> {
+export async function openUrl(url: string, options: OpenOptions = {}): Promise<Transport> {
   const name = url.slice(0, Math.max(0, url.indexOf(':')));
   const scheme = findScheme(name);
   if (scheme === undefined) throw unknownBus(url, 'the URL', []);
-  const open = await loadPackage(scheme.package, scheme.load);
-  if (waitForServerMs === undefined || scheme.serverless) return open(url);
-  return open(withParameter(url, 'waitForServerMs', String(waitForServerMs)));
+  const { waitForServerMs } = options;
+  const open = await scheme.load();
+  if (waitForServerMs === undefined || scheme.serverless) return open(url, options);
+  return open(withParameter(url, 'waitForServerMs', String(waitForServerMs)), options);
 }
 
 /** Whether the bus at `url` is in files that do not exist yet. */
 export async function isMissing(url: string): Promise<boolean> {
   const scheme = findScheme(url.slice(0, Math.max(0, url.indexOf(':'))));
-  if (scheme?.isMissing === undefined) return false;
-  const { isMissing } = scheme;
-  return loadPackage(scheme.package, () => isMissing(url));
+  return scheme?.isMissing === undefined ? false : scheme.isMissing(url);
 }
 
 /** The messages in a SQLite store, without using it: by namespace; undefined if the file is none. */
-export function surveyFile(file: string): Promise<readonly SurveyedNamespace[] | undefined> {
-  return loadPackage(SQLITE, async () => (await import('@busbar/transport-sqlite')).surveySqlite(file));
+export async function surveyFile(file: string): Promise<readonly SurveyedNamespace[] | undefined> {
+  return (await loadSqlite()).surveySqlite(file);
 }
 
 /** The file of the SQLite store behind `url`: its own, or that which its hub on this machine lends. Undefined for others. */
@@ -245,7 +250,7 @@ export async function storeFileOf(url: string): Promise<string | undefined> {
     return localHub === undefined ? undefined : storeFileOf(localHub.store);
   }
   if (!url.startsWith('sqlite:')) return undefined;
-  return loadPackage(SQLITE, async () => (await import('@busbar/transport-sqlite')).parseSqliteUrl(url).file);
+  return (await loadSqlite()).parseSqliteUrl(url).file;
 }
 
 /** Options with which the conformance suite opens `url`, in this process and in others. */
@@ -281,7 +286,15 @@ async function isHubMissing(url: string): Promise<boolean> {
 
 /** Loads the package behind hubs. */
 export function loadSockets(): Promise<Sockets> {
-  return import('@busbar/transport-socket');
+  return import('@busbar/transport-socket').catch(missingPackage('@busbar/transport-socket'));
+}
+
+function loadSqlite(): Promise<Sqlite> {
+  return import('@busbar/transport-sqlite').catch(missingPackage('@busbar/transport-sqlite'));
+}
+
+function loadCompose(): Promise<Compose> {
+  return import('@busbar/compose').catch(missingPackage('@busbar/compose'));
 }
 
 /** The URL of the store of a hub at `url`: its `store` parameter, or a file beside the socket. */
@@ -297,30 +310,16 @@ export async function storeUrlOf(url: string): Promise<string> {
 /** Opens transports over a hub. For a path on this machine the first client starts the hub. */
 async function loadHubClient(): Promise<Opener> {
   const { openSocket } = await loadSockets();
-  return (url) =>
-    openSocket(url, ({ store, listen, idleMs }) => ({
-      command: process.execPath,
+  return (url, { hub }) =>
+    openSocket(url, ({ store, listen, idleMs }) => {
+      const { command, args = [] } = hub ?? ownCommand();
       // The store's URL goes through a pipe: `ps` must not show its password.
-      args: [program(), 'hub', '--store', '-', '--listen', listen, '--idle', `${idleMs}ms`],
-      input: store,
-    }));
-}
-
-async function loadPackage<T>(name: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load();
-  } catch (error) {
-    if (isBusbarError(error)) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code !== 'ERR_MODULE_NOT_FOUND') throw error;
-    // The package itself, or one of its dependencies.
-    const missing = /'((?:@[^/']+\/)?[^/'.][^/']*)'/.exec(message)?.[1] ?? name;
-    throw new BusbarError('UNAVAILABLE', `the package ${missing} is not installed`, {
-      hint: `npm install ${missing}`,
-      retryable: false,
-      cause: error,
+      return {
+        command,
+        args: [...args, 'hub', '--store', '-', '--listen', listen, '--idle', `${idleMs}ms`],
+        input: store,
+      };
     });
-  }
 }
 
 function parseWord(value: string, what: string): BusName {

@@ -45,10 +45,22 @@ test.each([
   ['redis://127.0.0.1:1', {}, 'UNAVAILABLE'],
   ['memory', { presenceTtlMs: 1 }, 'INVALID_ARGUMENT'],
   ['memory', { middlewares: [] }, 'INVALID_ARGUMENT'],
+  ['memory', { hub: 'busbar' }, 'INVALID_ARGUMENT'],
+  ['memory', { hub: { command: '' } }, 'INVALID_ARGUMENT'],
+  ['memory', { hub: { command: 'busbar', args: [1] } }, 'INVALID_ARGUMENT'],
   [7, {}, 'INVALID_ARGUMENT'],
 ])('connect(%j, %j) rejects with %s', async (url, options, code) => {
   const opened = connect(url as string, options as ConnectOptions);
   await expect(opened).rejects.toMatchObject({ code, hint: expect.any(String) });
+});
+
+test.each(['', 'hybrid:?fast=memory&durable='])('%s: the option hub names the program of the hub', async (outer) => {
+  await using folder = tempDir();
+  const inner = `unix:${folder.join('bus.sock')}?idleMs=100&store=memory%3A`;
+  const url = outer === '' ? inner : `${outer}${encodeURIComponent(inner)}`;
+  const args = ['-e', 'console.error("busbar: " + process.argv.slice(1, 3)); process.exit(1)', '--', 'mine'];
+  const failure = connect(url, { hub: { command: process.execPath, args } });
+  await expect(failure).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringMatching('mine,hub') });
 });
 
 test('a bus that may move has the namespace of its URL in each part without one', async () => {

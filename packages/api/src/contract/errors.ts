@@ -115,3 +115,20 @@ export function bodyTooLarge(byteLength: number, limit: number): BusbarError {
 export function invalid(message: string, hint: string): BusbarError {
   return new BusbarError('INVALID_ARGUMENT', message, { hint });
 }
+
+/**
+ * For `import('name').catch(missingPackage('name'))`: UNAVAILABLE with the command that installs the package, or a dependency of it.
+ * Bundlers accept an absent package in an import of this form.
+ */
+export function missingPackage(name: string): (error: unknown) => never {
+  return (error) => {
+    const { code, message } = error as { readonly code?: unknown; readonly message: string };
+    if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
+    const missing = /'((?:@[^/']+\/)?[^/'.][^/']*)'/.exec(message)?.[1] ?? name;
+    throw new BusbarError('UNAVAILABLE', `the package ${missing} is not installed`, {
+      hint: `npm install ${missing}`,
+      retryable: false,
+      cause: error,
+    });
+  };
+}

@@ -110,7 +110,7 @@ export class Session implements AsyncDisposable {
   async open(located: LocatedBus): Promise<Transport> {
     const isNew = await isMissing(located.url);
     createProjectFolder(located);
-    const opening = openUrl(located.url, this.#flags['wait-for-server']);
+    const opening = openUrl(located.url, { waitForServerMs: this.#flags['wait-for-server'] });
     const transport = await openWithin(opening, this.call);
     if (isNew) this.noteNew(located.url);
     return transport;

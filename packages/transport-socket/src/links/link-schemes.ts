@@ -35,7 +35,11 @@ function loadScheme(url: string): Promise<LinkScheme> {
 }
 
 async function loadZmq(): Promise<LinkScheme> {
-  return (await import('./zmq/zmq-url.ts')).zmqScheme;
+  const [{ zmqScheme }, { loadZmqSockets }] = await Promise.all([
+    import('./zmq/zmq-url.ts'),
+    import('./zmq/zmq-sockets.ts'),
+  ]);
+  return zmqScheme(await loadZmqSockets());
 }
 
 async function loadWs(): Promise<LinkScheme> {

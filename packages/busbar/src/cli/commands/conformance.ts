@@ -1,7 +1,7 @@
 /** `busbar conformance`: runs the conformance suite on a backend. */
 
 import { dirname, join } from 'node:path';
-import { didYouMean, invalid, quote } from '@busbar/api/transport';
+import { didYouMean, invalid, missingPackage, quote } from '@busbar/api/transport';
 import type { CaseResult, Group, Profile, Report, SuiteRun } from '@busbar/conformance';
 import { createProjectFolder, type LocatedBus } from '../../config/locate-bus.ts';
 import { harnessOptions } from '../../schemes.ts';
@@ -32,7 +32,7 @@ export const conformance: Command = defineCommand({
   ],
   notes: ['Every case has a store of its own. Exit 1 if a case fails.'],
   run: async (invocation) => {
-    const suite = await import('@busbar/conformance');
+    const suite = await import('@busbar/conformance').catch(missingPackage('@busbar/conformance'));
     const run = await runOn(suite, invocation);
     const report = suite.toReport(run);
     const { out } = invocation.session;

@@ -1,50 +1,34 @@
 /** The hub's ROUTER socket and the connections over it. */
 
 import { connectionLost, encodeFrames, FRAME, frame, protocolError } from '@busbar/wire';
-import { Router } from 'zeromq';
+import type { Router } from 'zeromq';
 import type { ConnectionAcceptor, LinkListener, PeerInfo } from '../link.ts';
-import { SOCKET_OPTIONS } from './socket-options.ts';
 import { ZmqConnection } from './zmq-connection.ts';
+import type { ZmqSockets } from './zmq-sockets.ts';
 
 /** How many closed connections are remembered whose sockets may still be open. */
 const MAX_CLOSED = 10_000;
 const LINGER_MS = 500;
 const GOAWAY = encodeFrames([frame(FRAME.goaway, 0, { reason: 'the hub has ended this connection' })]);
 
-/** ZMQ_ROUTER_NOTIFY and ZMQ_NOTIFY_DISCONNECT: ROUTER receives an empty message when a peer disconnects. */
-const ROUTER_NOTIFY = 97;
-const NOTIFY_DISCONNECT = 2;
-
-class NotifyingRouter extends Router {
-  /** If libzmq lacks this option, only heartbeats detect lost peers, which takes longer. */
-  notifyDisconnects(): void {
-    try {
-      this.setInt32Option(ROUTER_NOTIFY, NOTIFY_DISCONNECT);
-    } catch {
-      // Heartbeats suffice.
-    }
-  }
-}
-
 /** A ROUTER socket and its connections, by the id that ROUTER gives each peer. */
 export class RouterSocket implements LinkListener {
-  readonly #router = new NotifyingRouter({
-    ...SOCKET_OPTIONS,
-    mandatory: true,
-    handshakeInterval: 5_000,
-    // For sockets without a connection: no message came, or the connection is closed.
-    heartbeatInterval: 10_000,
-    heartbeatTimeout: 30_000,
-  });
+  readonly #router: Router;
   readonly #connections = new Map<string, ZmqConnection>();
   readonly #closed = new Set<string>();
   readonly #accept: ConnectionAcceptor['accept'];
   readonly #peer: PeerInfo;
 
-  constructor(accept: ConnectionAcceptor['accept'], peer: PeerInfo) {
+  constructor(sockets: ZmqSockets, accept: ConnectionAcceptor['accept'], peer: PeerInfo) {
     this.#accept = accept;
     this.#peer = peer;
-    this.#router.notifyDisconnects();
+    this.#router = sockets.router({
+      mandatory: true,
+      handshakeInterval: 5_000,
+      // For sockets without a connection: no message came, or the connection is closed.
+      heartbeatInterval: 10_000,
+      heartbeatTimeout: 30_000,
+    });
   }
 
   /** Listens at `endpoint`. Returns the actual endpoint, with the port in place of `*`. */

@@ -2,17 +2,18 @@
 
 import { BusbarError } from '@busbar/api/transport';
 import { type ConnectionEvents, connectionLost, type LinkConnection } from '@busbar/wire';
-import { Dealer } from 'zeromq';
+import type { Dealer } from 'zeromq';
 import { noHub } from '../../errors.ts';
 import { MAX_FRAME_BYTES_FROM_HUB } from '../../wire/protocol.ts';
 import type { ClientLink } from '../link.ts';
-import { SOCKET_OPTIONS } from './socket-options.ts';
 import { ZmqConnection } from './zmq-connection.ts';
+import type { ZmqSockets } from './zmq-sockets.ts';
 
 const LINGER_MS = 1_000;
 
 /** Options of {@link zmqClient}. */
 export interface ZmqClientOptions {
+  readonly sockets: ZmqSockets;
   /** Such as `ipc:///run/bus.zmq` or `tcp://127.0.0.1:7400`. */
   readonly endpoint: string;
   /** The token for hello. */
@@ -22,7 +23,7 @@ export interface ZmqClientOptions {
 }
 
 /** The client's side of a ZeroMQ link. */
-export function zmqClient({ endpoint, token, check }: ZmqClientOptions): ClientLink {
+export function zmqClient({ sockets, endpoint, token, check }: ZmqClientOptions): ClientLink {
   return {
     name: 'zmq',
     address: `zmq:${endpoint}`,
@@ -32,15 +33,18 @@ export function zmqClient({ endpoint, token, check }: ZmqClientOptions): ClientL
     async connect(events, signal) {
       check?.();
       signal.throwIfAborted();
-      return connect(endpoint, events, signal);
+      // No automatic reconnect: it would lose messages in flight without notice.
+      const dealer = openDealer(sockets, { maxMessageSize: MAX_FRAME_BYTES_FROM_HUB, reconnectInterval: -1 });
+      return connect(dealer, { endpoint, events, signal });
     },
   };
 }
 
-function connect(endpoint: string, events: ConnectionEvents, signal: AbortSignal): Promise<LinkConnection> {
+function connect(
+  dealer: Dealer,
+  { endpoint, events, signal }: { endpoint: string; events: ConnectionEvents; signal: AbortSignal },
+): Promise<LinkConnection> {
   const { promise, resolve, reject } = Promise.withResolvers<LinkConnection>();
-  // No automatic reconnect: it would lose messages in flight without notice.
-  const dealer = openDealer({ ...SOCKET_OPTIONS, maxMessageSize: MAX_FRAME_BYTES_FROM_HUB, reconnectInterval: -1 });
   const connection = new ZmqConnection(
     {
       // `async`, since a closed socket throws instead of rejecting.
@@ -73,9 +77,9 @@ function connect(endpoint: string, events: ConnectionEvents, signal: AbortSignal
   return promise.finally(() => signal.removeEventListener('abort', onAbort));
 }
 
-function openDealer(options: ConstructorParameters<typeof Dealer>[0]): Dealer {
+function openDealer(sockets: ZmqSockets, options: ConstructorParameters<typeof Dealer>[0]): Dealer {
   try {
-    return new Dealer(options);
+    return sockets.dealer(options);
   } catch (cause) {
     throw new BusbarError('UNAVAILABLE', `ZeroMQ has no socket left: ${(cause as NodeJS.ErrnoException).code}`, {
       hint: 'Share one transport among the agents of a process: it can carry thousands.',

@@ -12,6 +12,7 @@ import type { ClientLink } from '../link.ts';
 import { isListening } from '../unix/unix-client.ts';
 import { zmqClient } from './zmq-client.ts';
 import { zmqIpcHub, zmqTcpHub } from './zmq-hub.ts';
+import type { ZmqSockets } from './zmq-sockets.ts';
 
 const FORM = 'Write zmq:ipc://./bus.zmq, zmq:ipc:///absolute/path or zmq:tcp://127.0.0.1:PORT.';
 const TCP_PARAMETERS = ADDRESS_PARAMETERS.filter((name) => name !== 'ca');
@@ -22,23 +23,27 @@ type ZmqAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly query: string };
 
 /** ZeroMQ. */
-export const zmqScheme: LinkScheme = {
-  connect(url) {
-    const address = parseAddress(url);
-    if (address.kind === 'tcp') return tcpConfig(address);
-    const { path, query } = address;
-    const options = readParameters(query, PATH_PARAMETERS, 'zmq');
-    return pathConfig(options, ipcClient(path), { path, prefix: 'zmq:ipc://', isListening });
-  },
-  listen(url) {
-    const address = parseAddress(url);
-    readParameters(address.query, address.kind === 'ipc' ? PATH_PARAMETERS : TCP_PARAMETERS, 'zmq');
-    return address.kind === 'ipc' ? zmqIpcHub(address.path) : zmqTcpHub(address.host, address.port);
-  },
-};
+export function zmqScheme(sockets: ZmqSockets): LinkScheme {
+  return {
+    connect(url) {
+      const address = parseAddress(url);
+      if (address.kind === 'tcp') return tcpConfig(address, sockets);
+      const { path, query } = address;
+      const options = readParameters(query, PATH_PARAMETERS, 'zmq');
+      return pathConfig(options, ipcClient(path, sockets), { path, prefix: 'zmq:ipc://', isListening });
+    },
+    listen(url) {
+      const address = parseAddress(url);
+      readParameters(address.query, address.kind === 'ipc' ? PATH_PARAMETERS : TCP_PARAMETERS, 'zmq');
+      const { kind } = address;
+      return kind === 'ipc' ? zmqIpcHub(address.path, sockets) : zmqTcpHub(address.host, address.port, sockets);
+    },
+  };
+}
 
-function ipcClient(path: string): ClientLink {
+function ipcClient(path: string, sockets: ZmqSockets): ClientLink {
   return zmqClient({
+    sockets,
     endpoint: `ipc://${path}`,
     token: () => readHubToken(path),
     check() {
@@ -48,12 +53,12 @@ function ipcClient(path: string): ClientLink {
   });
 }
 
-function tcpConfig({ host, port, query }: Extract<ZmqAddress, { kind: 'tcp' }>): ConnectConfig {
+function tcpConfig({ host, port, query }: Extract<ZmqAddress, { kind: 'tcp' }>, sockets: ZmqSockets): ConnectConfig {
   const settings = OPTIONS.complete(readParameters(query, TCP_PARAMETERS, 'zmq'));
   if (port === 0) throw invalid('a client cannot connect to port 0', FORM);
   const { tokenFile } = settings;
   const token = (): string | undefined => (tokenFile === undefined ? undefined : readUserToken(tokenFile));
-  return { link: zmqClient({ endpoint: `tcp://${host}:${port}`, token }), settings };
+  return { link: zmqClient({ sockets, endpoint: `tcp://${host}:${port}`, token }), settings };
 }
 
 function parseAddress(url: string): ZmqAddress {

@@ -1,7 +1,8 @@
 // Programs that the smoke test runs, as a user would: without the conditions of the clone.
 import { spawnSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { delimiter } from 'node:path';
-import { paths } from './paths.mjs';
+import { paths } from '../scripts/paths.mjs';
 
 /** @typedef {{ path: string, version: string }} Node */
 
@@ -19,13 +20,19 @@ export function run(file, args, { cwd, env = {}, mayFail = false }) {
   return { status, stdout, stderr };
 }
 
-/** BUSBAR_FLOOR_NODE, else the Node of the PATH when it is new enough, else the pinned one. @returns {Node} */
-export function floorNode() {
-  const asked = process.env.BUSBAR_FLOOR_NODE;
-  const candidates = [asked ?? 'node', paths.node].map(describe).filter((node) => node !== undefined);
-  const found = candidates.find(({ version }) => isNewEnough(version));
-  if (!found) throw new Error('no Node 22.18 or newer was found');
-  return found;
+/** BUSBAR_FLOOR_NODE, else Node 22 if npx brings it; then the pinned one. @returns {[Node, ...Node[]]} */
+export function nodes() {
+  const pinned = describe(paths.node);
+  if (!pinned) throw new Error('the pinned Node was not found');
+  const floor = describe(process.env.BUSBAR_FLOOR_NODE ?? node22());
+  return floor && isNewEnough(floor.version) && floor.version !== pinned.version ? [floor, pinned] : [pinned];
+}
+
+/** Where npx keeps a Node 22; empty if it cannot get one. */
+function node22() {
+  const args = ['--yes', '--prefer-offline', 'node@22', '--print', 'process.execPath'];
+  const options = { encoding: /** @type {const} */ ('utf8'), env: userEnvironment(), cwd: tmpdir(), timeout: 120_000 };
+  return spawnSync('npx', args, options).stdout?.trim() || 'no-node-22';
 }
 
 /** The Node of the PATH when it is too old to run an installed busbar. @returns {Node | undefined} */

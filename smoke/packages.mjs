@@ -1,10 +1,10 @@
 // The packages that are published, and what their tarballs hold.
 import { existsSync, globSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { paths } from './paths.mjs';
+import { paths } from '../scripts/paths.mjs';
 
 /**
- * @typedef {{ folder: string, name: string, private?: boolean, exports: Record<string, Record<string, string>>, bin?: Record<string, string> }} Package
+ * @typedef {{ folder: string, name: string, private?: boolean, exports: Record<string, Record<string, string>>, bin?: Record<string, string>, dependencies?: Record<string, string> }} Package
  * @typedef {{ name: string, filename: string, files: { path: string, mode: number }[] }} Packed
  */
 
@@ -25,7 +25,7 @@ export function removeStaleOutput(packages) {
   for (const { folder } of packages) {
     const dist = join(paths.root, folder, 'dist');
     for (const file of globSync('**/*.{js,d.ts,map}', { cwd: dist })) {
-      if (file.startsWith('shared/')) continue; // Chunks of a bundle.
+      if (/^(shared|vendor)\//.test(file)) continue; // Chunks of a bundle, and copied packages.
       const source = file.replace(/(\.d\.ts|\.js)(\.map)?$/, '.ts');
       if (!existsSync(join(paths.root, folder, 'src', source))) rmSync(join(dist, file));
     }

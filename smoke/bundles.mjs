@@ -1,0 +1,71 @@
+// Programs that users bundle with esbuild, as ESM and as CommonJS.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { run } from './programs.mjs';
+
+/** Packages with binaries, which stay outside of a bundle. */
+const external = ['@busbar/transport-sqlite', 'better-sqlite3', 'zeromq'];
+
+/** A program that handles one task on the bus of its argument, and prints the result or the error. */
+const program = `
+import { connect, isBusbarError } from 'busbar';
+
+async function main(): Promise<void> {
+  const [, , url, command, ...args] = process.argv;
+  const bus = await connect(url, command === undefined ? {} : { hub: { command, args } });
+  bus.process('sums', async ({ body }) => (body as number[]).reduce((sum, each) => sum + each, 0));
+  const task = await bus.enqueue('sums', [1, 2, 3]);
+  console.log(JSON.stringify({ result: await task.result({ timeoutMs: 20_000 }) }));
+  await bus.close();
+}
+
+main().catch((error: unknown) => {
+  if (!isBusbarError(error)) throw error;
+  console.log(JSON.stringify(error));
+});
+`;
+
+/** @param {{ folder: string, slim: string, all: string, node: string, bin: string }} installed */
+export async function bundle({ folder, slim, all, node, bin }) {
+  // Folders without packages: the bundle of the first one has everything that it needs.
+  const alone = join(folder, 'alone');
+  mkdirSync(alone);
+  for (const [format, ending] of /** @type {const} */ ([
+    ['esm', 'mjs'],
+    ['cjs', 'cjs'],
+  ])) {
+    const name = `bundle.${ending}`;
+    await bundleTo(join(alone, name), all, format);
+    await bundleTo(join(slim, name), slim, format);
+    await bundleTo(join(all, name), all, format);
+    const said = (/** @type {string} */ cwd, /** @type {string[]} */ ...args) =>
+      JSON.parse(run(node, [name, ...args], { cwd }).stdout);
+    check(format, said(alone, 'memory:'), { result: 6 });
+    check(format, said(alone, 'redis://127.0.0.1:1'), { code: 'UNAVAILABLE' });
+    check(format, said(alone, 'sqlite:x.db'), { code: 'UNAVAILABLE', hint: 'npm install @busbar/transport-sqlite' });
+    check(format, said(slim, `sqlite:./${format}.db`), { result: 6 });
+    check(format, said(slim, 'redis'), { code: 'UNAVAILABLE', hint: 'npm install @busbar/transport-redis' });
+    const hub = `unix:./${format}.sock?idleMs=100`;
+    check(format, said(all, hub), { code: 'UNSUPPORTED' });
+    check(format, said(all, hub, node, join(all, bin)), { result: 6 });
+  }
+}
+
+/** @param {string} outfile @param {string} cwd where the packages are @param {'esm' | 'cjs'} format */
+async function bundleTo(outfile, cwd, format) {
+  const entry = join(cwd, 'program.ts');
+  writeFileSync(entry, program);
+  const options = { bundle: true, format, outfile, external, platform: /** @type {const} */ ('node') };
+  // Some dependencies are CommonJS, and call `require` for modules of Node.
+  const js = "import { createRequire as make } from 'node:module'; const require = make(import.meta.url);";
+  const banner = format === 'esm' ? { js } : {};
+  const { errors } = await build({ ...options, entryPoints: [entry], target: 'node22', banner, logLevel: 'silent' });
+  if (errors.length > 0) throw new Error(errors.map(({ text }) => text).join('\n'));
+}
+
+/** @param {string} format @param {Record<string, unknown>} found @param {Record<string, unknown>} expected */
+function check(format, found, expected) {
+  const isRight = Object.entries(expected).every(([key, value]) => found[key] === value);
+  if (!isRight) throw new Error(`${format}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(found)}`);
+}
