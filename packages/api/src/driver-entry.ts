@@ -85,5 +85,6 @@ export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.
 export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet.ts';
 export { waitForServer } from './driver-kit/wait-for-server.ts';
 export { WaitingReceives } from './driver-kit/waiting-receives.ts';
+export { WorkFailures } from './driver-kit/work-failures.ts';
 export { openTransport } from './open/open-transport.ts';
 export { checkMessage, prepareMessages } from './open/prepare-message.ts';

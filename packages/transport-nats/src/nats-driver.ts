@@ -1,6 +1,14 @@
 /** The driver over a NATS server with JetStream: creates the shared parts and passes them to the facets. */
 
-import type { AdminDriver, CallContext, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
+import {
+  type AdminDriver,
+  type CallContext,
+  type Driver,
+  type KvDriver,
+  type QueueDriver,
+  type TopicDriver,
+  WorkFailures,
+} from '@busbar/api/driver';
 import {
   BusbarError,
   type Capabilities,
@@ -9,6 +17,7 @@ import {
   type StorePast,
   type StoreReset,
   type Warning,
+  type WorkFailure,
 } from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
 import { ImportContexts } from './admin/admin-context.ts';
@@ -72,11 +81,13 @@ export class NatsDriver implements Driver {
   readonly #watches: KvWatches;
   readonly #gate: StoreGate;
   readonly #imports: ImportContexts;
+  readonly #failures: WorkFailures;
   readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
 
-  private constructor({ requests, names, clock, settings, facts, headers, gate, permissions }: Opened) {
+  private constructor({ requests, names, clock, settings, facts, headers, gate, permissions, failures }: Opened) {
     const { connection } = requests;
     this.#headers = headers;
+    this.#failures = failures;
     this.#connection = connection;
     this.#requests = requests;
     this.capabilities = capabilitiesOf(facts, connection.client.info?.max_payload ?? 0);
@@ -96,9 +107,8 @@ export class NatsDriver implements Driver {
     const cursors = new Cursors(shared, headers);
     const context = { ...shared, views, notices, bindings, cursors, headers, permissions };
     const operations = new Operations(context);
-    const { onError } = settings;
     this.#scheduler = new Scheduler(shared, views, operations, {
-      onError,
+      failures,
       isPermitted: permissions.mayMaintain(names),
     });
     const queues = new Queues(shared, gate, sender, { delayed: new Delayed(shared, puller), bindings }, notices);
@@ -124,7 +134,7 @@ export class NatsDriver implements Driver {
       publisher.forget();
       cursors.rewind(reset);
       notices.wakeAll();
-      void this.#recover(reset, settings.onError);
+      void this.#recover(reset);
     });
   }
 
@@ -150,9 +160,10 @@ export class NatsDriver implements Driver {
         return streams;
       };
       const repair = () => repairLedgers(requests, names);
-      const { onError } = settings;
-      const headers = await StoreHeaders.open({ requests, names, clock, restore, repair, onError });
-      return new NatsDriver({ requests, names, clock, settings, facts, headers, gate, permissions });
+      // The loss of the server is a change of state.
+      const failures = new WorkFailures(['UNAVAILABLE', 'TIMEOUT']);
+      const headers = await StoreHeaders.open({ requests, names, clock, restore, repair, failures });
+      return new NatsDriver({ requests, names, clock, settings, facts, headers, gate, permissions, failures });
     } catch (error) {
       await connection.close();
       throw toDriverError(error);
@@ -165,6 +176,10 @@ export class NatsDriver implements Driver {
 
   onReset(listener: (reset: StoreReset) => void): void {
     this.#resetListeners.push(listener);
+  }
+
+  onFailure(listener: (failure: WorkFailure) => void): void {
+    this.#failures.listen(listener);
   }
 
   get past(): StorePast | undefined {
@@ -182,11 +197,11 @@ export class NatsDriver implements Driver {
   }
 
   /** Goes on over what the store has now, then reports. */
-  async #recover({ cause, detail }: FoundReset, onError: Settings['onError']): Promise<void> {
+  async #recover({ cause, detail }: FoundReset): Promise<void> {
     try {
       await this.#watches.catchUp();
     } catch (error) {
-      onError(toDriverError(error));
+      this.#failures.report('watches', toDriverError(error));
     }
     for (const listener of this.#resetListeners) listener({ cause, detail });
   }
@@ -202,6 +217,7 @@ interface Opened {
   readonly headers: StoreHeaders;
   readonly gate: StoreGate;
   readonly permissions: Permissions;
+  readonly failures: WorkFailures;
 }
 
 /** Forgets what this process knows of the queues of a store that has lost data. */

@@ -52,8 +52,6 @@ export interface NatsOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** How long opening waits for a server that cannot be reached, Infinity for no limit. Default 0: it fails at once. */
   readonly waitForServerMs?: number | undefined;
-  /** Called with errors of background work, which is retried. Default: they are ignored. */
-  readonly onError?: ((error: Error) => void) | undefined;
 }
 
 /** The complete options. */
@@ -129,7 +127,6 @@ export const OPTIONS: OptionTable<NatsOptions, Complete> = defineOptions({
     topicDedupeMs: option.topicDedupeMs(),
     connectTimeoutMs: option.connectTimeoutMs(),
     waitForServerMs: option.waitForServerMs(),
-    onError: option.onError(),
   },
 });
 

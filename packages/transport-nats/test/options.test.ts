@@ -102,7 +102,6 @@ test.each<[string, unknown]>([
   ['two ways to log in', { token: 'x', nkey: 'y' }],
   ['replicas that are a text', { replicas: '3' }],
   ['half a replica', { replicas: 1.5 }],
-  ['a listener that is not a function', { onError: 'log' }],
   ['TLS that is a flag', { tls: true }],
   ['an unknown file of TLS', { tls: { pem: 'x' } }],
   ['an unknown bound', { retention: { days: 3 } }],

@@ -53,8 +53,6 @@ export interface RedisOptions {
   readonly waitForServerMs?: number | undefined;
   /** A connection is replaced if the server does not reply for this long, 500 to 600,000. Default 5,000. */
   readonly silenceMs?: number | undefined;
-  /** Called with errors of background work, which is retried. Default: they are ignored. */
-  readonly onError?: ((error: Error) => void) | undefined;
 }
 
 type CheckedOptions = CompleteOptions<
@@ -119,7 +117,6 @@ export const OPTIONS: OptionTable<RedisOptions, CheckedOptions> = defineOptions(
       min: 500,
       max: 600_000,
     }),
-    onError: option.onError(),
   },
   refused: { maxLength: 'Set maxLength with queues.configure.' },
 });

@@ -8,8 +8,9 @@ import {
   type StorePast,
   type TopicDriver,
   WaitingReceives,
+  WorkFailures,
 } from '@busbar/api/driver';
-import type { Capabilities, StateChange, StoreReset, Warning } from '@busbar/api/transport';
+import type { Capabilities, StateChange, StoreReset, Warning, WorkFailure } from '@busbar/api/transport';
 import { browse } from './admin/browse.ts';
 import { exportState } from './admin/export.ts';
 import { openGate } from './admin/gate.ts';
@@ -49,6 +50,8 @@ export class RedisDriver implements Driver {
   readonly #watches: KvWatches;
   readonly #scheduler: Scheduler;
   readonly #operator: Operator;
+  /** The loss of the server is a change of state. */
+  readonly #failures = new WorkFailures(['UNAVAILABLE', 'TIMEOUT']);
   readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
 
   constructor(client: ReconnectingClient, settings: Settings) {
@@ -57,7 +60,7 @@ export class RedisDriver implements Driver {
     this.warnings = client.facts.warnings;
     const waiting = new WaitingReceives();
     this.#bindings = new BindingCache(client);
-    this.#backfill = new Backfill(client, this.#bindings);
+    this.#backfill = new Backfill(client, this.#bindings, this.#failures);
     this.#cursors = new EventCursors(client);
     this.#watches = new KvWatches(client);
     this.#operator = openOperator(client);
@@ -66,17 +69,19 @@ export class RedisDriver implements Driver {
       cursors: this.#cursors,
       watches: this.#watches,
       backfill: this.#backfill,
+      failures: this.#failures,
     });
     this.queues = this.#openQueues(waiting);
     this.topics = this.#openTopics(new Publisher(client, this.#bindings, settings));
     this.kv = openKv(client, this.#watches);
-    this.calls = new RedisCalls(client, this.capabilities.maxBodyBytes, settings.onError);
+    const onError = (error: Error): void => this.#failures.report('requests', error);
+    this.calls = new RedisCalls(client, this.capabilities.maxBodyBytes, onError);
     const importer = new Importer(client, settings);
     this.admin = this.#openAdmin(importer);
-    client.onReconnect(() => void this.#catchUp().catch(() => undefined));
+    client.onReconnect(() => void this.#catchUp());
     client.past.onReset((reset) => {
       importer.forgetEvents();
-      void this.#recover(reset).catch(() => undefined);
+      void this.#recover(reset);
     });
   }
 
@@ -92,6 +97,10 @@ export class RedisDriver implements Driver {
     this.#resetListeners.push(listener);
   }
 
+  onFailure(listener: (failure: WorkFailure) => void): void {
+    this.#failures.listen(listener);
+  }
+
   async close(): Promise<void> {
     this.#scheduler.close();
     await this.#cursors.close();
@@ -103,14 +112,24 @@ export class RedisDriver implements Driver {
   }
 
   async #catchUp(): Promise<void> {
-    if (await this.#watches.catchUp()) this.#client.past.fellBack();
+    if (await this.#catchUpWatches()) this.#client.past.fellBack();
+  }
+
+  /** After a loss of the connection the reconnect tries it again. */
+  async #catchUpWatches(): Promise<boolean> {
+    try {
+      return await this.#watches.catchUp();
+    } catch (error) {
+      this.#failures.report('watches', error);
+      return false;
+    }
   }
 
   /** Goes on over what the store has now, then reports. */
   async #recover(reset: FoundReset): Promise<void> {
     this.#bindings.forget();
     this.#cursors.rewind(reset);
-    await this.#watches.catchUp();
+    await this.#catchUpWatches();
     const { cause, detail } = reset;
     for (const listener of this.#resetListeners) listener({ cause, detail });
   }

@@ -24,7 +24,8 @@ test.concurrent.each([...QUEUE_KEYS, ...SHARED_KEYS, 'waiting:other'])(
   async (key) => {
     await using server = await startRedis();
     const errors: Error[] = [];
-    await using transport = await openRedis({ ...parseRedisUrl(server.url), onError: (error) => errors.push(error) });
+    await using transport = await openRedis(parseRedisUrl(server.url));
+    transport.onFailure(({ error }) => errors.push(error));
     const { queues, topics, kv, admin } = transport;
     await fill(transport);
     const waiting = queues.receive('other', { waitMs: Number.POSITIVE_INFINITY }).catch(() => undefined);
@@ -131,7 +132,8 @@ test.concurrent('entries still expire when the store lost the plan of their ends
 test.concurrent('a server that evicts keys keeps a queue going, and what it evicts is reported', async () => {
   await using server = await startRedis({ config: ['maxmemory-policy allkeys-random', 'appendonly no'] });
   const errors: Error[] = [];
-  await using transport = await openRedis({ ...parseRedisUrl(server.url), onError: (error) => errors.push(error) });
+  await using transport = await openRedis(parseRedisUrl(server.url));
+  transport.onFailure(({ error }) => errors.push(error));
   for (let n = 0; n < 20; n += 1) {
     await transport.queues.send('work', [{ id: `fill-${n}`, body: Buffer.alloc(100_000, n) }]);
   }

@@ -87,7 +87,6 @@ test.each<[string, unknown]>([
   ['an unknown TLS field', { tls: { pem: 'x' } }],
   ['an unknown bound of retention', { retention: { days: 3 } }],
   ['a retention of 0 events', { retention: { maxEvents: 0 } }],
-  ['a listener that is not a function', { onError: 'log' }],
 ])('%s is refused', async (_, options) => {
   await expect(openRedis(options as RedisOptions)).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',

@@ -1,7 +1,15 @@
 /** The driver of a client: the hub carries out every operation. */
 
-import type { AdminDriver, CallDriver, Driver, KvDriver, QueueDriver, TopicDriver } from '@busbar/api/driver';
-import type { Capabilities, StateChange, StorePast, StoreReset } from '@busbar/api/transport';
+import {
+  type AdminDriver,
+  type CallDriver,
+  type Driver,
+  type KvDriver,
+  type QueueDriver,
+  type TopicDriver,
+  WorkFailures,
+} from '@busbar/api/driver';
+import type { Capabilities, StateChange, StorePast, StoreReset, WorkFailure } from '@busbar/api/transport';
 import { DirectCalls, SocketFolder } from '@busbar/wire';
 import { HubClient, type HubClientOptions } from './client/hub-client.ts';
 import { remoteAdmin } from './client/remote-admin.ts';
@@ -22,6 +30,8 @@ export class SocketDriver implements Driver {
   readonly calls: CallDriver;
   readonly #client: HubClient;
   readonly #direct: DirectCalls | undefined;
+  /** Of the work of this client. The loss of the hub is a change of state. */
+  readonly #failures = new WorkFailures(['UNAVAILABLE', 'TIMEOUT']);
 
   private constructor({ link, info: { agent } }: HubClientOptions, client: HubClient, services: ServiceRegistry) {
     this.name = link.name;
@@ -38,7 +48,10 @@ export class SocketDriver implements Driver {
     if (folder !== undefined && folder.problem === undefined && isFree) {
       const { maxBodyBytes } = this.capabilities;
       const isAllowed = (): boolean => client.isDirectAllowed;
-      this.#direct = new DirectCalls({ folder, kv: this.kv, maxBodyBytes, beside: calls, isAllowed });
+      this.#direct = new DirectCalls({
+        ...{ folder, kv: this.kv, maxBodyBytes, beside: calls, isAllowed },
+        failures: this.#failures,
+      });
       client.onReset(() => this.#direct?.restore());
     }
     this.calls = this.#direct ?? calls;
@@ -64,6 +77,11 @@ export class SocketDriver implements Driver {
 
   onReset(listener: (reset: StoreReset) => void): void {
     this.#client.onReset(listener);
+  }
+
+  onFailure(listener: (failure: WorkFailure) => void): void {
+    this.#failures.listen(listener);
+    this.#client.failures.listen(listener);
   }
 
   get past(): StorePast | undefined {

@@ -28,8 +28,6 @@ export interface SqliteOptions {
   readonly topicDedupeMs?: number | undefined;
   /** Opens a file on a network file system. Its locks must be known to work. Default false. */
   readonly allowNetworkFileSystem?: boolean | undefined;
-  /** Receives errors of background work, which is retried. Default: they are ignored. */
-  readonly onError?: ((error: Error) => void) | undefined;
 }
 
 /** Options, complete. */
@@ -58,7 +56,6 @@ export const OPTIONS: OptionTable<SqliteOptions, SqliteSettings> = defineOptions
       meaning: 'opens a file on NFS, SMB, FUSE and the like, whose locks must be known to work',
       default: false,
     }),
-    onError: option.onError(),
   },
   refused: {
     maxLength: 'Set maxLength of each queue with configure.',

@@ -10,8 +10,9 @@ import {
   type TopicDriver,
   toGate,
   WaitingReceives,
+  WorkFailures,
 } from '@busbar/api/driver';
-import type { BrowsePage, Capabilities, StoreReset, Warning } from '@busbar/api/transport';
+import type { BrowsePage, Capabilities, StoreReset, Warning, WorkFailure } from '@busbar/api/transport';
 import { DirectCalls, SocketFolder } from '@busbar/wire';
 import { browse } from './admin/browse.ts';
 import { beginClear, clearStep } from './admin/clear.ts';
@@ -63,6 +64,7 @@ export class SqliteDriver implements Driver {
   readonly #registry: WaiterRegistry;
   readonly #waiters: LocalWaiters;
   readonly #scheduler: Scheduler;
+  readonly #failures = new WorkFailures();
 
   constructor(store: Store) {
     this.#store = store;
@@ -81,7 +83,8 @@ export class SqliteDriver implements Driver {
     const watches = new KvWatches(batcher, registry, commits);
     const maintenance = new Maintenance(store, batcher, registry, claims);
     const waiters = new LocalWaiters(store, wakeupFile, { receives, cursors, watches });
-    this.#scheduler = new Scheduler(store, { batcher, commits, wakeupFile, waiters, maintenance });
+    const failures = this.#failures;
+    this.#scheduler = new Scheduler(store, { batcher, commits, wakeupFile, waiters, maintenance, failures });
     this.#waiters = waiters;
     this.#batcher = batcher;
     this.#wakeupFile = wakeupFile;
@@ -90,7 +93,7 @@ export class SqliteDriver implements Driver {
     this.topics = openTopics({ batcher, coalescer }, cursors, new BindingCache(commits));
     this.kv = openKv(batcher, watches);
     if (this.capabilities.features.calls) {
-      const calls = new DirectCalls({ folder, kv: this.kv, maxBodyBytes: MAX_BODY_BYTES });
+      const calls = new DirectCalls({ folder, kv: this.kv, maxBodyBytes: MAX_BODY_BYTES, failures });
       commits.reset.subscribe(() => calls.restore());
       this.calls = calls;
     }
@@ -103,6 +106,10 @@ export class SqliteDriver implements Driver {
 
   onReset(listener: (reset: StoreReset) => void): void {
     this.#commits.reset.subscribe(listener);
+  }
+
+  onFailure(listener: (failure: WorkFailure) => void): void {
+    this.#failures.listen(listener);
   }
 
   async close(): Promise<void> {

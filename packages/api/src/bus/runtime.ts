@@ -177,6 +177,7 @@ export class BusRuntime {
     const stops = [
       transport.onState((change) => events.emit('connection', change)),
       transport.onReset((reset) => events.emit('reset', reset)),
+      transport.onFailure(({ work, error }) => this.report(error, { kind: 'background', work })),
     ];
     this.shutdown.add('services', { close: async () => void stops.map((stop) => stop()) });
   }

@@ -16,7 +16,7 @@ import type { DeleteResult, KvChange, KvEntry, KvTouch, PutResult, TouchResult }
 import type { Delivery, Message, MessageInput, TopicEvent } from './message.ts';
 import type { QueueSettings, SendResult, Settlement, SettleResult } from './queues.ts';
 import type { From, PublishResult } from './topics.ts';
-import type { StateChange, StorePast, StoreReset, TransportPart, Warning } from './transport.ts';
+import type { StateChange, StorePast, StoreReset, TransportPart, Warning, WorkFailure } from './transport.ts';
 
 /** The bounds of one call of a driver. */
 export interface CallContext {
@@ -55,6 +55,11 @@ export interface Driver {
    * store cannot lose its past do without.
    */
   onReset?(listener: (reset: StoreReset) => void): void;
+  /**
+   * Reports failures of its background work (see {@link WorkFailures}). The loss of a server is a change of state instead.
+   * Drivers without such work do without.
+   */
+  onFailure?(listener: (failure: WorkFailure) => void): void;
   /** The past of the store, at most about a second old: the `past` of its {@link StoreWatch}. */
   readonly past?: StorePast | undefined;
   /** Frees timers, connections and files. Called once, when no call is running and no cursor is open. */

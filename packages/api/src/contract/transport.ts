@@ -38,6 +38,11 @@ export interface Transport extends AsyncDisposable {
    * go on over the present store; watchers see the difference. Returns a function that ends this.
    */
   onReset(listener: (reset: StoreReset) => void): () => void;
+  /**
+   * Calls `listener` when work fails that no caller waits for, such as maintenance. The transport tries it again. Returns a
+   * function that ends this.
+   */
+  onFailure(listener: (failure: WorkFailure) => void): () => void;
   /** The past of the store when it was last read, for a hub and for a move between stores; undefined if the driver tells none. */
   readonly past: StorePast | undefined;
   readonly queues: Queues;
@@ -93,6 +98,13 @@ export interface StoreReset {
   readonly cause: 'replaced' | 'rolled-back' | 'damaged';
   /** What is known of the loss, such as a number of messages. */
   readonly detail?: string | undefined;
+}
+
+/** Work without a caller that failed. */
+export interface WorkFailure {
+  /** The work, in a word or two, such as `maintenance`. */
+  readonly work: string;
+  readonly error: BusbarError;
 }
 
 /** What identifies the past of a store. Two stores with one incarnation have the same past up to the lower counter. */

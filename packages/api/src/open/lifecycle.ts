@@ -1,13 +1,14 @@
 /** The state of a transport, from open to closed, and its listeners. */
 
 import { BusbarError } from '../contract/errors.ts';
-import type { StateChange, StoreReset, TransportState } from '../contract/transport.ts';
+import type { StateChange, StoreReset, TransportState, WorkFailure } from '../contract/transport.ts';
 
 /** The state of one transport. */
 export class Lifecycle {
   readonly #transport: string;
   readonly #listeners = new Set<(change: StateChange) => void>();
   readonly #resetListeners = new Set<(reset: StoreReset) => void>();
+  readonly #failureListeners = new Set<(failure: WorkFailure) => void>();
   #state: TransportState = 'open';
   #away: BusbarError | undefined;
 
@@ -51,6 +52,11 @@ export class Lifecycle {
     return () => this.#resetListeners.delete(listener);
   }
 
+  onFailure(listener: (failure: WorkFailure) => void): () => void {
+    this.#failureListeners.add(listener);
+    return () => this.#failureListeners.delete(listener);
+  }
+
   /** Changes the state. */
   change(change: StateChange): void {
     if (change.state === this.#state) return;
@@ -64,10 +70,17 @@ export class Lifecycle {
     if (this.isOpen) callAll(this.#resetListeners, reset);
   }
 
+  /** Reports work without a caller that failed. What the close ends has not failed. */
+  failure({ work, error }: WorkFailure): void {
+    if (!this.isOpen || error.code === 'CLOSED') return;
+    callAll(this.#failureListeners, { work, error: error.at(work, this.#transport) });
+  }
+
   /** Forgets all listeners. */
   clear(): void {
     this.#listeners.clear();
     this.#resetListeners.clear();
+    this.#failureListeners.clear();
   }
 }
 

@@ -17,6 +17,7 @@ import type {
   TransportPart,
   TransportState,
   Warning,
+  WorkFailure,
 } from '../contract/transport.ts';
 import { checkDuration, checkOneOf, checkOptions, MAX_TIMER_MS } from '../contract/validation.ts';
 import { ChurnSet } from '../driver-kit/churn.ts';
@@ -87,6 +88,7 @@ class OpenTransport implements Transport {
     driver.onState?.((change) => {
       if (this.#lifecycle.isOpen) this.#lifecycle.change(change);
     });
+    driver.onFailure?.((failure) => this.#lifecycle.failure(failure));
     driver.onReset?.((reset) => {
       driver.queues.waiting?.wakeAll();
       this.#lifecycle.reset(reset);
@@ -111,6 +113,10 @@ class OpenTransport implements Transport {
 
   onReset(listener: (reset: StoreReset) => void): () => void {
     return this.#lifecycle.onReset(listener);
+  }
+
+  onFailure(listener: (failure: WorkFailure) => void): () => void {
+    return this.#lifecycle.onFailure(listener);
   }
 
   close(options?: TransportCloseOptions): Promise<void> {

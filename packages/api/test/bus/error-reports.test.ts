@@ -1,5 +1,6 @@
 // Failures that no caller waits for: without a listener a warning once per place. They never end the process.
 import { type BackgroundFailure, type Bus, BusbarError, type Logger, openBus } from '@busbar/api';
+import { WorkFailures } from '@busbar/api/driver';
 import { openMemory } from '@busbar/transport-memory';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { fromFailureRecord, RejectError, readFailureRecord, toFailureRecord } from '../../src/bus/consuming/failure.ts';
@@ -45,6 +46,42 @@ async function failEverywhere(bus: Bus): Promise<void> {
   await expect.poll(() => runs, WAIT).toBe(8);
   await expect(task!.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
 }
+
+/** A bus over a transport whose background work fails each time the function is called. */
+async function openFailing(options?: Parameters<typeof openBus>[1]): Promise<(work: string) => void> {
+  const transport = await openMemory();
+  const failures = new WorkFailures(['TIMEOUT']);
+  transport.onFailure = (listener) => {
+    failures.listen(listener);
+    return () => undefined;
+  };
+  const bus = openBus(transport, options);
+  onTestFinished(() => bus.close({ drainMs: 0 }));
+  return (work) => failures.report(work, new BusbarError('BACKPRESSURE', 'the disk is full'));
+}
+
+describe('background work of a transport', () => {
+  it('that fails is reported to onError and as an event, each time', async () => {
+    const reports: BackgroundFailure[] = [];
+    const fail = await openFailing({ onError: (failure) => void reports.push(failure) });
+    for (const work of ['maintenance', 'backfill', 'maintenance']) fail(work);
+    expect(reports).toMatchObject([
+      { kind: 'background', work: 'maintenance', place: 'background maintenance', error: { code: 'BACKPRESSURE' } },
+      { kind: 'background', work: 'backfill', place: 'background backfill' },
+      { kind: 'background', work: 'maintenance' },
+    ]);
+  });
+
+  it('is a warning once per place without onError', async () => {
+    const lines = listen();
+    const fail = await openFailing();
+    for (const work of ['maintenance', 'backfill', 'maintenance']) fail(work);
+    expect(lines).toEqual([
+      expect.stringMatching(/^BusbarWarning: background maintenance: the disk is full/),
+      expect.stringMatching(/^BusbarWarning: background backfill: the disk is full/),
+    ]);
+  });
+});
 
 describe('without onError', () => {
   it('the first failure of each place is a warning of the process, on one line', async () => {

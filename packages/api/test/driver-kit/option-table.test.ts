@@ -18,7 +18,6 @@ interface Options {
   readonly silenceMs?: number | undefined;
   readonly retention?: RetentionOptions | undefined;
   readonly tls?: TlsOptions | undefined;
-  readonly onError?: ((error: Error) => void) | undefined;
 }
 
 type Settings = Required<Omit<Options, 'retention'>> & { readonly retention: Retention };
@@ -37,7 +36,6 @@ const TABLE = defineOptions<Options, Settings>({
     silenceMs: option.duration({ meaning: 'how long', default: 5000, min: 500, max: 600_000, infinity: true }),
     retention: option.retention({ maxEvents: 1_000_000, maxBytes: 2 ** 30, maxAgeMs: 604_800_000 }),
     tls: option.tls('files of PEM'),
-    onError: option.onError(),
   },
   refused: { topicDedupeMs: 'The hub decides.' },
 });
@@ -68,11 +66,7 @@ test('fills in defaults, freezes, and keeps what is given', () => {
       maxLength: 7,
       silenceMs: Number.POSITIVE_INFINITY,
     },
-    ...{
-      retention: { maxEvents: 3, maxBytes: 2 ** 30, maxAgeMs: 604_800_000 },
-      tls: undefined,
-      onError: expect.any(Function),
-    },
+    ...{ retention: { maxEvents: 3, maxBytes: 2 ** 30, maxAgeMs: 604_800_000 }, tls: undefined },
   });
   expect([Object.isFrozen(settings), Object.isFrozen(settings.retention)]).toEqual([true, true]);
   expect(TABLE.complete(undefined).maxBodyBytes).toBe(2 ** 20);
@@ -88,7 +82,6 @@ test.each([
   [{ silenceMs: 1 }, 'silenceMs'],
   [{ retention: { maxAge: 1 } }, 'retention'],
   [{ tls: { cert: 'x' } }, 'tls.cert'],
-  [{ onError: 'x' }, 'onError'],
   [{ colour: 'red' }, 'colour'],
   [null, 'null'],
   ['text', 'text'],

@@ -1,7 +1,7 @@
 /** What `openTransport` does for every driver, tested on a driver that does almost nothing. */
 
-import { type Driver, openTransport, unsupportedFacet, WaitingReceives } from '@busbar/api/driver';
-import type { Capabilities, Delivery, Features, Transport } from '@busbar/api/transport';
+import { type Driver, openTransport, unsupportedFacet, WaitingReceives, WorkFailures } from '@busbar/api/driver';
+import { BusbarError, type Capabilities, type Delivery, type Features, type Transport } from '@busbar/api/transport';
 import { expect, test } from 'vitest';
 
 const capabilities: Capabilities = {
@@ -41,6 +41,7 @@ interface Overrides {
   readonly calls?: Partial<Driver['calls']>;
   readonly capabilities?: Capabilities;
   readonly close?: () => Promise<void>;
+  readonly onFailure?: Driver['onFailure'];
 }
 
 function declaring(features: Partial<Features>): Capabilities {
@@ -60,6 +61,21 @@ function open(overrides: Overrides): Transport {
   };
   return openTransport(driver as unknown as Driver);
 }
+
+test('failures of background work are passed on until the transport closes; what the close ends is none', async () => {
+  const failures = new WorkFailures(['UNAVAILABLE']);
+  const transport = open({ onFailure: (listener) => failures.listen(listener) });
+  const heard: string[] = [];
+  const stop = transport.onFailure(({ work, error }) => heard.push(`${work} ${error.code} of ${error.transport}`));
+  for (const code of ['UNAVAILABLE', 'CLOSED', 'INTERNAL'] as const)
+    failures.report('maintenance', new BusbarError(code, 'it failed'));
+  stop();
+  failures.report('maintenance', new Error('it failed'));
+  transport.onFailure(({ work }) => heard.push(work));
+  await transport.close();
+  failures.report('maintenance', new Error('it failed'));
+  expect(heard).toEqual(['maintenance INTERNAL of stub']);
+});
 
 const delivery = { receipt: 'r1', leaseLeftMs: 60_000 } as Delivery;
 

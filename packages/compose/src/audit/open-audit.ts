@@ -18,6 +18,7 @@ import {
   type TransportCloseOptions,
   type TransportState,
   type Warning,
+  type WorkFailure,
 } from '@busbar/api/transport';
 import { auditAdmin } from './admin.ts';
 import { openDescribe } from './body.ts';
@@ -127,6 +128,10 @@ class AuditTransport implements Transport {
 
   onReset(listener: (reset: StoreReset) => void): () => void {
     return this.#store.onReset(listener);
+  }
+
+  onFailure(listener: (failure: WorkFailure) => void): () => void {
+    return this.#store.onFailure(listener);
   }
 
   close(options?: TransportCloseOptions): Promise<void> {

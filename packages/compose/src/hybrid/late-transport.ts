@@ -10,6 +10,7 @@ import {
   type StoreReset,
   type Transport,
   toBusbarError,
+  type WorkFailure,
 } from '@busbar/api/transport';
 
 type FacetName = 'queues' | 'topics' | 'kv' | 'admin';
@@ -29,6 +30,7 @@ export class LateTransport implements Transport {
   readonly #open: () => Promise<Transport>;
   readonly #stateListeners = new Set<(change: StateChange) => void>();
   readonly #resetListeners = new Set<(reset: StoreReset) => void>();
+  readonly #failureListeners = new Set<(failure: WorkFailure) => void>();
   readonly #changed = new Condition();
   #opened: Transport | undefined;
   #error: BusbarError;
@@ -60,6 +62,11 @@ export class LateTransport implements Transport {
   onReset(listener: (reset: StoreReset) => void): () => void {
     this.#resetListeners.add(listener);
     return () => this.#resetListeners.delete(listener);
+  }
+
+  onFailure(listener: (failure: WorkFailure) => void): () => void {
+    this.#failureListeners.add(listener);
+    return () => this.#failureListeners.delete(listener);
   }
 
   async close(options?: Parameters<Transport['close']>[0]): Promise<void> {
@@ -95,6 +102,9 @@ export class LateTransport implements Transport {
     });
     transport.onReset((reset) => {
       for (const listener of this.#resetListeners) listener(reset);
+    });
+    transport.onFailure((failure) => {
+      for (const listener of this.#failureListeners) listener(failure);
     });
     this.#changed.notify();
     for (const listener of this.#stateListeners) listener({ state: 'open' });

@@ -11,6 +11,7 @@ import {
   type Transport,
   type TransportPart,
   type Warning,
+  type WorkFailure,
 } from '@busbar/api/transport';
 import { innerQueues } from '../inner/queues.ts';
 import { openAdmin } from './admin.ts';
@@ -138,6 +139,10 @@ class HybridDriver implements Driver {
 
   onReset(listener: (reset: StoreReset) => void): void {
     this.#sides.onReset(listener);
+  }
+
+  onFailure(listener: (failure: WorkFailure) => void): void {
+    this.#sides.onFailure(listener);
   }
 
   async close(): Promise<void> {

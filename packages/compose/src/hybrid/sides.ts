@@ -1,6 +1,6 @@
 /** Both parts of a hybrid transport: whether the fast one can be used, and what each reports. */
 
-import type { CallContext } from '@busbar/api/driver';
+import { type CallContext, WorkFailures } from '@busbar/api/driver';
 import {
   BusbarError,
   type CallOptions,
@@ -9,6 +9,7 @@ import {
   type StoreReset,
   type Transport,
   type TransportPart,
+  type WorkFailure,
 } from '@busbar/api/transport';
 import { boundsOf } from '../inner/calls.ts';
 import type { SideName } from './routes.ts';
@@ -32,6 +33,7 @@ export class Sides {
   readonly #upListeners = new Set<(isUp: boolean) => void>();
   readonly #stateListeners: ((change: StateChange) => void)[] = [];
   readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
+  readonly #failures = new WorkFailures();
   readonly #detach: readonly (() => void)[];
   #error: BusbarError | undefined;
   #again: NodeJS.Timeout | undefined;
@@ -44,6 +46,7 @@ export class Sides {
     this.#detach = [fast, durable].flatMap((each) => [
       each.transport.onState((change) => this.#onState(each, change)),
       each.transport.onReset((reset) => this.#onReset(each, reset)),
+      each.transport.onFailure(({ work, error }) => this.#failures.report(`${work} of the ${each.side} side`, error)),
     ]);
   }
 
@@ -151,6 +154,10 @@ export class Sides {
 
   onReset(listener: (reset: StoreReset) => void): void {
     this.#resetListeners.push(listener);
+  }
+
+  onFailure(listener: (failure: WorkFailure) => void): void {
+    this.#failures.listen(listener);
   }
 
   async close(): Promise<void> {

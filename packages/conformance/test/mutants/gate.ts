@@ -229,6 +229,7 @@ function gated(inner: Transport, gate: Gate, faults: GateFaults): Transport {
       return () => changes.delete(one);
     },
     onReset: (one) => inner.onReset(one),
+    onFailure: (one) => inner.onFailure(one),
     get past() {
       return inner.past;
     },

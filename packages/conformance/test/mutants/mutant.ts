@@ -29,6 +29,7 @@ export function replace(transport: Transport, by: Replacement): Transport {
     },
     onState: (listener) => transport.onState(listener),
     onReset: (listener) => transport.onReset(listener),
+    onFailure: (listener) => transport.onFailure(listener),
     get past() {
       return transport.past;
     },

@@ -6,6 +6,7 @@ import {
   newStoreHeader,
   type StorePast,
   StoreWatch,
+  type WorkFailures,
 } from '@busbar/api/driver';
 import { newId, type StoreReset } from '@busbar/api/transport';
 import { toDriverError } from '../errors.ts';
@@ -54,7 +55,7 @@ interface Parts {
   readonly restore: () => Promise<StreamsState>;
   /** Drops what the ledgers have of messages that are lost. */
   readonly repair: () => Promise<void>;
-  readonly onError: (error: Error) => void;
+  readonly failures: WorkFailures;
 }
 
 /** Reads the header, writes a missing one, and compares it with what this process knew. */
@@ -151,7 +152,7 @@ export class StoreHeaders {
       }
     } catch (error) {
       if (this.#isClosed) return;
-      this.#parts.onError(toDriverError(error));
+      this.#parts.failures.report('check of the store', toDriverError(error));
       this.#checkIn(RETRY_MS * (1 + Math.random()));
       await pause(SOON_MS);
     }

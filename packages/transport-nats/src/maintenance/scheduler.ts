@@ -1,9 +1,9 @@
 /** Schedules maintenance of the queues that this process uses: at intervals during use, and once more afterwards. */
 
+import type { WorkFailures } from '@busbar/api/driver';
 import type { Operations } from '../admin/operate.ts';
 import type { QueueViews } from '../admin/queue-view.ts';
 import { isClosedError, toDriverError } from '../errors.ts';
-import type { Settings } from '../options.ts';
 import type { QueueContext } from '../queues/queue-context.ts';
 import { Compactor } from './compactor.ts';
 import { Retirer } from './retirer.ts';
@@ -20,7 +20,7 @@ export class Scheduler {
   readonly #operations: Operations;
   readonly #compactor: Compactor;
   readonly #retirer: Retirer;
-  readonly #onError: Settings['onError'];
+  readonly #failures: WorkFailures;
   /** Used queues, each with the time of its last compaction. */
   readonly #later = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
@@ -33,14 +33,14 @@ export class Scheduler {
     shared: QueueContext,
     views: QueueViews,
     operations: Operations,
-    { onError, isPermitted }: { readonly onError: Settings['onError']; readonly isPermitted: boolean },
+    { failures, isPermitted }: { readonly failures: WorkFailures; readonly isPermitted: boolean },
   ) {
     this.#operations = operations;
     this.#shared = shared;
     this.#views = views;
     this.#compactor = new Compactor(shared);
     this.#retirer = new Retirer(shared);
-    this.#onError = onError;
+    this.#failures = failures;
     this.#isPermitted = isPermitted;
     // The random part spreads the rounds of many processes.
     this.#timer = setInterval(() => void this.#round(), EVERY_MS * (1 + Math.random()));
@@ -75,7 +75,7 @@ export class Scheduler {
       await this.#deleteIdle();
     } catch (error) {
       for (const name of names) this.#later.set(name, now + EVERY_MS);
-      if (!this.#isClosed && !isClosedError(error)) this.#onError(toDriverError(error));
+      if (!this.#isClosed && !isClosedError(error)) this.#failures.report('maintenance', toDriverError(error));
     } finally {
       this.#isBusy = false;
     }

@@ -1,7 +1,6 @@
 /** Schedules maintenance. Every process runs it at intervals; the first run after work is due does the work. */
 
-import { Deadline, DeadlineQueue, type WaitingReceives } from '@busbar/api/driver';
-import { BusbarError } from '@busbar/api/transport';
+import { Deadline, DeadlineQueue, type WaitingReceives, type WorkFailures } from '@busbar/api/driver';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { PastReply } from '../connection/store-past.ts';
 import type { KvWatches } from '../kv/watch.ts';
@@ -27,6 +26,7 @@ export interface SchedulerTargets {
   readonly cursors: EventCursors;
   readonly watches: KvWatches;
   readonly backfill: Backfill;
+  readonly failures: WorkFailures;
 }
 
 /** `forgotten`: queues for which this process waits, and of which the store does not know that. */
@@ -79,7 +79,7 @@ export class Scheduler {
     try {
       pauseMs = await this.#maintain();
     } catch (error) {
-      if (!this.#isClosed && error instanceof BusbarError) this.#settings.onError(error);
+      if (!this.#isClosed) this.#targets.failures.report('maintenance', error);
     }
     this.#isRunning = false;
     this.#runWithin(pauseMs);

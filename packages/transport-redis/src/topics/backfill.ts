@@ -1,5 +1,6 @@
 /** Copies earlier events into the queue of a new binding, in bounded steps. Any process continues an unfinished backfill. */
 
+import type { WorkFailures } from '@busbar/api/driver';
 import { matchTopic } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { Argument } from '../connection/encode-command.ts';
@@ -17,11 +18,13 @@ const TIMEOUT_MS = 30_000;
 export class Backfill {
   readonly #client: ReconnectingClient;
   readonly #bindings: BindingCache;
+  readonly #failures: WorkFailures;
   readonly #running = new Map<string, Promise<void>>();
 
-  constructor(client: ReconnectingClient, bindings: BindingCache) {
+  constructor(client: ReconnectingClient, bindings: BindingCache, failures: WorkFailures) {
     this.#client = client;
     this.#bindings = bindings;
+    this.#failures = failures;
   }
 
   /** Resolves when the pending backfills of a queue are done or have failed; maintenance continues a failed one. */
@@ -29,7 +32,7 @@ export class Backfill {
     const running = this.#running.get(queue);
     if (running !== undefined) return running;
     const started = this.#copyAll(queue)
-      .catch(() => undefined)
+      .catch((error: unknown) => this.#failures.report('backfill', error))
       .finally(() => this.#running.delete(queue));
     this.#running.set(queue, started);
     return started;

@@ -8,6 +8,7 @@ import {
   DeadlineQueue,
   decodeError,
   StoreWatch,
+  WorkFailures,
 } from '@busbar/api/driver';
 import {
   BusbarError,
@@ -67,6 +68,8 @@ export class HubClient {
   #lastReset: StoreLoss | undefined;
   /** When the connection was lost, in milliseconds since 1970. */
   #lostAt = 0;
+  /** Failures of background work of the store. */
+  readonly failures: WorkFailures = new WorkFailures();
   readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
   /** Counts connections and losses. */
   epoch = 0;
@@ -284,7 +287,8 @@ export class HubClient {
   }
 
   /** The store behind the hub was replaced or rolled back while this client is connected, or its counter has risen. */
-  #onNotice({ past, reset }: StoreNotice): void {
+  #onNotice({ past, reset, failure }: StoreNotice): void {
+    if (failure !== undefined) this.failures.report(failure.work, decodeError(failure.error));
     if (reset !== undefined) {
       this.#storeWatch.relay(reset, past);
       this.#reportReset();

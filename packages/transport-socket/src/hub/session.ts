@@ -1,7 +1,14 @@
 /** One client of a hub, from hello to the end of its connection. */
 
 import { ChurnMap, Condition, encodeError } from '@busbar/api/driver';
-import { BusbarError, type StorePast, type StoreReset, type Transport, toBusbarError } from '@busbar/api/transport';
+import {
+  BusbarError,
+  type StorePast,
+  type StoreReset,
+  type Transport,
+  toBusbarError,
+  type WorkFailure,
+} from '@busbar/api/transport';
 import {
   type ConnectionEvents,
   FRAME,
@@ -71,7 +78,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
   #store: StoreRef | undefined;
   #heartbeat: Heartbeat | undefined;
   #hasHello = false;
-  #endResets: () => void = () => undefined;
+  #endReports: () => void = () => undefined;
   /** The past of the store that the client knows. */
   #sentPast: StorePast | undefined;
   agent: string | undefined;
@@ -141,7 +148,7 @@ export class HubSession implements ConnectionEvents, ClientSession {
     this.#cancelAll(new BusbarError('ABORTED', 'the client has disconnected'));
     this.cursors.closeAll();
     this.services.close();
-    this.#endResets();
+    this.#endReports();
     this.#store?.release();
     this.#hub.onSessionEnd(this);
   }
@@ -203,6 +210,11 @@ export class HubSession implements ConnectionEvents, ClientSession {
     this.send('item', 0, { reset, past: this.#sentPast });
   }
 
+  /** An agent with limited rights does not learn of the store. */
+  #onFailure({ work, error }: WorkFailure): void {
+    if (this.limit === undefined) this.send('item', 0, { failure: { work, error: encodeError(error) } });
+  }
+
   #cancelAll(reason: BusbarError): void {
     for (const { cancellation } of this.#inflight.values()) cancellation.cancel(reason);
     this.answers.cancel(reason);
@@ -241,7 +253,11 @@ export class HubSession implements ConnectionEvents, ClientSession {
       const store = await this.#hub.stores.acquire(ns);
       if (this.#isGone) return store.release();
       this.#store = store;
-      this.#endResets = store.transport.onReset((reset) => this.#onReset(reset));
+      const ends = [
+        store.transport.onReset((reset) => this.#onReset(reset)),
+        store.transport.onFailure((failure) => this.#onFailure(failure)),
+      ];
+      this.#endReports = () => ends.map((end) => end());
       this.#sentPast = store.transport.past;
       clearTimeout(this.#helloTimer);
       const welcome: Welcome = {

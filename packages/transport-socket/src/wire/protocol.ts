@@ -38,10 +38,12 @@ export interface Welcome {
   readonly now?: number | undefined;
 }
 
-/** The header of an item with the id 0: what the store's past is now, and the reset after which it is so. */
+/** The header of an item with the id 0: what the store's past is now, the reset after which it is so, and failed work of the store. */
 export interface StoreNotice {
   readonly past?: StorePast | undefined;
   readonly reset?: StoreReset | undefined;
+  /** `error` as `encodeError` makes it. */
+  readonly failure?: { readonly work: string; readonly error: Readonly<Record<string, unknown>> } | undefined;
 }
 
 /** The status of a hub. */

@@ -1,5 +1,6 @@
 /** Schedules work that is due without a call: delays, lease ends, expiry, backfill, missed wake-ups and maintenance. */
 
+import type { WorkFailures } from '@busbar/api/driver';
 import { releaseGates } from '../admin/gate.ts';
 import type { Batcher } from '../connection/batcher.ts';
 import { CLOSED_NAMESPACES, CLOSED_QUEUES, IS_LEASED } from '../connection/schema.ts';
@@ -31,6 +32,7 @@ export interface SchedulerParts {
   readonly wakeupFile: WakeupFile;
   readonly waiters: LocalWaiters;
   readonly maintenance: Maintenance;
+  readonly failures: WorkFailures;
 }
 
 export class Scheduler {
@@ -95,7 +97,7 @@ export class Scheduler {
     try {
       await this.#run();
     } catch (error) {
-      if (!this.#isClosed && error instanceof Error) this.#store.settings.onError(error);
+      if (!this.#isClosed) this.#parts.failures.report('maintenance', error);
     }
     this.#isRunning = false;
     if (!this.#isClosed) this.#arm(Math.max(1, this.#safePause()));

@@ -1,6 +1,6 @@
 /** Calls between the processes of one user on one host, over a Unix socket of each process that serves. */
 
-import type { CallContext, CallDriver, KvDriver, PreparedMessage } from '@busbar/api/driver';
+import type { CallContext, CallDriver, KvDriver, PreparedMessage, WorkFailures } from '@busbar/api/driver';
 import { BusbarError, type Message, type MessageInput, type Service } from '@busbar/api/transport';
 import { ServiceClosed } from './direct-peer.ts';
 import { DirectServer } from './direct-server.ts';
@@ -16,6 +16,8 @@ export interface DirectCallsOptions {
   /** The registry. */
   readonly kv: KvDriver;
   readonly maxBodyBytes: number;
+  /** Gets failures of the renewal of its entries. */
+  readonly failures: WorkFailures;
   /** The way to the servers that cannot be reached directly. Without it requests to them use queues. */
   readonly beside?: CallDriver;
   /** Whether calls may leave the other way. Default: always. */
@@ -34,13 +36,13 @@ export class DirectCalls implements CallDriver {
   readonly #peers: Peers;
 
   constructor(options: DirectCallsOptions) {
-    const { folder, kv, maxBodyBytes, beside } = options;
+    const { folder, kv, maxBodyBytes, failures, beside } = options;
     this.#options = options;
     this.reach = beside === undefined ? 'user' : beside.reach;
     this.#directory = new ServerDirectory(kv, this.#end.signal);
     this.#peers = new Peers(folder, maxBodyBytes);
     const services = { maxBodyBytes, find: (address: unknown) => this.#leastBusy(address) };
-    this.#registration = new Registration(kv, this.#end.signal, async () => {
+    this.#registration = new Registration({ kv, failures, signal: this.#end.signal }, async () => {
       const server = await DirectServer.listen(folder, services);
       void this.#peers.sweep().catch(() => undefined);
       return server;
@@ -75,7 +77,7 @@ export class DirectCalls implements CallDriver {
 
   /** Registers again what a store has lost. */
   restore(): void {
-    this.#registration.renew().catch(() => undefined);
+    this.#registration.restore();
   }
 
   async close(): Promise<void> {

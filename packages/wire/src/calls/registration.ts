@@ -1,6 +1,6 @@
 /** The entries by which requesters find the socket of this process. */
 
-import type { CallContext, KvDriver } from '@busbar/api/driver';
+import type { CallContext, KvDriver, WorkFailures } from '@busbar/api/driver';
 import type { DirectServer } from './direct-server.ts';
 import { keyOf } from './server-directory.ts';
 
@@ -11,9 +11,17 @@ const WRITE_TIMEOUT_MS = 10_000;
 /** A process that leaves does not wait longer for a store that is away. Its entries expire. */
 const DELETE_TIMEOUT_MS = 1_000;
 
+/** What a {@link Registration} works with. */
+export interface RegistrationParts {
+  readonly kv: KvDriver;
+  readonly failures: WorkFailures;
+  readonly signal: AbortSignal;
+}
+
 /** The addresses of one process in the registry. It listens from the first address on. */
 export class Registration {
   readonly #kv: KvDriver;
+  readonly #failures: WorkFailures;
   readonly #signal: AbortSignal;
   readonly #listen: () => Promise<DirectServer>;
   readonly #addresses = new Set<string>();
@@ -22,8 +30,9 @@ export class Registration {
   #opening: Promise<DirectServer> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(kv: KvDriver, signal: AbortSignal, listen: () => Promise<DirectServer>) {
+  constructor({ kv, failures, signal }: RegistrationParts, listen: () => Promise<DirectServer>) {
     this.#kv = kv;
+    this.#failures = failures;
     this.#signal = signal;
     this.#listen = listen;
   }
@@ -31,7 +40,7 @@ export class Registration {
   /** Resolves when requesters find this process at `address`. If it rejects, the next renewal tries again. */
   async add(address: string): Promise<void> {
     this.#addresses.add(address);
-    this.#timer ??= setInterval(() => void this.renew().catch(() => undefined), RENEW_MS).unref();
+    this.#timer ??= setInterval(() => this.restore(), RENEW_MS).unref();
     await this.#put(address, await this.#server());
   }
 
@@ -41,6 +50,13 @@ export class Registration {
     const server = this.#servers.at(-1);
     // What fails expires.
     if (server !== undefined) await this.#delete(address, server).catch(() => undefined);
+  }
+
+  /** Renews the entries. A failure is reported, and the next renewal tries again. */
+  restore(): void {
+    this.renew().catch((error: unknown) => {
+      if (!this.#signal.aborted) this.#failures.report('registration', error);
+    });
   }
 
   /** Renews the entries, and writes those that the store has lost. Listens again if the files of the socket were removed. */

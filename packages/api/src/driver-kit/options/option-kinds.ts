@@ -204,20 +204,6 @@ export function tls(meaning: string): OptionRow<TlsOptions | undefined> {
   };
 }
 
-/** The listener of errors of background work. By default they are ignored. No URL can give it. */
-export function onError(): OptionRow<(error: Error) => void> {
-  return {
-    default: () => undefined,
-    meaning: 'called with errors of background work, which is retried; by default they are ignored',
-    shown: '',
-    check: (value, name) => {
-      if (typeof value === 'function') return value as (error: Error) => void;
-      throw invalid(`${name} must be a function`, 'Leave it out for the default.');
-    },
-    url: { kind: 'elsewhere', where: 'not in a URL' },
-  };
-}
-
 /** A row whose check changes no value. */
 function checkedRow<T>(
   row: Described<T>,

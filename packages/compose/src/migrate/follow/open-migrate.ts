@@ -1,6 +1,6 @@
 /** A transport over two stores that follows a move from one to the other, without a word of its program. */
 
-import { type Driver, openTransport } from '@busbar/api/driver';
+import { type Driver, openTransport, WorkFailures } from '@busbar/api/driver';
 import {
   BusbarError,
   invalid,
@@ -11,6 +11,7 @@ import {
   type StoreReset,
   type Transport,
   type Warning,
+  type WorkFailure,
 } from '@busbar/api/transport';
 import { weakest } from '../../inner/capabilities.ts';
 import { readCut } from '../mark.ts';
@@ -132,6 +133,10 @@ class MigrateDriver implements Driver {
     this.#reports.listenReset(listener);
   }
 
+  onFailure(listener: (failure: WorkFailure) => void): void {
+    this.#reports.failures.listen(listener);
+  }
+
   async close(): Promise<void> {
     await this.#follower.close();
     // The outer transport has settled or kept its leases already.
@@ -144,7 +149,9 @@ class Reports {
   #state: StateChange = { state: 'open' };
   readonly #stateListeners: ((change: StateChange) => void)[] = [];
   readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
-  #detach: (() => void) | undefined;
+  /** Of the background work of the present store. */
+  readonly failures = new WorkFailures();
+  #detach: readonly (() => void)[] = [];
 
   onState(change: StateChange): void {
     this.#state = change;
@@ -157,8 +164,12 @@ class Reports {
 
   /** Forwards what the store of `carrier` reports. */
   attach(carrier: Carrier): void {
-    this.#detach?.();
-    this.#detach = carrier.transport.onReset((reset) => void this.#relay(carrier, reset));
+    for (const detach of this.#detach) detach();
+    const { transport } = carrier;
+    this.#detach = [
+      transport.onReset((reset) => void this.#relay(carrier, reset)),
+      transport.onFailure(({ work, error }) => this.failures.report(work, error)),
+    ];
   }
 
   /** A store to which the bus has moved back was cleared by the mover, before it was filled: that is no loss. */
