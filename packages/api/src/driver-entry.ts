@@ -58,7 +58,7 @@ export { Heap, type HeapItem } from './driver-kit/heap.ts';
 export { type InnerQueues, lentQueues } from './driver-kit/inner-queues.ts';
 export { KeepAlive, keepAliveDuring } from './driver-kit/keep-alive.ts';
 export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
-export { LazyAbortController } from './driver-kit/lazy-abort.ts';
+export { isAborted, LazyAbortController, whenAborted } from './driver-kit/lazy-abort.ts';
 export { Limiter } from './driver-kit/limiter.ts';
 export { completeMessage, decodeFields, encodeFields } from './driver-kit/message-fields.ts';
 export { checkFilePath } from './driver-kit/options/file-path.ts';

@@ -5,6 +5,7 @@ export class LazyAbortController {
   #controller: AbortController | undefined;
   #isAborted = false;
   #reason: unknown;
+  #listeners: (() => void)[] = [];
 
   /** Aborts when `outer` does, too, for the same reason or one made of it. */
   constructor(outer?: AbortSignal, toReason: (reason: unknown) => unknown = (reason) => reason) {
@@ -30,5 +31,33 @@ export class LazyAbortController {
     this.#isAborted = true;
     this.#reason = reason;
     this.#controller?.abort(reason);
+    for (const listener of this.#listeners.splice(0)) listener();
   }
+
+  /** Calls `listener` when it aborts. Returns a function that ends this. A listener of the signal takes ten times as long. */
+  onAbort(listener: () => void): () => void {
+    this.#listeners.push(listener);
+    return () => {
+      const at = this.#listeners.lastIndexOf(listener);
+      if (at >= 0) this.#listeners.splice(at, 1);
+    };
+  }
+}
+
+/** Has the signal of a call, such as the context of a driver. */
+export interface Abortable {
+  readonly signal: AbortSignal;
+}
+
+/** Whether it has aborted, without making its signal. */
+export function isAborted(source: Abortable): boolean {
+  return source instanceof LazyAbortController ? source.isAborted : source.signal.aborted;
+}
+
+/** Calls `listener` when it aborts, without making its signal. Returns a function that ends this. */
+export function whenAborted(source: Abortable, listener: () => void): () => void {
+  if (source instanceof LazyAbortController) return source.onAbort(listener);
+  const { signal } = source;
+  signal.addEventListener('abort', listener, { once: true });
+  return () => signal.removeEventListener('abort', listener);
 }

@@ -8,7 +8,7 @@ import { ChurnSet } from '../driver-kit/churn.ts';
 import { Condition } from '../driver-kit/condition.ts';
 import { Deadline, type DeadlineQueue } from '../driver-kit/deadline-queue.ts';
 import type { KeepAlive } from '../driver-kit/keep-alive.ts';
-import { LazyAbortController } from '../driver-kit/lazy-abort.ts';
+import { type Abortable, isAborted, LazyAbortController, whenAborted } from '../driver-kit/lazy-abort.ts';
 import type { Lifecycle } from './lifecycle.ts';
 
 /** The time-out of a call without `timeoutMs`. */
@@ -24,6 +24,8 @@ export interface CallPlan<T> {
   readonly isWait?: boolean;
   /** Whether the process stays alive until it ends. Default true. */
   readonly keepsAlive?: boolean | undefined;
+  /** The outer call, which abandons this one as a signal does. */
+  readonly outer?: Abortable;
   /** Called when the call is abandoned. */
   readonly onAbandoned?: () => void;
   /** Takes the result of a call that was abandoned. */
@@ -91,20 +93,20 @@ export class InflightCalls {
     checkSignal(signal);
     if (plan.timeoutMs === undefined) checkDuration(given, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
     const timeoutMs = plan.timeoutMs ?? given ?? DEFAULT_TIMEOUT_MS;
-    if (signal?.aborted === true) return Promise.reject(abortedBy(signal, 'failed'));
+    const outer = plan.outer ?? (signal && { signal });
+    if (outer !== undefined && isAborted(outer)) return Promise.reject(abortedBy(outer.signal, 'failed'));
     return new Promise<T>((resolve, reject) => {
       const fail = (error: BusbarError): void => {
         reject(error);
         plan.onAbandoned?.();
       };
       const call: Call = new Call(plan, timeoutMs, fail, () => this.#abandon(call, this.#timedOut(call)));
-      const onAbort = signal && (() => this.#abandon(call, abortedBy(signal, plan.whenAbandoned)));
-      if (onAbort) signal.addEventListener('abort', onAbort, { once: true });
+      const stop = outer && whenAborted(outer, () => this.#abandon(call, abortedBy(outer.signal, plan.whenAbandoned)));
       this.#calls.add(call);
       if (call.keepsAlive) this.#keepAlive.hold();
       this.#deadlines.set(call.end, call.deadline);
       const end = (): boolean => {
-        if (onAbort) signal.removeEventListener('abort', onAbort);
+        stop?.();
         return this.#end(call);
       };
       start(work, call).then(

@@ -1,7 +1,7 @@
 /** The queues facet of a transport: checks arguments, tracks leases, and releases what abandoned receives have claimed. */
 
 import { MAX_BATCH } from '../contract/defaults.ts';
-import type { ReceiveRequest } from '../contract/driver.ts';
+import type { CallContext, ReceiveRequest } from '../contract/driver.ts';
 import { invalid } from '../contract/errors.ts';
 import { checkKvPut } from '../contract/kv-put.ts';
 import type { Delivery } from '../contract/message.ts';
@@ -19,8 +19,9 @@ import {
   MAX_DURATION_MS,
 } from '../contract/validation.ts';
 import type { InnerQueues } from '../driver-kit/inner-queues.ts';
+import { isAborted, whenAborted } from '../driver-kit/lazy-abort.ts';
 import { withResultContext } from './error-context.ts';
-import { type Claiming, countFrom, PendingReceives } from './pending-receives.ts';
+import { type Claiming, countFrom, type PendingReceive, PendingReceives } from './pending-receives.ts';
 import { prepareMessages } from './prepare-message.ts';
 import type { TransportInternals } from './transport-internals.ts';
 import { declaredQueues } from './validate-capabilities.ts';
@@ -37,13 +38,12 @@ const LEASE_BOUNDS = { min: 50, max: 43_200_000 };
 
 /** The queues facet of the transport, and the same for a driver over it. */
 export function openQueues(internals: TransportInternals): { readonly queues: Queues; readonly inner: InnerQueues } {
-  const receive = openReceive(internals);
+  const { receive, receiveFor } = openReceive(internals);
   const { queues } = internals.driver;
   const inner: InnerQueues = {
     send: (...args) => queues.send(...args),
     settle: (...args) => queues.settle(...args),
-    receive: (queue, request, { signal }) =>
-      receive(queue, request, { timeoutMs: Number.POSITIVE_INFINITY, keepsAlive: false, signal }),
+    receive: receiveFor,
   };
   return { queues: openFacet(internals, receive), inner };
 }
@@ -89,12 +89,19 @@ function openFacet(internals: TransportInternals, receive: Receive): Queues {
 
 interface ReceiveBounds extends Pick<ReceiveOptions, 'signal' | 'keepsAlive'> {
   readonly timeoutMs: number;
+  readonly outer?: CallContext;
 }
 
 type Receive = (queue: string, request: ReceiveRequest, bounds: ReceiveBounds) => Promise<Delivery[]>;
 
+interface Receives {
+  readonly receive: Receive;
+  /** For an outer call, which has its own bounds and releases what comes too late. */
+  readonly receiveFor: InnerQueues['receive'];
+}
+
 /** The driver waits if it can; otherwise {@link PendingReceives} wait. What an abandoned receive has claimed is released. */
-function openReceive(internals: TransportInternals): Receive {
+function openReceive(internals: TransportInternals): Receives {
   const { inflight, driver } = internals;
   const { queues } = driver;
   const release = (deliveries: readonly Delivery[]): void => {
@@ -111,7 +118,7 @@ function openReceive(internals: TransportInternals): Receive {
   } as const;
   const claiming = openClaiming(internals, release);
   if (claiming === undefined) {
-    return async (queue, request, { signal, ...bounds }) => {
+    const receive: Receive = async (queue, request, { signal, ...bounds }) => {
       const sentAt = performance.now();
       const deliveries = await inflight.run({ ...plan, ...bounds }, { signal }, (context) =>
         declaredQueues(driver).receive(queue, request, context),
@@ -119,14 +126,35 @@ function openReceive(internals: TransportInternals): Receive {
       countFrom(sentAt, deliveries);
       return deliveries;
     };
+    const receiveFor: Receives['receiveFor'] = (queue, request, outer) =>
+      receive(queue, request, { timeoutMs: Number.POSITIVE_INFINITY, keepsAlive: false, outer });
+    return { receive, receiveFor };
   }
   const pending = new PendingReceives(claiming, internals.deadlines);
-  return (queue, request, { signal, ...bounds }) => {
-    const receive = pending.prepare(queue, request);
-    return inflight.run({ ...plan, ...bounds, onAbandoned: () => pending.end(receive) }, { signal }, () =>
-      pending.start(receive),
-    );
+  return {
+    receive: (queue, request, { signal, ...bounds }) => {
+      const receive = pending.prepare(queue, request);
+      return inflight.run({ ...plan, ...bounds, onAbandoned: () => pending.end(receive) }, { signal }, () =>
+        pending.start(receive),
+      );
+    },
+    receiveFor: (queue, request, outer) => receiveUntil(outer, pending, pending.prepare(queue, request)),
   };
+}
+
+/** Resolves with no messages once `outer` has aborted. */
+async function receiveUntil(
+  outer: CallContext,
+  pending: PendingReceives,
+  receive: PendingReceive,
+): Promise<Delivery[]> {
+  if (isAborted(outer)) return [];
+  const stop = whenAborted(outer, () => pending.end(receive));
+  try {
+    return await pending.start(receive);
+  } finally {
+    stop();
+  }
 }
 
 function openClaiming({ inflight, driver }: TransportInternals, release: Claiming['release']): Claiming | undefined {

@@ -7,7 +7,7 @@ import { Condition } from '../../src/driver-kit/condition.ts';
 import { EphemeralBuffer } from '../../src/driver-kit/ephemeral-buffer.ts';
 import { decodeError } from '../../src/driver-kit/errors.ts';
 import { fromBase64, fromExportedMessage, toBase64, toExportedEvent } from '../../src/driver-kit/exported-message.ts';
-import { LazyAbortController } from '../../src/driver-kit/lazy-abort.ts';
+import { isAborted, LazyAbortController, whenAborted } from '../../src/driver-kit/lazy-abort.ts';
 import { Limiter } from '../../src/driver-kit/limiter.ts';
 
 import { completeMessage } from '../../src/driver-kit/message-fields.ts';
@@ -69,6 +69,20 @@ test('a signal that is asked for late is aborted with the first reason', () => {
   const bare = new LazyAbortController();
   bare.abort();
   expect(bare.signal.aborted).toBe(true);
+});
+
+test('a listener of a context needs no signal, and can stop', () => {
+  const heard: string[] = [];
+  const [lazy, eager] = [new LazyAbortController(), new AbortController()];
+  for (const [name, source] of Object.entries({ lazy, eager })) {
+    whenAborted(source, () => heard.push(name));
+    whenAborted(source, () => heard.push(`${name} that stopped`))();
+    expect(isAborted(source)).toBe(false);
+    source.abort();
+    source.abort();
+    expect(isAborted(source)).toBe(true);
+  }
+  expect(heard).toEqual(['lazy', 'eager']);
 });
 
 test('a limiter runs as many as it may, in order; one that is aborted leaves the queue', async () => {

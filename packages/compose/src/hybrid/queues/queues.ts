@@ -40,11 +40,11 @@ export function sendBySide<R extends SendResult>(
   routeOf: (message: PreparedMessage) => SideName,
   send: (side: HybridSide, messages: readonly PreparedMessage[]) => Promise<R[]>,
 ): Promise<R[]> {
-  const routed = messages.map(routeOf);
-  const [first = 'durable'] = routed;
-  return routed.every((name) => name === first)
+  const [message] = messages;
+  const first = message === undefined ? 'durable' : routeOf(message);
+  return messages.length < 2 || messages.every((each) => routeOf(each) === first)
     ? own(send(sides.of(first), messages))
-    : sendToBoth(sides, messages, routed, send);
+    : sendToBoth(sides, messages, messages.map(routeOf), send);
 }
 
 async function sendToBoth<R extends SendResult>(
@@ -92,19 +92,35 @@ function sendTo(
   return withFallback(sides, messages, (use, some) => sendIn(sides, use, some, sending));
 }
 
-/** A queue that exists on the other side only exists. One of requests is used where it is. */
-async function sendIn(
+function sendIn(
   sides: Sides,
   side: HybridSide,
   messages: readonly PreparedMessage[],
   sending: Sending,
 ): Promise<SendResult[]> {
-  const { queue, create, route, context } = sending;
-  const send = async (): Promise<SendResult[]> =>
-    ownResults(sides.counted(side, await side.queues.send(queue, messages, create, context)));
-  if (create || !route.isShared) return send();
+  const isKnown = sending.create || !sending.route.isShared;
+  return isKnown ? store(sides, side, messages, sending) : sendToExisting(sides, side, messages, sending);
+}
+
+async function store(
+  sides: Sides,
+  side: HybridSide,
+  messages: readonly PreparedMessage[],
+  { queue, create, context }: Sending,
+): Promise<SendResult[]> {
+  return ownResults(sides.counted(side, await side.queues.send(queue, messages, create, context)));
+}
+
+/** A queue that exists on the other side only exists. One of requests is used where it is. */
+async function sendToExisting(
+  sides: Sides,
+  side: HybridSide,
+  messages: readonly PreparedMessage[],
+  sending: Sending,
+): Promise<SendResult[]> {
+  const { queue, route, context } = sending;
   try {
-    return await send();
+    return await store(sides, side, messages, sending);
   } catch (error) {
     const isMissing = isBusbarError(error) && error.code === 'NOT_FOUND';
     const other = sides.other(side);
@@ -113,7 +129,7 @@ async function sendIn(
     if (known === undefined) throw error;
     if (route.isOfRequests) return sendIn(sides, other, messages, sending);
     await side.transport.queues.configure(queue, known.settings, boundsOf(context));
-    return send();
+    return store(sides, side, messages, sending);
   }
 }
 
@@ -174,11 +190,11 @@ async function configure(sides: Sides, isShared: boolean, { queue, settings, con
 
 /** Settles each receipt on its side. One without a side is foreign, so its lease is lost. */
 async function settle(sides: Sides, settlements: readonly Settlement[], context: CallContext): Promise<SettleResult[]> {
-  const routed = settlements.map(({ receipt }) => sideOf(receipt));
-  const [first] = routed;
-  if (first !== undefined && routed.every((name) => name === first)) {
+  const first = settlements[0] && sideOf(settlements[0].receipt);
+  if (first !== undefined && settlements.every(({ receipt }) => sideOf(receipt) === first)) {
     return own(settleOn(sides, first, settlements, context));
   }
+  const routed = settlements.map(({ receipt }) => sideOf(receipt));
   const results: SettleResult[] = settlements.map(({ receipt }) => ({ receipt, status: 'lease-lost' }));
   const settleShare = async (name: SideName): Promise<void> => {
     const places = [...routed.keys()].filter((index) => routed[index] === name);

@@ -1,6 +1,6 @@
 /** One queue with messages on both sides, as one consumer sees it. */
 
-import type { CallContext, ReceiveRequest } from '@busbar/api/driver';
+import { type CallContext, isAborted, LazyAbortController, type ReceiveRequest, whenAborted } from '@busbar/api/driver';
 import type { Delivery } from '@busbar/api/transport';
 import { own } from '../../inner/calls.ts';
 import { pause } from '../../pause.ts';
@@ -28,11 +28,16 @@ interface Share {
   readonly deliveries: Delivery[];
 }
 
+/** Ends what a receive asks of the sides. */
+class Wake extends LazyAbortController implements CallContext {
+  readonly deadline: number = Number.POSITIVE_INFINITY;
+}
+
 /** A receive that has not ended. */
 interface Receiver {
   readonly max: number;
   /** Fires when it gets messages of the other side, or is to look at both. */
-  wake: AbortController;
+  wake: Wake;
   /** What the lookout has leased for it. */
   offered: Share[];
 }
@@ -49,7 +54,7 @@ export class SharedQueue {
   readonly #receivers = new Set<Receiver>();
   readonly #releasing = new Set<Promise<unknown>>();
   readonly #stopListening: () => void;
-  #lookout: AbortController | undefined;
+  #lookout: Wake | undefined;
   #lingering: NodeJS.Timeout | undefined;
 
   constructor(sides: Sides, place: SharedPlace, onEnd: () => void) {
@@ -59,12 +64,11 @@ export class SharedQueue {
     this.#stopListening = sides.onFast(() => this.#lookAgain());
   }
 
-  async receive({ max, waitMs }: ReceiveRequest, { signal }: CallContext): Promise<Delivery[]> {
-    const receiver: Receiver = { max, wake: new AbortController(), offered: [] };
+  async receive({ max, waitMs }: ReceiveRequest, outer: CallContext): Promise<Delivery[]> {
+    const receiver: Receiver = { max, wake: new Wake(), offered: [] };
     const endsAt = performance.now() + waitMs;
-    const onAbort = (): void => receiver.wake.abort();
-    signal.addEventListener('abort', onAbort);
-    if (signal.aborted) onAbort();
+    const stop = whenAborted(outer, () => receiver.wake.abort());
+    if (isAborted(outer)) receiver.wake.abort();
     clearTimeout(this.#lingering);
     this.#receivers.add(receiver);
     try {
@@ -72,15 +76,15 @@ export class SharedQueue {
       for (;;) {
         const leftMs = mayWait ? Math.max(0, endsAt - performance.now()) : 0;
         const deliveries = await this.#attempt(receiver, leftMs, !mayWait);
-        if (deliveries.length > 0 || signal.aborted) return deliveries;
-        const wasWoken = receiver.wake.signal.aborted;
+        if (deliveries.length > 0 || isAborted(outer)) return deliveries;
+        const wasWoken = receiver.wake.isAborted;
         const isOver = !wasWoken && performance.now() >= endsAt;
         if (isOver && !mayWait) return [];
-        if (wasWoken) receiver.wake = new AbortController();
+        if (wasWoken) receiver.wake = new Wake();
         mayWait = !wasWoken && !isOver;
       }
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      stop();
       this.#leave(receiver);
     }
   }
@@ -117,18 +121,16 @@ export class SharedQueue {
 
   /** Leases messages of one side. A side that is away has none. */
   async #ask(side: HybridSide, { max, wake }: Receiver, waitMs: number): Promise<Share> {
-    const { signal } = wake;
     if (!this.#sides.isUp(side)) {
-      if (waitMs > 0) await pause(waitMs, signal);
+      if (waitMs > 0) await pause(waitMs, wake.signal);
       return { side, deliveries: [] };
     }
     const { queue, consumer } = this.#place;
     try {
       const request = { max, waitMs, consumer };
-      const bounds = { signal, deadline: Number.POSITIVE_INFINITY };
-      return { side, deliveries: await own(side.queues.receive(queue, request, bounds)) };
+      return { side, deliveries: await own(side.queues.receive(queue, request, wake)) };
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!wake.isAborted) throw error;
       return { side, deliveries: [] };
     }
   }
@@ -163,7 +165,7 @@ export class SharedQueue {
   #watch(max: number): void {
     const { aside } = this.#place;
     if (this.#lookout !== undefined || this.#receivers.size === 0 || !this.#sides.isUp(aside)) return;
-    const lookout = new AbortController();
+    const lookout = new Wake();
     this.#lookout = lookout;
     this.#ask(aside, { max, wake: lookout, offered: [] }, Number.POSITIVE_INFINITY).then(
       (share) => this.#found(lookout, share),
@@ -173,10 +175,10 @@ export class SharedQueue {
   }
 
   /** Passes what the lookout has leased to the receive that waits longest. */
-  #found(lookout: AbortController, share: Share): void {
+  #found(lookout: Wake, share: Share): void {
     if (this.#lookout === lookout) this.#lookout = undefined;
     const [receiver] = this.#receivers;
-    if (receiver === undefined || lookout.signal.aborted) {
+    if (receiver === undefined || lookout.isAborted) {
       this.#merge([share], 0);
       return;
     }
