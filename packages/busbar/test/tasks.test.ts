@@ -22,6 +22,22 @@ describe('task', () => {
     expect(await sh.out('task', 'add', 'build', 'x', '--wait=10s', '-q')).toBe('{"built":"x"}');
   });
 
+  test.concurrent('waits for its children, whose results its command gets', async () => {
+    await using sh = shell();
+    const flow = { queue: 'sum', children: [1, 2].map((body) => ({ queue: 'count', body })) };
+    const id = await sh.out('task', 'flow', JSON.stringify(flow));
+    expect(await sh.out('task', 'status', id)).toBe('DELAYED');
+    expect(await sh.out('task', 'ls', 'sum')).toMatch(/^STATE +ATTEMPT.*\nDELAYED/);
+    expect(await sh.run('task', 'take', 'sum')).toMatchObject({ code: 4 });
+    await sh.out('work', 'count', '--until-empty', '--', 'cat');
+    await sh.out('work', 'sum', '--until-empty', '--', 'sh', '-c', 'printf %s "$BUSBAR_CHILDREN"');
+    expect(JSON.parse(await sh.out('task', 'result', id))).toMatchObject([
+      { queue: 'count', state: 'done', result: 1 },
+      { queue: 'count', state: 'done', result: 2 },
+    ]);
+    expect(await sh.run('task', 'flow', '{"queue":"sum"}')).toMatchObject({ code: 2 });
+  });
+
   test.concurrent('is cancelled, or dead', async () => {
     await using sh = shell();
     const id = await sh.out('task', 'add', 'q', '1', '--delay', '1h');

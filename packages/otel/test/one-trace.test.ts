@@ -71,6 +71,29 @@ it('a request, a task of its handler, a retry and the response are one trace', {
   expect([failed, done].map((span) => span?.attributes['messaging.message.id'])).toEqual([id, id]);
 });
 
+it('a parent and its children, also those of a child, are one trace', async () => {
+  await using telemetry = new Telemetry();
+  await using bus = openBus(await openMemory(), { onError });
+  instrument(bus, telemetry);
+  for (const queue of ['count', 'part', 'sum']) await bus.process(queue, () => undefined);
+  const part = { queue: 'part', children: [{ queue: 'count' }] };
+  await (await bus.flow({ queue: 'sum', children: [{ queue: 'count' }, part] })).result();
+  await expect.poll(() => byName(telemetry.spans(), 'ack sum').length, WAIT).toBe(1);
+  const spans = telemetry.spans();
+  expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1);
+  const tree = spans.map(({ name, parent = '' }) => `${parent} > ${name}`);
+  expect(tree.filter((line) => /> (enqueue|process)/.test(line)).toSorted()).toEqual([
+    ' > enqueue sum',
+    'enqueue count > process count',
+    'enqueue count > process count',
+    'enqueue part > enqueue count',
+    'enqueue part > process part',
+    'enqueue sum > enqueue count',
+    'enqueue sum > enqueue part',
+    'enqueue sum > process sum',
+  ]);
+});
+
 it('mail, events and receives by hand carry the trace; live events and requests are not settled', async () => {
   await using telemetry = new Telemetry();
   await using bus = openBus(await openMemory(), { onError });

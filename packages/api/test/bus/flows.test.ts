@@ -71,6 +71,24 @@ describe('a flow is refused', () => {
   });
 });
 
+it('a flow whose parent is refused leaves nothing', async () => {
+  const bus = await open();
+  await bus.queue('wholes').configure({ frozen: true });
+  await expect(bus.flow({ queue: 'wholes', children: [part] })).rejects.toMatchObject({ code: 'CONFLICT' });
+  expect(await bus.transport.kv.list('')).toEqual([]);
+});
+
+it('a parent is cancelled while a worker looks at its children', async () => {
+  const bus = await open();
+  const parent = await bus.flow({ queue: 'wholes', children: [part] });
+  await parent.reschedule(0);
+  const [look] = await bus.transport.queues.receive('wholes');
+  const cancelled = parent.cancel();
+  await bus.transport.queues.settle([{ receipt: look?.receipt ?? '', action: 'release', delayMs: 30_000 }]);
+  expect(await cancelled).toBe(true);
+  expect(await idsOf(bus, 'parts')).toEqual([]);
+});
+
 it('a purged child has vanished, and the parent learns of that', async () => {
   const bus = await open();
   await parents(bus);

@@ -53,6 +53,7 @@ export const COMMAND_VARIABLES: Readonly<Record<string, string>> = {
   BUSBAR_ATTEMPT: '1 for the first delivery',
   BUSBAR_PRIORITY: 'its priority, 0 to 9',
   BUSBAR_CORRELATION: 'the id that related messages share',
+  BUSBAR_CHILDREN: 'of a task with children: what they returned, as JSON',
   BUSBAR_PROGRESS_FD: 'the descriptor for lines of progress',
   BUSBAR_LOCK: 'the lock or semaphore that is held',
   BUSBAR_TOKEN: 'its fencing token',

@@ -13,11 +13,18 @@ export interface CancelReason extends CallOptions {
 }
 
 const MAX_PUTS = 50;
+/** How long a worker may look at the children of a task, and how often that is tried. */
+const LOOK_MS = 25;
+const MAX_TRIES = 40;
 
 /** Cancels a task before a worker starts it. Resolves with false when it was started, has ended or does not exist. */
 export async function cancelWaiting(transport: Transport, id: string, options: CancelReason): Promise<boolean> {
-  const [cancelled] = await cancelAll(transport, queueOfTaskId(id), [id], options);
-  if (cancelled === undefined) return false;
+  for (let tries = 0; ; tries += 1) {
+    const { cancelled, started } = await cancelAll(transport, queueOfTaskId(id), [id], options);
+    if (cancelled.length > 0) break;
+    if (!started || tries === MAX_TRIES || !(await isWaiting(transport, id, options))) return false;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
   await cancelChildren(transport, id, options);
   await childEnded(transport, id, true);
   return true;
@@ -25,13 +32,29 @@ export async function cancelWaiting(transport: Transport, id: string, options: C
 
 /** Cancels the children of a task that were not started, and their children. */
 export async function cancelChildren(transport: Transport, parent: string, options: CancelReason): Promise<void> {
-  const { reason: _, ...bounds } = options;
+  for (const { flow, record } of await flowsOf(transport, parent, options)) {
+    await cancelFlow(transport, flow, record, options);
+  }
+}
+
+/** Whether a task is the parent of a flow that has not started: a worker that has it only looks at its children. */
+async function isWaiting(transport: Transport, id: string, options: CancelReason): Promise<boolean> {
+  return (await flowsOf(transport, id, options)).some(({ record }) => record.awaited >= 0);
+}
+
+async function flowsOf(
+  transport: Transport,
+  parent: string,
+  { reason: _, ...bounds }: CancelReason,
+): Promise<{ readonly flow: FlowRef; readonly record: FlowRecord }[]> {
   const store = new FlowStore(transport);
+  const found: { readonly flow: FlowRef; readonly record: FlowRecord }[] = [];
   for (const { key } of await transport.kv.list(flowPrefix(parent), bounds)) {
     const flow = flowOfKey(parent, key);
     const record = flow && (await store.read(flow));
-    if (flow !== undefined && record !== undefined) await cancelFlow(transport, flow, record, options);
+    if (flow !== undefined && record !== undefined) found.push({ flow, record });
   }
+  return found;
 }
 
 async function cancelFlow(
@@ -43,18 +66,18 @@ async function cancelFlow(
   const parents = new Set(record.parents.map((index) => childOf(flow, record, index)));
   const ids = record.of.map((_, index) => childOf(flow, record, index));
   for (const [queue, own] of Map.groupBy(ids, queueOfTaskId)) {
-    const cancelled = await cancelAll(transport, queue, own, options);
+    const { cancelled } = await cancelAll(transport, queue, own, options);
     for (const id of cancelled) if (parents.has(id)) await cancelChildren(transport, id, options);
   }
 }
 
-/** Resolves with those that were cancelled. */
+/** Resolves with those that were cancelled, and whether one of the others was started. */
 async function cancelAll(
   transport: Transport,
   queue: string,
   ids: readonly string[],
   { reason, ...bounds }: CancelReason,
-): Promise<string[]> {
+): Promise<{ readonly cancelled: readonly string[]; readonly started: boolean }> {
   const outcomes = await transport.admin.cancel(queue, ids, bounds);
   const cancelled = ids.filter((_, index) => outcomes[index]?.status === 'done');
   const record = encodeRecord({ state: 'cancelled', sentAt: Date.now(), reason });
@@ -65,5 +88,5 @@ async function cancelAll(
     });
     await Promise.all(puts);
   }
-  return cancelled;
+  return { cancelled, started: outcomes.some(({ status }) => status === 'started') };
 }

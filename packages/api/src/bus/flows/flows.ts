@@ -8,6 +8,7 @@ import type { SendResult } from '../../contract/queues.ts';
 import type { Transport } from '../../contract/transport.ts';
 import type { Origin } from '../messages/causation.ts';
 import { toBounds } from '../messages/message-options.ts';
+import { toStored } from '../runtime.ts';
 import { toQueueDefinition } from '../tasks/enqueue-options.ts';
 import type { TaskHandle } from '../tasks/task-handle.ts';
 import type { Tasks } from '../tasks/tasks.ts';
@@ -61,18 +62,28 @@ export class Flows {
     sent.catch(() => undefined); // A flow that is refused may have no child that waits for it.
     try {
       const planned = await this.#plan({ origin, sent, puts }, task, flow);
-      await this.#create(planned);
-      const { queue } = toQueueDefinition(task.queue);
-      const results = await this.#transport.queues.send(queue, [input], toBounds(task.options));
-      const status = results[0]?.status ?? 'unknown';
-      if (status === 'stored') await this.#sendAll(planned);
-      else if (status !== 'unknown') await this.#delete(planned);
-      resolve(status);
+      const result = await this.#sendParent(planned, input);
+      if (result.status === 'stored') await this.#sendAll(planned);
+      else await this.#delete(planned);
+      resolve(result.status);
       await Promise.all(puts);
-      return results;
+      return [result];
     } catch (error) {
       reject(error);
       await Promise.allSettled(puts);
+      throw error;
+    }
+  }
+
+  /** Leaves no record of a flow whose parent is not stored. */
+  async #sendParent(planned: PlannedFlow, input: MessageInput): Promise<SendResult> {
+    const { queue, options } = planned.task;
+    try {
+      await this.#create(planned);
+      const name = toQueueDefinition(queue).queue;
+      return toStored((await this.#transport.queues.send(name, [input], toBounds(options)))[0]);
+    } catch (error) {
+      if (toBusbarError(error).outcome !== 'unknown') await this.#delete(planned).catch(() => undefined);
       throw error;
     }
   }

@@ -64,8 +64,8 @@ export class Parents {
   ): Promise<void> {
     const awaited = this.#waiting.get(delivery);
     if (flow !== undefined && action === 'release' && awaited !== undefined) await this.#lookAgain(flow, awaited);
-    if (flow !== undefined && action === 'ack') await this.#forget(flow);
     if (action === 'ack' || isFailed) await childEnded(this.#transport, delivery.id, isFailed);
+    if (flow !== undefined && action === 'ack') await this.#forget(flow);
   }
 
   /** A store that does not answer is no failure of the task. */

@@ -3,13 +3,13 @@
 import { type Command, defineCommand, selectAction } from '../command.ts';
 import { BODY_NOTE, LINES_NOTE } from '../input/body.ts';
 import { MAIL_FLAGS } from '../input/mail-flags.ts';
-import { add } from '../tasks/add.ts';
+import { add, flow } from '../tasks/add.ts';
 import { done, extend, fail, progress, take } from '../tasks/held.ts';
 import { cancel, ls, result, status } from '../tasks/inspect.ts';
 import { ACTION_FLAGS, ADD_FLAGS, type TaskInvocation } from '../tasks/task-flags.ts';
 
 const ACTIONS: Readonly<Record<string, (invocation: TaskInvocation) => Promise<number>>> = {
-  ...{ add, take, done, fail, progress, extend },
+  ...{ add, flow, take, done, fail, progress, extend },
   ...{ status, result, cancel, ls },
 };
 
@@ -19,6 +19,7 @@ export const task: Command = defineCommand({
   flags: { ...MAIL_FLAGS, ...ADD_FLAGS, ...ACTION_FLAGS },
   examples: [
     [`busbar task add build '{"target":"all"}'`, 'prints the id of the task'],
+    [`busbar task flow '{"queue":"sum","children":[{"queue":"count","body":1}]}'`, 'sum waits for its children'],
     ['busbar task take build --wait --json', 'prints a task with its receipt'],
     [`busbar task progress RECEIPT 50`, 'for those who follow the task; renews the lease'],
     [`busbar task done RECEIPT --result '{"ok":true}'`, 'ends it; the result is kept for an hour'],
@@ -33,6 +34,7 @@ export const task: Command = defineCommand({
   notes: [
     BODY_NOTE,
     `A line of --jsonl has queue, unless QUEUE is given, and body. ${LINES_NOTE}`,
+    'flow takes JSON: { "queue", "body"?, "children": [{ "queue", "body"?, "options"?, "children"? }], "onChildFailure"?, "checkMs"? }. The task starts when its children have ended.',
     'take exits with 4 if there is no task. done, fail, progress and extend exit with 6 if the lease was lost: stop working on the task.',
     'done, fail and extend read receipts, or the lines of task take --json, from a pipe too.',
     'Without --wait, result exits with 4 for an unfinished task. A dead task is exit 1.',

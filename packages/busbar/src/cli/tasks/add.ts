@@ -1,6 +1,6 @@
-/** `busbar task add` and `busbar enqueue`: add tasks. */
+/** `busbar task add`, `busbar enqueue` and `busbar task flow`: add tasks. */
 
-import type { EnqueueOptions, Sender, TaskHandle } from '@busbar/api';
+import type { EnqueueOptions, Flow, Sender, TaskHandle } from '@busbar/api';
 import { invalid } from '@busbar/api/transport';
 import { readBody } from '../input/body.ts';
 import type { FlagValues } from '../input/flag-values.ts';
@@ -27,10 +27,27 @@ export async function add(invocation: AddInvocation): Promise<number> {
   return count === undefined ? addOne(invocation) : addTimes(invocation, count);
 }
 
+/** `busbar task flow`: a task that waits for others. The bus checks the flow. */
+export async function flow({ args: [, argument, extra], flags, session }: AddInvocation): Promise<number> {
+  if (extra !== undefined) throw invalid('flow takes one BODY', 'Write busbar task flow BODY.');
+  const { signal, out } = session;
+  const body = await readBody(argument, { text: false, optional: false, signal, out });
+  return printAdded(await (await openSender(session)).flow(body as Flow), flags, session);
+}
+
 async function addOne({ args, flags, session }: AddInvocation): Promise<number> {
-  const { out } = session;
   const { queue, body } = await readTask({ args, flags, session });
   const handle = await (await openSender(session)).enqueue(queue, body, toOptions(flags, session));
+  return printAdded(handle, flags, session);
+}
+
+/** The id, or with --wait the result. */
+async function printAdded(
+  handle: TaskHandle,
+  flags: Pick<AddInvocation['flags'], 'wait'>,
+  session: Session,
+): Promise<number> {
+  const { out } = session;
   if (flags.wait !== undefined) {
     out.note(handle.id);
     session.endWithParent();

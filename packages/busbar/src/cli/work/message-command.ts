@@ -1,6 +1,6 @@
 /** Handles messages with a command. Its exit code decides what happens to the message. */
 
-import type { Context, ReceivedMessage } from '@busbar/api';
+import type { ChildResult, Context, ReceivedMessage } from '@busbar/api';
 import { type BusbarError, RejectError } from '@busbar/api';
 import type { Environment } from '../../config/locate-bus.ts';
 import { parseExact } from '../exact-json.ts';
@@ -12,6 +12,8 @@ import { type CommandEnd, PROGRESS_FD, runCommand } from './run-command.ts';
 /** Exit codes with a meaning of their own, from sysexits.h. */
 const REJECT = 65;
 const RETRY = 75;
+/** Linux refuses variables of more than 128 KiB. */
+const MAX_VARIABLE_BYTES = 100_000;
 
 /** What happens to a message whose command fails with another exit code. */
 export type OnFailure = 'retry' | 'reject';
@@ -64,7 +66,7 @@ export function handleWith(plan: MessageCommand): (message: ReceivedMessage, con
     const startedAt = performance.now();
     const end = await runCommand({
       command: plan.command,
-      env: { ...plan.env, ...variablesOf(message) },
+      env: { ...plan.env, ...variablesOf(message), ...childrenOf(await context.children()) },
       input: toInput(message.body),
       maxOutputBytes: plan.maxOutputBytes,
       timeoutMs: plan.timeoutMs,
@@ -121,6 +123,14 @@ function variablesOf(message: ReceivedMessage): Record<string, string> {
   return Object.fromEntries(
     Object.entries(given).map(([name, value = '']) => [name, value.toWellFormed().replaceAll('\0', '')]),
   );
+}
+
+/** Of a task with children. Results that are too large for a variable are left out. */
+function childrenOf(children: readonly ChildResult[]): Record<string, string> {
+  if (children.length === 0) return {};
+  const whole = JSON.stringify(children);
+  if (Buffer.byteLength(whole) <= MAX_VARIABLE_BYTES) return { BUSBAR_CHILDREN: whole };
+  return { BUSBAR_CHILDREN: JSON.stringify(children.map(({ id, queue, state }) => ({ id, queue, state }))) };
 }
 
 function toInput(body: unknown): Uint8Array {

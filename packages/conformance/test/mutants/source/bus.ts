@@ -27,8 +27,8 @@ export const mutants: readonly SourceMutant[] = [
     {
       name: 'a flow that is there sends its children again',
       file: 'bus/flows/flows.ts',
-      find: "if (status === 'stored') await",
-      replace: 'if (status) await',
+      find: "if (result.status === 'stored') await",
+      replace: 'if (result.status) await',
       killedBy: 'A46',
     },
     {
