@@ -54,7 +54,7 @@ export async function runPipeline({ url, killsCoordinator = false }: PipelineRun
   const author = start(['author'], {}, files);
   for (const attempt of [1, 2, 3, 4]) await printed(stuck, 'reviewing', attempt);
   const reviewer = start(['reviewer']);
-  await waitFor(() => audited('review.done').length === FILES.length - 4, { what: 'the other reviews', ...LONG });
+  await waitFor(() => audited('review.done').length >= FILES.length - 4, { what: 'the other reviews', ...LONG });
   await stuck.kill();
   if (killsCoordinator) {
     await main.restart();
@@ -114,7 +114,7 @@ function assertReport(report: unknown): void {
     { line: 3, text: 'unfinished' },
   ];
   const reviews = FILES.map((file, index) => ({ file, remarks: index % 3 === 0 ? two : [] }));
-  expect(report).toEqual({ change: expect.any(String), reviews });
+  expect(report).toEqual({ change: expect.any(String), reviews, failed: 0 });
 }
 
 /** One trace leads from the author through all roles to the audit. */
@@ -125,6 +125,7 @@ function assertTrace(spans: readonly Span[]): void {
   expect(names).toEqual(
     expect.arrayContaining([
       ...['send change', 'process change', 'ack change', 'enqueue reviews', 'process reviews', 'ack reviews'],
+      ...['enqueue reports', 'process reports', 'ack reports'],
       ...['request inspect', 'process inspect', 'publish', 'process audit', 'ack audit'],
       ...['send report', 'process report', 'ack report'],
     ]),

@@ -22,15 +22,24 @@ export interface Review {
   readonly remarks: readonly Remark[];
 }
 
+/** The task that waits for the reviews of a change. */
+export interface ReportTask {
+  readonly change: string;
+  readonly author: string | undefined;
+}
+
 /** The answer to the author, and the event of the end of a change. */
 export interface Report {
   readonly change: string;
   readonly reviews: readonly Review[];
+  /** How many reviews became dead letters. */
+  readonly failed: number;
 }
 
 export const COORDINATOR = '@coordinator';
 export const EXPERT = '@expert';
 export const REVIEWS = 'reviews';
+export const REPORTS = 'reports';
 export const REVIEW_DONE = 'review.done';
 export const CHANGE_DONE = 'review.change-done';
 export const DIGEST = 'review.digest';
