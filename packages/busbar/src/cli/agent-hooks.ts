@@ -1,6 +1,6 @@
 /** Hooks of coding agents that run `busbar inbox --hook`: where their settings are, and at which events they run. */
 
-import { BusbarError, invalid } from '@busbar/api/transport';
+import { invalid, isBusbarError } from '@busbar/api/transport';
 import { quoteForShell } from './output/printable.ts';
 
 /** A coding agent with hooks. */
@@ -59,7 +59,7 @@ function parseSettings(text: string | undefined, path: string): Record<string, u
   try {
     return asObject(JSON.parse(text), path);
   } catch (error) {
-    if (error instanceof BusbarError) throw error;
+    if (isBusbarError(error)) throw error;
     throw invalid(`${path} is not JSON: ${(error as Error).message}`, 'Correct it, or move it away.');
   }
 }

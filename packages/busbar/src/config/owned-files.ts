@@ -2,7 +2,7 @@
 
 import { closeSync, constants, fstatSync, lstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { BusbarError, invalid } from '@busbar/api/transport';
+import { BusbarError, invalid, isBusbarError } from '@busbar/api/transport';
 
 const MAX_BYTES = 1024 * 1024;
 
@@ -61,7 +61,7 @@ export function readOwnedFile(path: string, hint: string): string | undefined {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    if (error instanceof BusbarError) throw error;
+    if (isBusbarError(error)) throw error;
     if (code === 'EACCES' || code === 'EPERM') throw unreadable(path, error);
     throw invalid(`cannot read ${path}: ${code}`, 'Make it readable, or move it away.');
   }

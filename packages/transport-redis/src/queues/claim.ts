@@ -1,7 +1,7 @@
 /** Claims messages for the receives of this process. Redis wakes one waiting process for each message. */
 
 import type { ClaimRequest, ClaimResult, ReceiverGroup, WaitingReceives } from '@busbar/api/driver';
-import { BusbarError, type Delivery } from '@busbar/api/transport';
+import { type Delivery, isBusbarError } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { CLAIM, UNDO_CLAIM } from '../lua/queues.ts';
 import type { Backfill } from '../topics/backfill.ts';
@@ -64,7 +64,7 @@ export class Claimer {
       if (backfills === 0) return toResult(queue, groups, reply);
       await this.#backfill.run(queue);
     } catch (error) {
-      if (!(error instanceof BusbarError) || error.outcome !== 'unknown') throw error;
+      if (!isBusbarError(error) || error.outcome !== 'unknown') throw error;
       // The reply was lost. The messages that it leased, if any, are released and claimed again.
       await this.#client.runNow(UNDO_CLAIM, [queue, id], { ...ONCE, repeat: true });
     } finally {

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeError } from '@busbar/api/driver';
-import { BusbarError } from '@busbar/api/transport';
+import { BusbarError, isBusbarError } from '@busbar/api/transport';
 import { connectionLost, FRAME, type Frame, frame, HEARTBEAT_MS, type Header } from '@busbar/wire';
 import type { ClientLink } from '../links/link.ts';
 import { parseHubUrl } from '../links/link-schemes.ts';
@@ -32,7 +32,7 @@ export async function stopHub(url: string): Promise<boolean> {
       await sleep(POLL_MS);
     }
   } catch (error) {
-    if (error instanceof BusbarError && error.code === 'UNAVAILABLE') return false;
+    if (isBusbarError(error) && error.code === 'UNAVAILABLE') return false;
     throw error;
   }
   throw new BusbarError('TIMEOUT', 'the hub did not stop in time', {

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { BusbarError, quote } from '@busbar/api/transport';
+import { BusbarError, isBusbarError, quote } from '@busbar/api/transport';
 import { type ConnectionEvents, checkFolder, type LinkConnection, socketExists, UnixConnection } from '@busbar/wire';
 import { noHub } from '../../errors.ts';
 import { readHubToken } from '../../local/token-file.ts';
@@ -36,7 +36,7 @@ export async function isListening(path: string): Promise<boolean> {
     (await connectSocket(path, timeout.signal)).destroy();
     return true;
   } catch (error) {
-    if (error instanceof BusbarError && error.code === 'UNAVAILABLE') return false;
+    if (isBusbarError(error) && error.code === 'UNAVAILABLE') return false;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 /** The sockets of ZeroMQ, which is loaded on first use: sends never block, and queues and messages are bounded. */
 
-import { missingPackage } from '@busbar/api/transport';
+import { isMainThread } from 'node:worker_threads';
+import { BusbarError, missingPackage } from '@busbar/api/transport';
 import { MAX_FRAME_BYTES } from '@busbar/wire';
 import type { Dealer, Router } from 'zeromq';
 import { MAX_PACKETS } from './packet-window.ts';
@@ -20,13 +21,21 @@ const NOTIFY_DISCONNECT = 2;
 
 let loading: Promise<ZmqSockets> | undefined;
 
-/** The sockets of this process. Rejects with UNAVAILABLE if ZeroMQ is not installed: it is an optional peer, since it takes 34 MB. */
+/**
+ * The sockets of this process. Rejects with UNAVAILABLE if ZeroMQ is not installed: it is an optional peer, since it takes 34 MB.
+ * Rejects with UNSUPPORTED in a worker thread: when a thread ends while its socket receives, ZeroMQ aborts the process.
+ */
 export function loadZmqSockets(): Promise<ZmqSockets> {
   loading ??= load();
   return loading;
 }
 
 async function load(): Promise<ZmqSockets> {
+  if (!isMainThread) {
+    throw new BusbarError('UNSUPPORTED', 'ZeroMQ aborts the process when a worker thread ends that uses it', {
+      hint: 'Use unix: or ws: in worker threads, or open the bus in the main thread.',
+    });
+  }
   // Also loaded on demand in a bundle, where imports of this package become one file.
   const zeromq = await import('zeromq').catch(missingPackage('zeromq'));
   const common = {
