@@ -1,42 +1,56 @@
 // Bundles what the compiler wrote to out/ of the package in this folder into few files of dist/: each file costs time at start.
-// Imports of other packages stay imports. Packages under `devDependencies` are copied into dist/ without what only compilers need.
-import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// Imports of other packages stay imports, but with --page: see bundle-page.ts. Packages under `devDependencies` are copied into dist/ without what only compilers need.
+import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, relative } from 'node:path';
 import { rolldown } from 'rolldown';
+import { bundlePage, withMap } from './bundle-page.ts';
 
 const out = join(process.cwd(), 'out');
 const dist = join(process.cwd(), 'dist');
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
-const copied = new Map(Object.keys(manifest.devDependencies ?? {}).map((name) => [name, copyPackage(name)]));
+const isPage = process.argv.includes('--page');
+const tools = isPage ? [] : Object.keys(manifest.devDependencies ?? {});
+const copied = new Map(tools.map((name) => [name, copyPackage(name)]));
 
 // Of an earlier build, also of one whose compiler wrote to dist/.
 const old = ['.tsbuildinfo', ...globSync('**/*.{js,js.map,d.ts.map}', { cwd: dist })];
 for (const file of old) if (!file.startsWith('vendor/')) rmSync(join(dist, file), { force: true });
-const bundle = await rolldown({
-  input: Object.fromEntries(entries().map((file) => [file.replace(/\.js$/, ''), join(out, file)])),
-  external: (id) => /^[^./]/.test(id) && !copied.has(id),
-  platform: 'node',
-  plugins: [
-    { name: 'maps-of-the-compiler', load: withMap },
-    {
-      name: 'copied-packages',
-      resolveId: (id) => (copied.has(id) ? { id: copied.get(id) ?? id, external: 'relative' } : null),
-    },
-  ],
-  // Others may import more from an entry than it exports to users.
-  preserveEntrySignatures: 'allow-extension',
-});
-await bundle.write({
-  dir: dist,
-  format: 'esm',
-  sourcemap: true,
-  comments: { legal: true, annotation: true, jsdoc: false },
-  entryFileNames: '[name].js',
-  // A module that is loaded on demand keeps its path.
-  chunkFileNames: ({ facadeModuleId }) => (facadeModuleId ? relative(out, facadeModuleId) : 'shared/[name].js'),
-});
-await bundle.close();
+if (isPage) await writePage();
+else await writeBundles();
+
+async function writePage() {
+  const { code, map } = await bundlePage(join(out, 'index.js'));
+  writeFileSync(join(dist, 'index.js'), code);
+  writeFileSync(join(dist, 'index.js.map'), String(map));
+}
+
+async function writeBundles() {
+  const bundle = await rolldown({
+    input: Object.fromEntries(entries().map((file) => [file.replace(/\.js$/, ''), join(out, file)])),
+    external: (id) => /^[^./]/.test(id) && !copied.has(id),
+    platform: 'node',
+    plugins: [
+      { name: 'maps-of-the-compiler', load: withMap },
+      {
+        name: 'copied-packages',
+        resolveId: (id) => (copied.has(id) ? { id: copied.get(id) ?? id, external: 'relative' } : null),
+      },
+    ],
+    // Others may import more from an entry than it exports to users.
+    preserveEntrySignatures: 'allow-extension',
+  });
+  await bundle.write({
+    dir: dist,
+    format: 'esm',
+    sourcemap: true,
+    comments: { legal: true, annotation: true, jsdoc: false },
+    entryFileNames: '[name].js',
+    // A module that is loaded on demand keeps its path.
+    chunkFileNames: ({ facadeModuleId }) => (facadeModuleId ? relative(out, facadeModuleId) : 'shared/[name].js'),
+  });
+  await bundle.close();
+}
 
 /**
  * Copies what runs of a package: its JavaScript, its binaries and its license. Of better-sqlite3 this leaves out the source of SQLite.
@@ -57,12 +71,6 @@ function copyPackage(name) {
   );
   // Relative to out/, as the modules that import it are.
   return join(out, 'vendor', name, relative(from, main));
-}
-
-/** The map leads from the bundle to the TypeScript, which it contains. @param {string} file */
-function withMap(file) {
-  if (!existsSync(`${file}.map`)) return undefined;
-  return { code: readFileSync(file, 'utf8'), map: readFileSync(`${file}.map`, 'utf8') };
 }
 
 /** What users and the command import, and modules that know their own place. @returns {string[]} */

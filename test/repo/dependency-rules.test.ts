@@ -10,6 +10,7 @@ const siblings: Record<string, readonly string[]> = {
   'packages/wire': ['@busbar/api'],
   'packages/transport-socket': ['@busbar/api', '@busbar/wire'],
   'packages/transport-sqlite': ['@busbar/api', '@busbar/wire'],
+  'packages/browser': ['@busbar/api', '@busbar/transport-socket', '@busbar/wire'],
   'packages/busbar': ['@busbar/api', '@busbar/conformance', '@busbar/compose', '@busbar/transport-*'],
   bench: ['*'],
   demo: ['@busbar/api', '@busbar/compose', '@busbar/testbed', 'busbar'],
@@ -44,8 +45,8 @@ describe.each(packages.map(({ folder }) => folder))('%s', (folder) => {
   });
 });
 
-test('the api runs anywhere: it imports nothing of Node', () => {
-  const imports = importsIn('packages/api/src/').filter(({ specifier }) => specifier.startsWith('node:'));
+test.each(['packages/api', 'packages/browser'])('%s runs anywhere: it imports nothing of Node', (folder) => {
+  const imports = importsIn(`${folder}/src/`).filter(({ specifier }) => specifier.startsWith('node:'));
   expect(wrong(imports, ({ file, type }) => type || file in apiFilesOnNode)).toEqual([]);
 });
 

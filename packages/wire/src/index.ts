@@ -39,6 +39,7 @@ export {
 } from './frames/message-codec.ts';
 export { CALL_CREDIT, HEARTBEAT_MS, HELLO_TIMEOUT_MS, MAX_BUFFERED_BYTES, SILENT_BEATS } from './limits.ts';
 export type { ConnectionEvents, LinkConnection } from './stream/connection.ts';
+export { atTurnEnd } from './stream/event-loop.ts';
 export { Heartbeat } from './stream/heartbeat.ts';
 export { UnixConnection } from './stream/unix-connection.ts';
 export { WriteBuffer } from './stream/write-buffer.ts';

@@ -1,6 +1,5 @@
 /** A client of a hub: one connection at a time, which it restores after a loss, and the requests over it. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   BriefConnections,
   type CallContext,
@@ -18,9 +17,9 @@ import {
   type StoreReset,
   toBusbarError,
 } from '@busbar/api/transport';
-import { FRAME, type Frame, frame, type Header } from '@busbar/wire';
+import { atTurnEnd, FRAME, type Frame, frame, type Header } from '@busbar/wire';
 import type { ClientLink } from '../links/link.ts';
-import { TimeoutSignal } from '../links/timeout-signal.ts';
+import { withTimeoutSignal } from '../links/timeout-signal.ts';
 import type { StoreNotice, Welcome } from '../wire/protocol.ts';
 import { type ClientInfo, HubConnection } from './hub-connection.ts';
 import { PendingRequest, type RequestSpec } from './pending-request.ts';
@@ -124,8 +123,8 @@ export class HubClient {
 
   /** Connects for the first time. Rejects with the last error when the time is up. */
   async open(): Promise<void> {
-    using timeout = new TimeoutSignal(this.#options.connectTimeoutMs, this.#end.signal);
-    await this.#connect(timeout.signal, 0);
+    const { connectTimeoutMs } = this.#options;
+    await withTimeoutSignal(connectTimeoutMs, this.#end.signal, (signal) => this.#connect(signal, 0));
   }
 
   /** Sends a request and resolves with its response. Waits for a connection if there is none. */
@@ -187,11 +186,9 @@ export class HubClient {
   defer(flush: () => void): void {
     this.#flushDeferred();
     this.#deferred = flush;
-    queueMicrotask(() =>
-      process.nextTick(() => {
-        if (this.#deferred === flush) this.#flushDeferred();
-      }),
-    );
+    atTurnEnd(() => {
+      if (this.#deferred === flush) this.#flushDeferred();
+    });
   }
 
   async close(): Promise<void> {
@@ -369,7 +366,15 @@ function findDowngrade(before: Welcome, { capabilities }: Welcome): BusbarError 
 }
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms * (0.5 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => undefined);
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const end = (): void => resolve();
+  const timer = setTimeout(end, ms * (0.5 + Math.random() / 2));
+  timer.unref?.();
+  signal.addEventListener('abort', end, { once: true });
+  await promise;
+  clearTimeout(timer);
+  signal.removeEventListener('abort', end);
 }
 
 function unreachable(address: string, error: unknown): BusbarError {

@@ -13,7 +13,7 @@ import {
   type LinkConnection,
 } from '@busbar/wire';
 import type { ClientLink } from '../links/link.ts';
-import { TimeoutSignal } from '../links/timeout-signal.ts';
+import { withTimeoutSignal } from '../links/timeout-signal.ts';
 import { type Hello, PROTOCOL_VERSION, type Welcome } from '../wire/protocol.ts';
 import { decodeCapabilities } from '../wire/value-codec.ts';
 import { HubClock } from './hub-clock.ts';
@@ -49,25 +49,9 @@ export class HubConnection implements ConnectionEvents {
     events: HubConnectionEvents,
     signal: AbortSignal,
   ): Promise<HubConnection> {
-    using timeout = new TimeoutSignal(HELLO_TIMEOUT_MS, signal);
     const hub = new HubConnection(events);
-    const onAbort = (): void => hub.#firstFrame.reject(connectionLost('the hub did not respond in time'));
-    timeout.signal.addEventListener('abort', onAbort, { once: true });
-    const connection = await link.connect(hub, timeout.signal);
-    hub.#connection = connection;
-    hub.#heartbeat = new Heartbeat(info.heartbeatMs, connection);
-    try {
-      const token = await link.token();
-      const sentAt = performance.now();
-      connection.send(frame(FRAME.hello, 0, { version: PROTOCOL_VERSION, token, ...info }));
-      hub.#welcome = decodeWelcome(await hub.#firstFrame.promise);
-      hub.clock.sample(sentAt, hub.#welcome.now);
-      return hub;
-    } catch (error) {
-      hub.#heartbeat.stop();
-      connection.destroy();
-      throw error;
-    }
+    await withTimeoutSignal(HELLO_TIMEOUT_MS, signal, (bounded) => hub.#open(link, info, bounded));
+    return hub;
   }
 
   get welcome(): Welcome {
@@ -101,6 +85,25 @@ export class HubConnection implements ConnectionEvents {
     this.send(frame(FRAME.goaway, 0, { reason: 'the client closes' }));
     this.#connection?.close();
     await this.#ended.promise;
+  }
+
+  async #open(link: ClientLink, info: ClientInfo, signal: AbortSignal): Promise<void> {
+    const onAbort = (): void => this.#firstFrame.reject(connectionLost('the hub did not respond in time'));
+    signal.addEventListener('abort', onAbort, { once: true });
+    const connection = await link.connect(this, signal);
+    this.#connection = connection;
+    this.#heartbeat = new Heartbeat(info.heartbeatMs, connection);
+    try {
+      const token = await link.token();
+      const sentAt = performance.now();
+      connection.send(frame(FRAME.hello, 0, { version: PROTOCOL_VERSION, token, ...info }));
+      this.#welcome = decodeWelcome(await this.#firstFrame.promise);
+      this.clock.sample(sentAt, this.#welcome.now);
+    } catch (error) {
+      this.#heartbeat.stop();
+      connection.destroy();
+      throw error;
+    }
   }
 
   #receive(each: Frame): void {

@@ -6,7 +6,7 @@ import { BusbarError, isBusbarError } from '@busbar/api/transport';
 import { connectionLost, FRAME, type Frame, frame, HEARTBEAT_MS, type Header } from '@busbar/wire';
 import type { ClientLink } from '../links/link.ts';
 import { parseHubUrl } from '../links/link-schemes.ts';
-import { TimeoutSignal } from '../links/timeout-signal.ts';
+import { withTimeoutSignal } from '../links/timeout-signal.ts';
 import type { HubStatus } from '../wire/protocol.ts';
 import { HubConnection } from './hub-connection.ts';
 
@@ -48,8 +48,11 @@ async function findHubId(link: ClientLink): Promise<unknown> {
   }
 }
 
-async function request(link: ClientLink, op: string): Promise<Header> {
-  using timeout = new TimeoutSignal(RESPONSE_TIMEOUT_MS);
+function request(link: ClientLink, op: string): Promise<Header> {
+  return withTimeoutSignal(RESPONSE_TIMEOUT_MS, undefined, (signal) => requestOnce(link, op, signal));
+}
+
+async function requestOnce(link: ClientLink, op: string, signal: AbortSignal): Promise<Header> {
   const { promise, resolve, reject } = Promise.withResolvers<Header>();
   const onFrame = ({ type, id, header }: Frame): void => {
     // The hub tells each client of its store, too.
@@ -58,9 +61,9 @@ async function request(link: ClientLink, op: string): Promise<Header> {
     else reject(decodeError(header));
   };
   const events = { onFrame, onEnd: (_: unknown, error: BusbarError) => reject(error) };
-  const connection = await HubConnection.open(link, { heartbeatMs: HEARTBEAT_MS }, events, timeout.signal);
+  const connection = await HubConnection.open(link, { heartbeatMs: HEARTBEAT_MS }, events, signal);
   const onAbort = (): void => reject(connectionLost('the hub did not respond in time'));
-  timeout.signal.addEventListener('abort', onAbort, { once: true });
+  signal.addEventListener('abort', onAbort, { once: true });
   try {
     connection.send(frame(FRAME.request, REQUEST_ID, { op }));
     return await promise;

@@ -19,7 +19,10 @@ const CANCEL_TIMEOUT_MS = 1_000;
 const MAX_SETTLEMENTS = 256;
 
 /** The queues of a hub's store. `agent` is the only agent that the client acts for. */
-export function remoteQueues(client: HubClient, agent: string | undefined): QueueDriver {
+export function remoteQueues(
+  client: HubClient,
+  agent: string | undefined,
+): QueueDriver & Required<Pick<QueueDriver, 'receive'>> {
   const sender = new MessageSender<SendResult>(client, agent, (queue, create) => ({
     op: 'queues.send',
     header: create ? { queue } : { queue, create },

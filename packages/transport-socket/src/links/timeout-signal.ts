@@ -1,25 +1,20 @@
 /** An abort signal with a timeout. Unlike AbortSignal.timeout it leaves no timer behind. */
 
-/** Fires after a time or with a parent signal, until it is disposed. */
-export class TimeoutSignal implements Disposable {
-  readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-  readonly #parent: AbortSignal | undefined;
-  readonly #onAbort = (): void => this.#controller.abort();
-
-  constructor(ms: number, parent?: AbortSignal) {
-    this.#timer = setTimeout(this.#onAbort, ms);
-    this.#parent = parent;
-    if (parent?.aborted === true) this.#onAbort();
-    else parent?.addEventListener('abort', this.#onAbort, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
-    this.#parent?.removeEventListener('abort', this.#onAbort);
+/** Runs `work` with a signal that fires after `ms`, or with `parent`. */
+export async function withTimeoutSignal<T>(
+  ms: number,
+  parent: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const onAbort = (): void => controller.abort();
+  const timer = setTimeout(onAbort, ms);
+  if (parent?.aborted === true) onAbort();
+  else parent?.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await work(controller.signal);
+  } finally {
+    clearTimeout(timer);
+    parent?.removeEventListener('abort', onAbort);
   }
 }

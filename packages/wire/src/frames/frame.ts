@@ -54,7 +54,7 @@ const FIXED_BYTES = 13;
 const LAST_TYPE = FRAME.goaway;
 const NO_HEADER: Header = Object.freeze({});
 const NO_BODIES: readonly Uint8Array[] = Object.freeze([]);
-const EMPTY = Buffer.alloc(0);
+const EMPTY = /* @__PURE__ */ Buffer.alloc(0);
 
 /** Makes a frame; header and bodies are empty by default. */
 export function frame(

@@ -3,6 +3,7 @@
 import { FRAME, frame } from '../frames/frame.ts';
 import { SILENT_BEATS } from '../limits.ts';
 import type { LinkConnection } from './connection.ts';
+import { afterInput } from './event-loop.ts';
 
 /** Options of a {@link Heartbeat}. */
 export interface HeartbeatOptions {
@@ -17,7 +18,7 @@ export class Heartbeat {
   readonly #intervalMs: number;
   readonly #connection: LinkConnection;
   readonly #options: HeartbeatOptions;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
   #hasReceived = true;
   #silentBeats = 0;
   #pingedAt: number | undefined;
@@ -37,9 +38,9 @@ export class Heartbeat {
   start(): void {
     if (this.#timer !== undefined) return;
     this.#hasReceived = true;
-    // After a pause of this process, setImmediate lets it read what arrived meanwhile before it judges the peer.
-    this.#timer = setInterval(() => setImmediate(() => this.#beat()), this.#intervalMs);
-    this.#timer.unref();
+    // After a pause of this process it reads what arrived meanwhile before it judges the peer.
+    this.#timer = setInterval(() => afterInput(() => this.#beat()), this.#intervalMs);
+    this.#timer.unref?.();
   }
 
   /** Records that the peer sent something. */

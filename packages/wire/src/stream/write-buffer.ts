@@ -1,6 +1,7 @@
 /** Collects the frames of one turn of the event loop, so that they leave together. */
 
 import type { Frame } from '../frames/frame.ts';
+import { atTurnEnd } from './event-loop.ts';
 
 /** Estimated size of a frame without its bodies. */
 const HEADER_BYTES = 128;
@@ -24,8 +25,8 @@ export class WriteBuffer {
   }
 
   add(frame: Frame): void {
-    // nextTick after the microtasks: all responses of one commit leave together.
-    if (this.#frames.length === 0) queueMicrotask(() => process.nextTick(this.#flush));
+    // All responses of one commit leave together.
+    if (this.#frames.length === 0) atTurnEnd(this.#flush);
     this.#frames.push(frame);
     this.#bytes += HEADER_BYTES;
     for (const { byteLength } of frame.bodies) this.#bytes += byteLength;

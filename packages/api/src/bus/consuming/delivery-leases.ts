@@ -63,14 +63,14 @@ export class DeliveryLease extends LazyAbortController {
 
 /** Settlements of one turn of the event loop share a call. */
 export class DeliveryLeases {
-  readonly #queues: Queues;
+  readonly #queues: Pick<Queues, 'settle'>;
   readonly #report: (error: BusbarError) => void;
   readonly #held = new ChurnSet<DeliveryLease>();
   #batch: PendingSettlement[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = FOREVER;
 
-  constructor(queues: Queues, report: (error: BusbarError) => void) {
+  constructor(queues: Pick<Queues, 'settle'>, report: (error: BusbarError) => void) {
     this.#queues = queues;
     this.#report = report;
   }

@@ -1,6 +1,6 @@
 /** Watches agents go online and offline. Each change is reported once. */
 
-import type { KvChange, KvEntry, KvWatch } from '../../contract/kv.ts';
+import type { KeyValue, KvChange, KvEntry, KvWatch } from '../../contract/kv.ts';
 import { checkCallback } from '../../contract/validation.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { type AgentInfo, type AgentInstance, readIdentity, readInstance, toAgentInfo } from './agent-info.ts';
@@ -23,8 +23,10 @@ export async function watchPresence(runtime: BusRuntime, onChange: OnPresence): 
   checkCallback(onChange, 'onChange');
   runtime.assertOpen();
   const { promise: synced, resolve } = Promise.withResolvers<void>();
-  const view = new PresenceView(runtime, onChange);
-  const watch = await runtime.transport.kv.watch(PRESENCE_PREFIX, async (changes) => {
+  const { kv } = runtime.transport;
+  const report = (error: unknown): void => runtime.report(error, { kind: 'presence' });
+  const view = new PresenceView({ kv, report, onChange });
+  const watch = await kv.watch(PRESENCE_PREFIX, async (changes) => {
     await view.take(changes);
     if (changes.some(({ kind }) => kind === 'synced')) resolve();
   });
@@ -34,22 +36,28 @@ export async function watchPresence(runtime: BusRuntime, onChange: OnPresence): 
   void watch.ended.then((error) => {
     forget();
     resolve();
-    if (error !== undefined) runtime.report(error, { kind: 'presence' });
+    if (error !== undefined) report(error);
   });
   await synced;
   return watch;
 }
 
-/** The online agents that one watch has seen. */
-class PresenceView {
-  readonly #runtime: BusRuntime;
-  readonly #onChange: OnPresence;
+/** What a {@link PresenceView} works with. */
+export interface PresencePlan {
+  readonly kv: Pick<KeyValue, 'get'>;
+  readonly onChange: OnPresence;
+  /** Gets errors of `onChange`. */
+  readonly report: (error: unknown) => void;
+}
+
+/** The online agents that one watch of {@link PRESENCE_PREFIX} has seen. */
+export class PresenceView {
+  readonly #plan: PresencePlan;
   readonly #instances = new Map<string, Map<string, AgentInstance>>();
   readonly #reported = new Map<string, AgentInfo>();
 
-  constructor(runtime: BusRuntime, onChange: OnPresence) {
-    this.#runtime = runtime;
-    this.#onChange = onChange;
+  constructor(plan: PresencePlan) {
+    this.#plan = plan;
   }
 
   /** Applies a batch of changes and reports each agent that differs. */
@@ -84,14 +92,14 @@ class PresenceView {
     else this.#reported.delete(name);
     const kind = old === undefined ? 'online' : agent.online ? 'changed' : 'offline';
     try {
-      await this.#onChange({ kind, agent });
+      await this.#plan.onChange({ kind, agent });
     } catch (error) {
-      this.#runtime.report(error, { kind: 'presence' });
+      this.#plan.report(error);
     }
   }
 
   async #identity(name: string): Promise<ReturnType<typeof readIdentity>> {
-    const entry = await this.#runtime.transport.kv.get(identityKey(name)).catch(() => undefined);
+    const entry = await this.#plan.kv.get(identityKey(name)).catch(() => undefined);
     return entry && readIdentity(entry);
   }
 }

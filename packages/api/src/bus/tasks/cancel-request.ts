@@ -1,8 +1,8 @@
 /** A request to cancel a running task, from its handle to its worker. */
 
 import type { CallOptions } from '../../contract/call-options.ts';
+import type { KeyValue } from '../../contract/kv.ts';
 import { cutText } from '../../contract/thrown.ts';
-import type { Transport } from '../../contract/transport.ts';
 
 /** A request to cancel one task. */
 export interface CancelRequest {
@@ -24,7 +24,7 @@ export function cancelKey(id: string): string {
 
 /** Asks the workers to end a task. Resolves with what withdraws the request. */
 export async function requestCancel(
-  { kv }: Transport,
+  { kv }: { readonly kv: KeyValue },
   id: string,
   request: CancelRequest,
   bounds: CallOptions,

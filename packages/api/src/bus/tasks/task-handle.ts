@@ -2,7 +2,6 @@
 
 import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError, invalid } from '../../contract/errors.ts';
-import type { Transport } from '../../contract/transport.ts';
 import {
   checkBoolean,
   checkDuration,
@@ -13,7 +12,7 @@ import {
   MAX_DURATION_MS,
 } from '../../contract/validation.ts';
 import { BoundedWait } from '../bounded-wait.ts';
-import { cancelWaiting } from '../flows/cancel-waiting.ts';
+import type { CancelReason } from '../flows/cancel-waiting.ts';
 import type { BodyCodec, EncodedBody } from '../messages/body-codec.ts';
 import { requestCancel } from './cancel-request.ts';
 import { ConflatedChannel } from './conflated-channel.ts';
@@ -21,6 +20,7 @@ import { readParts } from './result-parts.ts';
 import { resultOf, TaskFollower } from './task-follower.ts';
 import { decodeRecord, taskKey } from './task-record.ts';
 import { deadOf, isEnd, pendingOf } from './task-state.ts';
+import type { TaskStore } from './task-store.ts';
 import type { TaskTracker, TrackedTask } from './task-tracker.ts';
 
 /**
@@ -85,7 +85,7 @@ export interface TaskHandle<R = unknown, P = unknown> {
 
 /** What a handle of a task works with. */
 export interface TaskHandleDependencies<R> {
-  readonly transport: Transport;
+  readonly transport: TaskStore;
   readonly bodyCodec: BodyCodec;
   /** Finds the tracker of a queue. A tracker that was idle may have been dropped. */
   trackerOf(queue: string): TaskTracker;
@@ -93,6 +93,8 @@ export interface TaskHandleDependencies<R> {
   toResult(value: unknown): R | Promise<R>;
   /** Checks a decoded value of the progress. */
   toProgress(value: unknown): unknown;
+  /** Cancels a task before a worker starts it. Resolves with false when it was started, has ended or does not exist. */
+  cancelWaiting(id: string, options: CancelReason): Promise<boolean>;
 }
 
 /** The handle of one task, over a transport. */
@@ -171,7 +173,7 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
     checkText(reason, 'reason', 2000);
     const { cancel } = this.#dependencies.transport.capabilities.features;
     const isCancelled =
-      (cancel || !running) && (await cancelWaiting(this.#dependencies.transport, this.id, { reason, ...bounds }));
+      (cancel || !running) && (await this.#dependencies.cancelWaiting(this.id, { reason, ...bounds }));
     if (isCancelled) return true;
     return running && this.#cancelRunning(reason, bounds);
   }

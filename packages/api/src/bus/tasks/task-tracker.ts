@@ -3,12 +3,12 @@
 import type { BrowsedMessage } from '../../contract/admin.ts';
 import { BusbarError, toBusbarError } from '../../contract/errors.ts';
 import type { KvChange, KvEntry, KvWatch } from '../../contract/kv.ts';
-import type { Transport } from '../../contract/transport.ts';
 import { Deadline, DeadlineQueue } from '../../driver-kit/deadline-queue.ts';
 import type { FailureRecord } from '../consuming/failure.ts';
 import type { BusPart, Shutdown } from '../shutdown.ts';
 import { decodeRecord, type TaskRecord, taskKey, taskOfKey } from './task-record.ts';
 import { deadOf, isEnd, pendingOf } from './task-state.ts';
+import type { TaskStore } from './task-store.ts';
 
 /** A change of one task. */
 export type TaskEvent =
@@ -52,7 +52,7 @@ const MAX_IDS = 500;
 
 /** The tasks that a {@link TaskPoller} polls. */
 interface PollerPlan {
-  readonly transport: Transport;
+  readonly transport: TaskStore;
   readonly queue: string;
   /** By the id of the task. */
   readonly followers: ReadonlyMap<string, unknown>;
@@ -159,7 +159,7 @@ class TaskPoller {
 
 /** Tracks tasks of one queue. */
 export class TaskTracker {
-  readonly #transport: Transport;
+  readonly #transport: TaskStore;
   readonly #queue: string;
   readonly #followers = new Map<string, Followers>();
   /** Watches by the id of their task; '' for the whole queue. */
@@ -168,7 +168,7 @@ export class TaskTracker {
   readonly #open = new Set<string>();
   readonly #poller: TaskPoller;
 
-  constructor(transport: Transport, queue: string) {
+  constructor(transport: TaskStore, queue: string) {
     this.#transport = transport;
     this.#queue = queue;
     const emit = (id: string, event: TaskEvent): void => this.#emit(id, event);
@@ -277,10 +277,10 @@ export class TaskTracker {
 
 /** The trackers of one bus, one per queue. */
 export class TaskTrackers implements BusPart {
-  readonly #transport: Transport;
+  readonly #transport: TaskStore;
   readonly #trackers = new Map<string, TaskTracker>();
 
-  constructor(transport: Transport, shutdown: Shutdown) {
+  constructor(transport: TaskStore, shutdown: Pick<Shutdown, 'add'>) {
     this.#transport = transport;
     shutdown.add('services', this);
   }

@@ -10,6 +10,7 @@ import type { SendResult } from '../../contract/queues.ts';
 import { checkArray } from '../../contract/validation.ts';
 import { TickBatcher } from '../../driver-kit/tick-batcher.ts';
 import { attemptsHeader } from '../consuming/failure.ts';
+import { cancelWaiting } from '../flows/cancel-waiting.ts';
 import { FLOW_HEADER } from '../flows/flow-id.ts';
 import type { Origin } from '../messages/causation.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
@@ -192,7 +193,18 @@ export class Tasks {
     const toResult = (value: unknown): unknown => validate(schemas.result, value, `the result of ${id}`);
     const trackerOf = (queue: string): TaskTracker => this.#trackers.of(queue);
     const toProgress = (value: unknown): unknown => validate(schemas.progress, value, `the progress of ${id}`);
-    return new TaskHandleImpl({ transport, bodyCodec, trackerOf, toResult, toProgress }, id, source);
+    return new TaskHandleImpl(
+      {
+        transport,
+        bodyCodec,
+        trackerOf,
+        toResult,
+        toProgress,
+        cancelWaiting: (task, options) => cancelWaiting(transport, task, options),
+      },
+      id,
+      source,
+    );
   }
 }
 

@@ -8,7 +8,7 @@ import { noHub } from '../../errors.ts';
 import { readHubToken } from '../../local/token-file.ts';
 import { MAX_FRAME_BYTES_FROM_HUB } from '../../wire/protocol.ts';
 import type { ClientLink } from '../link.ts';
-import { TimeoutSignal } from '../timeout-signal.ts';
+import { withTimeoutSignal } from '../timeout-signal.ts';
 
 const PROBE_TIMEOUT_MS = 1_000;
 
@@ -31,9 +31,9 @@ export function unixClient(path: string): ClientLink {
 
 /** Whether a process listens on the socket at `path`. */
 export async function isListening(path: string): Promise<boolean> {
-  using timeout = new TimeoutSignal(PROBE_TIMEOUT_MS);
   try {
-    (await connectSocket(path, timeout.signal)).destroy();
+    const socket = await withTimeoutSignal(PROBE_TIMEOUT_MS, undefined, (signal) => connectSocket(path, signal));
+    socket.destroy();
     return true;
   } catch (error) {
     if (isBusbarError(error) && error.code === 'UNAVAILABLE') return false;

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { BusbarError, quote } from '@busbar/api/transport';
-import { TOKEN_SUBPROTOCOL } from './ws-protocol.ts';
+import { HELLO_SUBPROTOCOL, TOKEN_SUBPROTOCOL } from './ws-protocol.ts';
 
 /** The upgrades that a hub accepts. */
 export interface UpgradeRules {
@@ -27,7 +27,7 @@ export class UpgradeRefusal extends BusbarError {
   }
 }
 
-/** Checks an upgrade and returns its token. Throws an {@link UpgradeRefusal}. */
+/** Checks an upgrade and returns its token; undefined if it comes in hello. Throws an {@link UpgradeRefusal}. */
 export function checkUpgrade({ url = '', headers }: IncomingMessage, rules: UpgradeRules): string | undefined {
   const { host, origin, authorization } = headers;
   if (url !== rules.path) {
@@ -42,8 +42,10 @@ export function checkUpgrade({ url = '', headers }: IncomingMessage, rules: Upgr
     const hint = 'Add &origin=ORIGIN to the URL where the hub listens.';
     throw new UpgradeRefusal(403, 'PERMISSION_DENIED', `the web page ${quote(origin)} may not connect`, hint);
   }
-  const token = readToken(authorization, headers['sec-websocket-protocol']);
+  const protocols = headers['sec-websocket-protocol']?.split(',').map((each) => each.trim());
+  const token = readToken(authorization, protocols);
   if (rules.authorizes(token)) return token;
+  if (token === undefined && protocols?.includes(HELLO_SUBPROTOCOL)) return undefined;
   const problem = token === undefined ? 'the hub requires a token' : 'the hub does not know this token';
   const hint = 'Name the file that holds it with the parameter tokenFile.';
   throw new UpgradeRefusal(401, 'PERMISSION_DENIED', problem, hint);
@@ -56,9 +58,8 @@ function isKnownHost(header: string | undefined, hosts: readonly string[]): bool
   return name === 'localhost' || isIP(name) !== 0 || hosts.includes(name);
 }
 
-function readToken(authorization: string | undefined, protocols = ''): string | undefined {
+function readToken(authorization: string | undefined, protocols: readonly string[] = []): string | undefined {
   const [, bearer] = /^Bearer +([\x21-\x7e]{1,512})$/i.exec(authorization ?? '') ?? [];
   if (bearer !== undefined) return bearer;
-  const protocol = protocols.split(',').find((each) => each.trim().startsWith(TOKEN_SUBPROTOCOL));
-  return protocol?.trim().slice(TOKEN_SUBPROTOCOL.length);
+  return protocols.find((each) => each.startsWith(TOKEN_SUBPROTOCOL))?.slice(TOKEN_SUBPROTOCOL.length);
 }

@@ -7,8 +7,10 @@ const LENGTH_BYTES = 4;
 
 /** The subprotocol of a hub. */
 export const SUBPROTOCOL = 'busbar';
-/** Prefix of a subprotocol that carries a token. Browsers cannot send a token in any other way. */
+/** Prefix of a subprotocol that carries a token: browsers cannot send headers. */
 export const TOKEN_SUBPROTOCOL = 'busbar.token.';
+/** The subprotocol of a client whose token comes in hello. */
+export const HELLO_SUBPROTOCOL = 'busbar.hello';
 /** The response header in which the hub of an endpoint file proves its identity. */
 export const PROOF_HEADER = 'busbar-proof';
 

@@ -1,0 +1,45 @@
+/** The handlers of the page's agent, by the type of a message. */
+
+import { checkFunction, checkMessageType, type ReceivedMessage } from '@busbar/api/parts';
+import { BusbarError } from '@busbar/api/transport';
+
+/** What a handler works with. */
+export interface HandlerContext {
+  /** Fires when the requester left, when the lease of the message is lost, or when the bus closes. */
+  readonly signal: AbortSignal;
+  /** 1 for the first delivery. */
+  readonly attempt: number;
+  /** Sends a part of the response ahead. Resolves when it is on its way; does nothing if there is no requester. */
+  reply(part: unknown): Promise<void>;
+}
+
+/** Handles a message or a request. The value is the response. */
+export type Handler<T = unknown> = (message: ReceivedMessage<T>, context: HandlerContext) => unknown;
+
+export class Handlers {
+  readonly #byType = new Map<string, Handler>();
+
+  get isEmpty(): boolean {
+    return this.#byType.size === 0;
+  }
+
+  /** Adds a handler; `*` takes types without a handler. Throws CONFLICT when the type has a handler. */
+  add(type: string, handler: Handler<never>): void {
+    checkMessageType(type);
+    checkFunction(handler, 'handler');
+    if (this.#byType.has(type)) {
+      throw new BusbarError('CONFLICT', `${type} has a handler already`, { hint: 'A type has one handler.' });
+    }
+    this.#byType.set(type, handler as Handler);
+  }
+
+  /** The handler of a type. Throws NO_RESPONDER. */
+  find(type = ''): Handler {
+    const handler = this.#byType.get(type) ?? this.#byType.get('*');
+    if (handler !== undefined) return handler;
+    throw new BusbarError('NO_RESPONDER', `no handler for type ${JSON.stringify(type)}`, {
+      hint: this.isEmpty ? 'The agent has no handlers yet.' : `It handles ${[...this.#byType.keys()].join(', ')}.`,
+      retryable: false,
+    });
+  }
+}

@@ -1,0 +1,18 @@
+// The bundle for pages: its size, and what it must not contain.
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { bundlePage } from '../../../scripts/bundle-page.ts';
+
+const MAX_BYTES = 30 * 1024;
+const ENTRY = fileURLToPath(new URL('../src/index.ts', import.meta.url));
+
+test('the client is smaller than 30 KB with gzip, in one file that runs without Node', async () => {
+  const { code, imports, dynamicImports, exports } = await bundlePage(ENTRY, ['@busbar/source']);
+  expect(exports).toContain('connect');
+  // Browsers without explicit resource management get its symbols.
+  expect(code).toMatch(/defineProperty\(Symbol/);
+  expect([...imports, ...dynamicImports]).toEqual([]);
+  expect(code.match(/["'`]node:[\w/]+["'`]|\bBuffer\.(from|alloc\w*|byteLength)\b|\brequire\(/g)).toBeNull();
+  expect(gzipSync(code, { level: 9 }).byteLength).toBeLessThan(MAX_BYTES);
+});

@@ -1,0 +1,31 @@
+// The bundle of a package for pages: one minified file that imports nothing, with a source map.
+import { existsSync, readFileSync } from 'node:fs';
+import { type OutputChunk, rolldown } from 'rolldown';
+
+/** Bundles `input`, a file of the package. `conditions` choose the entries of other packages. */
+export async function bundlePage(input: string, conditions: readonly string[] = []): Promise<OutputChunk> {
+  const bundle = await rolldown({
+    input,
+    platform: 'browser',
+    // Modules of Node that no kept code uses fall out of the bundle.
+    external: /^node:/,
+    plugins: [{ name: 'maps-of-the-compiler', load: withMap }],
+    resolve: { conditionNames: [...conditions, 'import', 'default'] },
+    treeshake: {
+      moduleSideEffects: [
+        { test: /disposal\.[jt]s$/, sideEffects: true },
+        { test: /./, sideEffects: false },
+      ],
+    },
+    transform: { target: 'es2022' },
+  });
+  const { output } = await bundle.generate({ format: 'esm', minify: true, sourcemap: true });
+  await bundle.close();
+  return output[0];
+}
+
+/** The map leads from the bundle to the TypeScript, which it contains. */
+export function withMap(file: string): { code: string; map: string } | undefined {
+  if (!existsSync(`${file}.map`)) return undefined;
+  return { code: readFileSync(file, 'utf8'), map: readFileSync(`${file}.map`, 'utf8') };
+}
