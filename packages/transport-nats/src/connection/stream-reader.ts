@@ -103,6 +103,14 @@ export class StreamReader {
     return this.#requests.first(directGet(stream), JSON.stringify(payload), { bounds });
   }
 
+  /** Whether a message with this subject is stored from one sequence to another. A consumer may not know of it yet. */
+  async has(stream: string, subject: string, from: number, upTo: number): Promise<boolean> {
+    if (from > upTo) return false;
+    await this.catchUp(stream);
+    const found = sequenceOf(await this.one(stream, { seq: from, next_by_subj: subject }));
+    return found > 0 && found <= upTo;
+  }
+
   /** When the last message of a stream was stored. */
   async lastStoredAt(stream: string, bounds?: Bounds): Promise<number> {
     return Date.parse((await this.#state(stream, bounds)).last_ts);

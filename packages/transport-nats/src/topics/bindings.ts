@@ -133,20 +133,25 @@ export class Bindings {
   }
 
   async #pump(queue: KnownQueue): Promise<void> {
+    const { requests } = this.#shared;
     for (const binding of queue.record.bindings) {
       for (;;) {
         const { messages, lost } = await this.#puller.pull(binding.consumer, BATCH);
         if (lost && !(await this.#isAlive(queue.name, binding))) break;
         await this.#copy(queue, binding, messages);
-        if (messages.length < BATCH && !lost && !(await this.#wasBehind(binding))) break;
+        if (messages.length < BATCH && !lost && !(requests.connection.isClustered && (await this.#hasMore(binding))))
+          break;
       }
     }
   }
 
-  /** Whether there may be more events for a binding, of which its consumer did not know. */
-  #wasBehind({ consumer, pattern }: QueueBinding): Promise<boolean> {
+  /** Whether the log has more events for a binding, up to a sequence. Its consumer may not know of them yet. */
+  async #hasMore({ consumer, pattern }: QueueBinding, upTo: number = Number.POSITIVE_INFINITY): Promise<boolean> {
     const { requests, names } = this.#shared;
-    return requests.reader.catchUpConsumer(names.topics, consumer, names.topic(pattern));
+    const path = `CONSUMER.INFO.${names.topics}.${consumer}`;
+    const info = await requests.api<ConsumerInfo>(path).catch(ignoreRefusal);
+    if (info === undefined) return false;
+    return requests.reader.has(names.topics, names.topic(pattern), info.delivered.stream_seq + 1, upTo);
   }
 
   /** Makes the consumer of a binding again where it was lost; false where the binding has ended. */
@@ -166,7 +171,7 @@ export class Bindings {
       const { messages } = await this.#puller.pull(binding.consumer, BATCH);
       const covered = messages.filter((message) => readDelivery(message).seq <= last);
       await this.#handle(covered, binding, () => this.#send(queue, queue.record.bindings, binding, covered));
-      if (messages.length < BATCH && !(await this.#wasBehind(binding))) return;
+      if (messages.length < BATCH && !(await this.#hasMore(binding, last))) return;
     }
   }
 

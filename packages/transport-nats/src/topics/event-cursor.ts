@@ -36,7 +36,6 @@ export interface Log {
 }
 
 interface ConsumerInfo {
-  readonly num_pending: number;
   readonly delivered: { readonly consumer_seq: number; readonly stream_seq: number };
 }
 
@@ -167,12 +166,12 @@ export class EventCursor implements Cursor {
     if (consumer === undefined) return;
     // The publisher of an ephemeral event knew that this much was stored before.
     const stored = this.#passing.at(0)?.seq ?? 0;
-    const { messages, lost } = await this.#shared.puller.pull(consumer, READ_AHEAD);
+    const isAwaited = stored >= this.#next;
+    const { messages, lost } = await this.#shared.puller.pull(consumer, READ_AHEAD, isAwaited);
     if (consumer !== this.#consumer) return;
     this.#add(messages);
     if (lost || (stored >= this.#next && (await this.#missesSome(consumer)))) this.#consumer = undefined;
-    else if (messages.length === 0 && stored >= this.#next && !(await this.#wasBehind(consumer)))
-      this.#next = stored + 1;
+    else if (messages.length === 0 && stored >= this.#next && !(await this.#hasUnread(stored))) this.#next = stored + 1;
   }
 
   /** Whether the server has delivered more than came: a message can meet a withdrawn wait. */
@@ -181,9 +180,10 @@ export class EventCursor implements Cursor {
     return info?.delivered.consumer_seq !== this.#delivered;
   }
 
-  #wasBehind(consumer: string): Promise<boolean> {
+  /** Whether the log has events to read up to a sequence. The server confirms an event before a consumer knows of it. */
+  #hasUnread(upTo: number): Promise<boolean> {
     const { requests, names } = this.#shared;
-    return requests.reader.catchUpConsumer(names.topics, consumer, names.topic(this.#pattern));
+    return requests.reader.has(names.topics, names.topic(this.#pattern), this.#next, upTo);
   }
 
   #infoOf(consumer: string): Promise<ConsumerInfo> {
@@ -261,17 +261,19 @@ export class EventCursor implements Cursor {
     if (consumer === undefined || !this.#shared.requests.connection.isUp) return;
     try {
       const { last } = await this.#shared.bounds();
-      const info = await this.#infoOf(consumer);
-      if (info.num_pending > 0 || (await this.#wasBehind(consumer))) return;
-      if (this.#ahead.length > 0 || this.#waiting === undefined) return;
-      if (info.delivered.stream_seq >= this.#next) {
+      const { delivered } = await this.#infoOf(consumer);
+      const isIdle = (): boolean =>
+        consumer === this.#consumer && this.#ahead.length === 0 && this.#waiting !== undefined;
+      if (!isIdle()) return;
+      if (delivered.stream_seq >= this.#next) {
         await this.#shared.requests.connection.flush();
-        if (info.delivered.stream_seq < this.#next || consumer !== this.#consumer) return;
+        if (delivered.stream_seq < this.#next || !isIdle()) return;
         // Its last message met a withdrawn wait. Another consumer delivers it again.
         this.#consumer = undefined;
         this.#changed.notify();
         return;
       }
+      if ((await this.#hasUnread(last)) || !isIdle()) return;
       this.#next = Math.max(this.#next, last + 1);
       this.#settled = this.#next;
     } catch {
