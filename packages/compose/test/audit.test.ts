@@ -174,6 +174,8 @@ test('a process that is killed leaves a gap, and one that closes does not', asyn
 test('a log that takes nothing leaves a counted gap, and is complete again afterwards', async () => {
   await using bus = await setting();
   const one = await bus.open({ bufferBytes: 65_536 });
+  const failed: string[] = [];
+  one.onFailure(({ work }) => failed.push(work));
   await one.queues.send('work', [{ id: 'before', body }]);
   await expect.poll(async () => await bus.fates()).toEqual({ before: 'sent' });
   const { revision } = await bus.log.admin.setGate('closed', { ifRevision: 0 });
@@ -184,6 +186,7 @@ test('a log that takes nothing leaves a counted gap, and is complete again after
   await expect
     .poll(async () => (await bus.read()).gaps, { timeout: 20_000 })
     .toMatchObject([{ count: expect.toSatisfy((count) => count > 50), reason: expect.stringContaining('moved') }]);
+  expect(failed.filter((work) => work === 'audit log')).toHaveLength(1);
   await one.queues.send('work', [{ id: 'after', body }]);
   await one.close();
   const { records, gaps } = await bus.read();

@@ -6,15 +6,17 @@ import type { WorkFailure } from '../contract/transport.ts';
 /** The failures of work that a driver does without a caller, such as maintenance. */
 export class WorkFailures {
   readonly #ignored: readonly ErrorCode[];
-  readonly #listeners: ((failure: WorkFailure) => void)[] = [];
+  readonly #listeners = new Set<(failure: WorkFailure) => void>();
 
   /** `ignored`: codes that are reported in another way, such as the loss of a server by a change of state. */
   constructor(ignored: readonly ErrorCode[] = []) {
     this.#ignored = ignored;
   }
 
-  listen(listener: (failure: WorkFailure) => void): void {
-    this.#listeners.push(listener);
+  /** Returns a function that ends this. */
+  listen(listener: (failure: WorkFailure) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Reports that `work` has failed. `work` is a word for operators, such as `maintenance`. */

@@ -1,6 +1,7 @@
 /** Shows in the log that this process lives, and elects the process that looks into the store. */
 
-import { isBusbarError, type Transport } from '@busbar/api/transport';
+import type { WorkFailures } from '@busbar/api/driver';
+import type { Transport } from '@busbar/api/transport';
 import { ALIVE, OBSERVER } from './record.ts';
 
 /** What an elected process does. */
@@ -19,6 +20,8 @@ export interface LogPresenceOptions {
   readonly log: () => Transport | undefined;
   readonly lookMs: number;
   readonly duty: Duty;
+  /** Gets the first failure after each tick that succeeded. */
+  readonly failures: WorkFailures;
 }
 
 const NOTHING = new Uint8Array();
@@ -37,6 +40,7 @@ export class LogPresence {
   /** The `createRevision` of the lock, while this process is elected. */
   #lock: number | undefined;
   #isClosed = false;
+  #hasFailed = false;
 
   constructor(options: LogPresenceOptions) {
     this.#options = options;
@@ -51,7 +55,8 @@ export class LogPresence {
     const log = this.#options.log();
     if (log === undefined || log.state !== 'open') return;
     const keys = [...(this.#isAlive ? [this.#aliveKey] : []), ...(this.#lock === undefined ? [] : [OBSERVER])];
-    await ignoreFailures(Promise.all(keys.map((key) => log.kv.delete(key, { timeoutMs: FIRST_MS }))));
+    // What fails expires.
+    await Promise.allSettled(keys.map((key) => log.kv.delete(key, { timeoutMs: FIRST_MS })));
   }
 
   get #aliveKey(): string {
@@ -60,12 +65,23 @@ export class LogPresence {
 
   #tickAfter(ms: number): NodeJS.Timeout {
     const tick = (): void => {
-      this.#ticking = ignoreFailures(this.#tick()).finally(() => {
+      this.#ticking = this.#tickSafely().finally(() => {
         this.#ticking = undefined;
         if (!this.#isClosed) this.#timer = this.#tickAfter(this.#options.lookMs);
       });
     };
     return setTimeout(tick, ms).unref();
+  }
+
+  /** The next tick tries again. */
+  async #tickSafely(): Promise<void> {
+    try {
+      await this.#tick();
+      this.#hasFailed = false;
+    } catch (error) {
+      if (!this.#isClosed && !this.#hasFailed) this.#options.failures.report('audit observer', error);
+      this.#hasFailed = true;
+    }
   }
 
   async #tick(): Promise<void> {
@@ -93,11 +109,4 @@ export class LogPresence {
     this.#lock = put.createRevision;
     return true;
   }
-}
-
-/** The log may be away: the next tick tries again. */
-async function ignoreFailures(work: Promise<unknown>): Promise<void> {
-  await work.catch((error: unknown) => {
-    if (!isBusbarError(error)) throw error;
-  });
 }

@@ -1,6 +1,6 @@
 /** Numbers the records of this process and appends them to the log in batches. */
 
-import { completeMessage, passOn } from '@busbar/api/driver';
+import { completeMessage, passOn, type WorkFailures } from '@busbar/api/driver';
 import { BusbarError, type Transport, toBusbarError } from '@busbar/api/transport';
 import { pause } from '../pause.ts';
 import { BatchBuffer } from './batch-buffer.ts';
@@ -18,6 +18,8 @@ export interface LogWriterOptions {
   readonly name: string;
   readonly onFull: 'gap' | 'refuse';
   readonly bufferBytes: number;
+  /** Gets the first failure of the log after each success. */
+  readonly failures: WorkFailures;
 }
 
 const CONTENT_TYPE = 'application/vnd.busbar.audit';
@@ -166,6 +168,7 @@ export class LogWriter {
       await log.close();
       throw new BusbarError('CLOSED', 'the audit is closed');
     }
+    log.onFailure(({ work, error }) => this.#options.failures.report(`${work} of the audit log`, error));
     this.#log = log;
     return log;
   }
@@ -230,6 +233,7 @@ export class LogWriter {
     // It keeps the bytes: a copy of each batch cost as much as its records.
     const id = `${this.#options.process}.${first}`;
     const message = completeMessage({ id, body, contentType: CONTENT_TYPE }, { topic: TOPIC });
+    const before = this.#error;
     try {
       const log = await this.open();
       const [result] = await log.topics.publish(TOPIC, passOn([message]), {
@@ -240,6 +244,8 @@ export class LogWriter {
     } catch (error) {
       this.#error = toBusbarError(error);
     }
+    const isNew = this.#error !== undefined && before === undefined && !this.#closing.signal.aborted;
+    if (isNew) this.#options.failures.report('audit log', this.#error);
     if (this.#gap !== undefined && this.#error !== undefined) this.#gap.reason = this.#error.message;
     return this.#error === undefined;
   }

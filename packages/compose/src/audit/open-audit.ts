@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os';
 import { basename } from 'node:path';
+import { WorkFailures } from '@busbar/api/driver';
 import {
   type Admin,
   type Calls,
@@ -61,8 +62,9 @@ export async function openAudit({ of, log }: AuditParts, options: AuditOptions =
     await opened.close();
     throw sameStore(of, log);
   };
+  const failures = new WorkFailures();
   const begin = { host: hostname(), pid: globalThis.process.pid, program: programName() };
-  const writer = new LogWriter({ ...settings, process, begin, open, name: log.name });
+  const writer = new LogWriter({ ...settings, process, begin, open, name: log.name, failures });
   try {
     await writer.open();
   } catch (error) {
@@ -74,8 +76,15 @@ export async function openAudit({ of, log }: AuditParts, options: AuditOptions =
   }
   const recorder = new Recorder(writer, store, openDescribe(settings));
   const duty = new StoreObserver({ store, writer, process, lookMs: settings.lookMs });
-  const presence = new LogPresence({ process, log: () => writer.log, lookMs: settings.lookMs, duty });
-  return new AuditTransport(store, { recorder, presence });
+  const presence = new LogPresence({ process, log: () => writer.log, lookMs: settings.lookMs, duty, failures });
+  return new AuditTransport(store, { recorder, presence, failures });
+}
+
+/** What records. */
+interface AuditParticipants {
+  readonly recorder: Recorder;
+  readonly presence: LogPresence;
+  readonly failures: WorkFailures;
 }
 
 /** The transport of the store, with recorded facets. */
@@ -91,11 +100,12 @@ class AuditTransport implements Transport {
   readonly #store: Transport;
   readonly #recorder: Recorder;
   readonly #presence: LogPresence;
+  /** Of the log. */
+  readonly #failures: WorkFailures;
   #closed: { readonly store: Promise<void>; readonly all: Promise<void> } | undefined;
   #ended: Promise<void> | undefined;
 
-  constructor(store: Transport, parts: { readonly recorder: Recorder; readonly presence: LogPresence }) {
-    const { recorder, presence } = parts;
+  constructor(store: Transport, { recorder, presence, failures }: AuditParticipants) {
     this.name = store.name;
     this.capabilities = store.capabilities;
     this.warnings = [...(store.warnings ?? []), ...warningsOf(store, recorder.writer)];
@@ -107,6 +117,7 @@ class AuditTransport implements Transport {
     this.#store = store;
     this.#recorder = recorder;
     this.#presence = presence;
+    this.#failures = failures;
     store.onReset(({ cause }) => recorder.writer.write({ action: 'reset', reason: cause }));
   }
 
@@ -131,7 +142,8 @@ class AuditTransport implements Transport {
   }
 
   onFailure(listener: (failure: WorkFailure) => void): () => void {
-    return this.#store.onFailure(listener);
+    const stops = [this.#store.onFailure(listener), this.#failures.listen(listener)];
+    return () => stops.map((stop) => stop());
   }
 
   close(options?: TransportCloseOptions): Promise<void> {

@@ -1,6 +1,6 @@
 /** A part whose server was away when the hybrid was opened. It opens as soon as the server is there. */
 
-import { Condition, type StorePast } from '@busbar/api/driver';
+import { Condition, type StorePast, WorkFailures } from '@busbar/api/driver';
 import {
   BusbarError,
   type CallOptions,
@@ -30,7 +30,7 @@ export class LateTransport implements Transport {
   readonly #open: () => Promise<Transport>;
   readonly #stateListeners = new Set<(change: StateChange) => void>();
   readonly #resetListeners = new Set<(reset: StoreReset) => void>();
-  readonly #failureListeners = new Set<(failure: WorkFailure) => void>();
+  readonly #failures = new WorkFailures();
   readonly #changed = new Condition();
   #opened: Transport | undefined;
   #error: BusbarError;
@@ -65,8 +65,7 @@ export class LateTransport implements Transport {
   }
 
   onFailure(listener: (failure: WorkFailure) => void): () => void {
-    this.#failureListeners.add(listener);
-    return () => this.#failureListeners.delete(listener);
+    return this.#failures.listen(listener);
   }
 
   async close(options?: Parameters<Transport['close']>[0]): Promise<void> {
@@ -103,9 +102,7 @@ export class LateTransport implements Transport {
     transport.onReset((reset) => {
       for (const listener of this.#resetListeners) listener(reset);
     });
-    transport.onFailure((failure) => {
-      for (const listener of this.#failureListeners) listener(failure);
-    });
+    transport.onFailure(({ work, error }) => this.#failures.report(work, error));
     this.#changed.notify();
     for (const listener of this.#stateListeners) listener({ state: 'open' });
   }
