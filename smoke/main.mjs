@@ -5,6 +5,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { paths } from '../scripts/paths.mjs';
 import { bundle } from './bundles.mjs';
 import { checkTypes } from './consumers.mjs';
+import { runGuide } from './guide.mjs';
 import { installer, megabytes } from './installs.mjs';
 import { lintTarball } from './lint.mjs';
 import { checkTarball, publishedPackages, removeStaleOutput } from './packages.mjs';
@@ -87,6 +88,10 @@ await step('names the command that installs a missing package', () => {
     }
   }
 });
+
+for (const node of runtimes) {
+  await step(`runs the programs of the guide on Node ${node.version}`, () => runGuide({ all, node: node.path }));
+}
 
 await step('runs as an ESM and a CommonJS bundle of esbuild', () =>
   bundle({ folder, slim, all, node: floor.path, bin }),

@@ -12,7 +12,7 @@ process.on('warning', ({ name, message }) => void warnings.push(`${name}: ${mess
 
 for (const file of files) {
   [lines, warnings] = [[], []];
-  const name = basename(file, '.ts');
+  const name = basename(file).replace(/\.m?[jt]s$/, '');
   process.env['MESSAGE_BUS'] = kind === 'sqlite' ? `sqlite:${folder}/${name}.db` : 'memory';
   const error = await import(file).then(
     () => undefined,
