@@ -63,6 +63,27 @@ describe('definitions', () => {
     expect(bus.deadLetters(square).queue).toBe('square');
   });
 
+  it('let options exclude each other', async () => {
+    await using bus = openBus(await openMemory());
+    const refused = [
+      // @ts-expect-error cron and everyMs
+      bus.schedules.put('a', { cron: '* * * * *', everyMs: 1_000, queue: 'q' }),
+      // @ts-expect-error queue and topic
+      bus.schedules.put('a', { everyMs: 1_000, queue: 'q', topic: 't' }),
+      // @ts-expect-error a message to an agent needs a type
+      bus.schedules.put('a', { everyMs: 1_000, to: '@a' }),
+      // @ts-expect-error no time
+      bus.schedules.put('a', { queue: 'q' }),
+      // @ts-expect-error runAt and delayMs
+      bus.enqueue('q', 1, { runAt: new Date(), delayMs: 1 }),
+      // @ts-expect-error dedupeUntilDone goes with dedupeKey
+      bus.enqueue('q', 1, { replaceKey: 'a', dedupeUntilDone: true }),
+    ];
+    for (const one of refused) await expect(one).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await bus.schedules.put('a', { everyMs: 1_000, to: '@a', type: 'note' });
+    await bus.enqueue('q', 1, { runAt: new Date(), delayMs: undefined });
+  });
+
   it('are interfaces, so plain objects can fake them', () => {
     const context: Pick<Context, 'signal' | 'publish'> = {
       signal: AbortSignal.abort(),

@@ -153,10 +153,12 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Delay' },
   },
 ]);
 
+type DueMessage = Pick<ScheduleOptions, 'body' | 'missed'> & ({ readonly queue: string } | { readonly topic: string });
+
 /** Puts a schedule whose first planned time, `at`, has come. It fires every hour. */
-async function putDue(bus: Bus, name: string, at: number, options: ScheduleOptions): Promise<void> {
-  const startAt = new Date(at);
-  await withWallClock(-4 * HOUR_MS, () => bus.schedules.put(name, { ...options, everyMs: HOUR_MS, startAt }));
+async function putDue(bus: Bus, name: string, at: number, message: DueMessage): Promise<void> {
+  const options = { ...message, everyMs: HOUR_MS, startAt: new Date(at) } as ScheduleOptions;
+  await withWallClock(-4 * HOUR_MS, () => bus.schedules.put(name, options));
 }
 
 /** Receives and acks tasks of the queue `work`. */

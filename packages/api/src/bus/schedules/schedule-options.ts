@@ -13,17 +13,13 @@ import {
 import type { MessageDefinition, QueueDefinition, TopicDefinition } from '../messages/definitions.ts';
 import type { MessageOptions } from '../messages/message-options.ts';
 
-/** When a schedule fires. */
-export interface ScheduleTiming {
-  /**
-   * A cron expression: minute, hour, day of the month, month, day of the week, with seconds in front if it has six fields. Or
-   * `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. It excludes `everyMs`.
-   */
-  readonly cron?: string | undefined;
-  /** The time zone of `cron`, such as `Europe/Berlin`. Default `UTC`. */
-  readonly timeZone?: string | undefined;
-  /** It fires every so many milliseconds, 100 to ten years. It excludes `cron`. */
-  readonly everyMs?: number | undefined;
+/** When a schedule fires, `cron` or `everyMs`, and the message that it sends: a task, an event, or a message to an agent. */
+export type ScheduleOptions = ScheduledMessage &
+  (CronTiming | IntervalTiming) &
+  (TaskTarget | TopicTarget | AgentTarget);
+
+/** When the first planned time is. */
+interface FirstTime {
   /**
    * It does not fire before. The planned times of `everyMs` count from here; without it the first one is `everyMs` after the
    * schedule was put.
@@ -31,16 +27,56 @@ export interface ScheduleTiming {
   readonly startAt?: Date | undefined;
 }
 
-/** When a schedule fires, and the message that it sends: a task, an event, or a message to an agent. */
-export interface ScheduleOptions extends ScheduleTiming, Omit<MessageOptions, 'id'> {
+/** Planned times of a cron expression. */
+export interface CronTiming extends FirstTime {
+  /**
+   * A cron expression: minute, hour, day of the month, month, day of the week, with seconds in front if it has six fields. Or
+   * `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. It excludes `everyMs`.
+   */
+  readonly cron: string;
+  /** The time zone of `cron`, such as `Europe/Berlin`. Default `UTC`. */
+  readonly timeZone?: string | undefined;
+  readonly everyMs?: undefined;
+}
+
+/** Planned times at a fixed interval. */
+export interface IntervalTiming extends FirstTime {
+  /** It fires every so many milliseconds, 100 to ten years. It excludes `cron`. */
+  readonly everyMs: number;
+  readonly cron?: undefined;
+  readonly timeZone?: undefined;
+}
+
+/** A schedule of tasks. */
+export interface TaskTarget {
   /** The queue of the tasks. */
-  readonly queue?: string | QueueDefinition | undefined;
+  readonly queue: string | QueueDefinition;
+  readonly topic?: undefined;
+  readonly to?: undefined;
+  readonly type?: undefined;
+}
+
+/** A schedule of events. */
+export interface TopicTarget {
   /** The topic of the events. */
-  readonly topic?: string | TopicDefinition | undefined;
-  /** The agent that gets the messages. They need a `type`. */
-  readonly to?: string | undefined;
-  /** The type of messages to an agent. */
-  readonly type?: string | MessageDefinition | undefined;
+  readonly topic: string | TopicDefinition;
+  readonly queue?: undefined;
+  readonly to?: undefined;
+  readonly type?: undefined;
+}
+
+/** A schedule of messages to an agent. */
+export interface AgentTarget {
+  /** The agent that gets the messages. */
+  readonly to: string;
+  /** The type of the messages. */
+  readonly type: string | MessageDefinition;
+  readonly queue?: undefined;
+  readonly topic?: undefined;
+}
+
+/** The message that a schedule sends. */
+export interface ScheduledMessage extends Omit<MessageOptions, 'id'> {
   /** JSON. The whole schedule has at most 64 KiB. */
   readonly body?: unknown;
   /**

@@ -1,5 +1,6 @@
 /** `busbar schedule add`: adds or changes a schedule. */
 
+import type { ScheduleOptions } from '@busbar/api';
 import { invalid } from '@busbar/api/transport';
 import { readBody } from '../input/body.ts';
 import { toMailOptions } from '../input/mail-flags.ts';
@@ -21,7 +22,8 @@ export async function add({ args: [, name, argument], flags, session }: Schedule
     ...{ queue, topic, to, type: to === undefined ? type : (type ?? 'message') },
     ...{ body, missed: missed as 'once' | 'skip' | undefined },
     ...{ maxAttempts, orderingKey, priority, ttlMs, correlationId, headers, ...call },
-  });
+    // The bus refuses flags that exclude each other.
+  } as ScheduleOptions);
   await printSchedule(put, out);
   await noteScheduler(session);
   return DONE;
