@@ -9,17 +9,17 @@ export interface InnerQueues extends Pick<QueueDriver, 'send' | 'settle'> {
   receive(queue: string, request: ReceiveRequest, context: CallContext): Promise<Delivery[]>;
 }
 
-const lent = new WeakMap<Transport, InnerQueues>();
+const lent = new WeakMap<Transport, Partial<InnerQueues>>();
 
 /** Lets drivers over `transport` use `queues`. */
-export function lendQueues(transport: Transport, queues: InnerQueues): void {
+export function lendQueues(transport: Transport, queues: Partial<InnerQueues>): void {
   lent.set(transport, queues);
 }
 
 /**
- * The inner queues of a transport without a server: a second set of checks and time limits costs a third of a send. Undefined
- * for other transports, which know when their server is away.
+ * The inner queues of a transport: a second set of checks and time limits costs a third of a send. One with a server knows when
+ * that is away, so its sends and settlements have time limits of their own, and it lends receives only.
  */
-export function lentQueues(transport: Transport): InnerQueues | undefined {
-  return lent.get(transport);
+export function lentQueues(transport: Transport): Partial<InnerQueues> {
+  return lent.get(transport) ?? {};
 }

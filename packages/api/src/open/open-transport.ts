@@ -80,7 +80,7 @@ class OpenTransport implements Transport {
     };
     const { queues, inner } = openQueues(internals);
     this.queues = withErrorContext(queues, 'queues', this.name);
-    if (driver.onState === undefined) lendQueues(this, inner);
+    lendQueues(this, driver.onState === undefined ? inner : { receive: inner.receive });
     this.topics = withErrorContext(openTopics(internals), 'topics', this.name);
     this.kv = withErrorContext(openKv(internals), 'kv', this.name);
     this.admin = { ...withErrorContext(openOperations(internals), 'admin', this.name), ...openExport(internals) };

@@ -6,7 +6,7 @@ import { timeoutOf } from './calls.ts';
 
 /** The shortest way to the queues of `transport`. */
 export function innerQueues(transport: Transport): InnerQueues {
-  return lentQueues(transport) ?? overTransport(transport);
+  return { ...overTransport(transport), ...lentQueues(transport) };
 }
 
 function overTransport({ queues }: Transport): InnerQueues {

@@ -102,12 +102,16 @@ export class SharedQueue {
   async #attempt(receiver: Receiver, waitMs: number, asksAside: boolean): Promise<Delivery[]> {
     const { main, aside } = this.#place;
     if (!asksAside) this.#watch(receiver.max);
+    if (!asksAside && this.#isMainFast) {
+      const share = await this.#ask(main, receiver, waitMs);
+      return this.#merge([share, ...receiver.offered.splice(0)], receiver.max);
+    }
     const asked = [this.#ask(main, receiver, waitMs)];
     if (asksAside) asked.push(this.#ask(aside, receiver, 0));
     const ended = await Promise.allSettled(asked);
     const shares = ended.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     const failed = ended.find((each) => each.status === 'rejected');
-    if (!asksAside && !this.#isMainFast && shares.some(({ deliveries }) => deliveries.length > 0)) {
+    if (!asksAside && shares.some(({ deliveries }) => deliveries.length > 0)) {
       // More urgent messages may have come to the other side at the moment that ended the wait. A failure shows at the next receive.
       const [more] = await Promise.allSettled([this.#ask(aside, receiver, 0)]);
       if (more?.status === 'fulfilled') shares.push(more.value);

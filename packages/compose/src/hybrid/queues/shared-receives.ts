@@ -19,7 +19,7 @@ export class SharedReceives {
   }
 
   receive(queue: string, request: ReceiveRequest, context: CallContext): Promise<Delivery[]> {
-    const key = JSON.stringify([queue, request.consumer]);
+    const key = request.consumer === undefined ? queue : `${queue}\0${request.consumer}`;
     let shared = this.#queues.get(key);
     if (shared === undefined) {
       const main = this.#sides.of(this.#routes.ofQueue(queue));
