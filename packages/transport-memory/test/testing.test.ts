@@ -167,6 +167,18 @@ describe('the record and the failures', () => {
 describe('a fake context', () => {
   const square = defineQueue('square');
 
+  it('has the children that it is given, and keeps the tasks of a flow', async () => {
+    const child = { id: 'count#1', queue: 'count', state: 'done', result: 3 } as const;
+    const context = fakeContext({ children: [child], responses: { sum: 4 } });
+    expect(await context.children()).toEqual([child]);
+    const parent = await context.flow({ queue: 'sum', body: 1, children: [{ queue: square, body: 2 }] });
+    expect(await parent.result()).toBe(4);
+    expect(context.sent.map(({ kind, target, body }) => [kind, target, body])).toEqual([
+      ['enqueue', 'sum', 1],
+      ['enqueue', 'square', 2],
+    ]);
+  });
+
   it('keeps what a handler does', async () => {
     const context = fakeContext({ attempt: 3, responses: { price: 7, square: (body: unknown) => Number(body) ** 2 } });
     await context.send({ capability: 'mail' }, 'note', 'a', { headers: { x: '1' } });

@@ -4,8 +4,11 @@ import { type Bus, type ChildResult, type Context, openBus, RejectError } from '
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { withFlowStall } from '../faults/stalled-flows.ts';
+import { moduleOf } from '../processes/remote-client.ts';
 import { assertCounts } from '../steps/queue-view.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
+
+const beginning = moduleOf('begin-flow');
 
 type Task = { readonly body: unknown };
 
@@ -203,6 +206,26 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       await part?.done('part');
       worker.goOn();
       test.check.equal(await parent.result(LONG_TIMEOUT), ['part'], 'the results');
+      test.check.equal(started, ['one'], 'starts of the parent');
+    },
+  },
+  {
+    id: 'A48',
+    title: 'a flow goes on though the process that began it is killed before it sent the children',
+    rules: ['RF1'],
+    harnessFeatures: ['processes'],
+    async run(test) {
+      const [bus, process] = [await test.bus(), await test.process()];
+      const [started, work] = startsOf();
+      const children = [1, 2].map((body) => ({ queue: 'parts', body }));
+      const options = { dedupeKey: 'one' };
+      await process.run(beginning, 'beginFlow', { queue: 'wholes', body: 'one', options, children, checkMs: CHECK_MS });
+      await process.run(beginning, 'untilStill');
+      await process.kill();
+      test.check.equal(await bus.queue('parts').info(), undefined, 'the queue of the children before');
+      await bus.process('wholes', work);
+      await bus.process('parts', ({ body }: Task) => body);
+      test.check.equal(await bus.task('wholes', 'wholes#one').result(LONG_TIMEOUT), [1, 2], 'the results');
       test.check.equal(started, ['one'], 'starts of the parent');
     },
   },
