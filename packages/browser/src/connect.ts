@@ -1,9 +1,10 @@
 /** Connects a page to a hub. */
 
 import { PageAgent } from './agent/page-agent.ts';
+import { ConnectedBus } from './connected-bus.ts';
 import { webSocketLink } from './link/web-socket-link.ts';
 import { type ConnectOptions, checkConnectOptions } from './options.ts';
-import { type PageBus, PageBusImpl } from './page-bus.ts';
+import type { PageBus } from './page-bus.ts';
 import { PageCore } from './page-core.ts';
 import { HubStore } from './store/hub-store.ts';
 import { PageTasks } from './work/tasks.ts';
@@ -22,7 +23,7 @@ export async function connect(options: ConnectOptions): Promise<PageBus> {
   const store = await HubStore.open({ link, info: { ns, agent, heartbeatMs }, connectTimeoutMs, start: noStart });
   const core = new PageCore(store, settings);
   const pageAgent = agent === undefined ? undefined : new PageAgent(core, agent);
-  const bus = new PageBusImpl(core, pageAgent, new PageTasks(core));
+  const bus = new ConnectedBus(core, pageAgent, new PageTasks(core));
   try {
     await pageAgent?.open();
     return bus;

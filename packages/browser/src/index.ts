@@ -6,10 +6,17 @@ import './disposal.ts';
 export type { AgentInfo, EventOptions, MailOptions, PresenceChange, ReceivedMessage, TaskHandle } from '@busbar/api';
 export { RejectError, RetryError } from '@busbar/api';
 export { BusbarError, isBusbarError } from '@busbar/api/transport';
-export type { Handler, HandlerContext } from './agent/handlers.ts';
 export { connect } from './connect.ts';
 export type { ConnectOptions } from './options.ts';
-export type { PageBus, Stored } from './page-bus.ts';
-export type { RequestOptions } from './work/requests.ts';
-export type { EventHandler, SubscribeOptions, Subscription } from './work/subscriptions.ts';
-export type { PageTaskOptions, TaskCounts } from './work/tasks.ts';
+export type {
+  EventHandler,
+  Handler,
+  HandlerContext,
+  PageBus,
+  PageTaskOptions,
+  RequestOptions,
+  Stored,
+  SubscribeOptions,
+  Subscription,
+  TaskCounts,
+} from './page-bus.ts';

@@ -3,7 +3,9 @@
 import type { CompleteOptions } from '@busbar/api/driver';
 import { checkAgentName, checkFunction } from '@busbar/api/parts';
 import { type BusbarError, checkDuration, checkInteger, checkOptions, checkText, invalid } from '@busbar/api/transport';
-import type { TokenSource } from './link/web-socket-link.ts';
+
+/** A token, or a function that is called for each connection. */
+export type TokenSource = string | (() => string | undefined | Promise<string | undefined>) | undefined;
 
 /** Options of {@link connect}. */
 export interface ConnectOptions {

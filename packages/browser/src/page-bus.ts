@@ -1,34 +1,88 @@
-/** The bus of a page. */
+/** The bus of a page, as its user sees it. It imports types of the api only: users have no other package. */
 
-import {
-  type AgentInfo,
-  attemptsHeader,
-  checkAgentName,
-  checkMessageOptions,
-  checkMessageType,
-  checkUserName,
-  EVENT_KEYS,
-  type EventOptions,
-  inboxOf,
-  MAIL_KEYS,
-  type MailOptions,
-  type OnPresence,
-  type TaskHandle,
+import type {
+  AgentInfo,
+  DelayedStart,
+  EventOptions,
+  MailOptions,
+  OnPresence,
+  PlannedStart,
+  ReceivedMessage,
+  TaskHandle,
+  TaskOptions,
+  UniqueKey,
 } from '@busbar/api/parts';
-import {
+import type {
   BusbarError,
-  type CallOptions,
-  type KvWatch,
-  type StateChange,
-  type TransportState,
+  CallOptions,
+  From,
+  Headers,
+  KvWatch,
+  StateChange,
+  TransportState,
 } from '@busbar/api/transport';
-import { listAgents, watchAgents } from './agent/agent-list.ts';
-import type { Handler } from './agent/handlers.ts';
-import { noAgent, type PageAgent } from './agent/page-agent.ts';
-import { type PageCore, toStored } from './page-core.ts';
-import { type RequestOptions, request } from './work/requests.ts';
-import { type EventHandler, type SubscribeOptions, type Subscription, subscribe } from './work/subscriptions.ts';
-import type { PageTaskOptions, PageTasks, TaskCounts } from './work/tasks.ts';
+
+/** What a handler works with. */
+export interface HandlerContext {
+  /** Fires when the requester left, when the lease of the message is lost, or when the bus closes. */
+  readonly signal: AbortSignal;
+  /** 1 for the first delivery. */
+  readonly attempt: number;
+  /** Sends a part of the response ahead. Resolves when it is on its way; does nothing if there is no requester. */
+  reply(part: unknown): Promise<void>;
+}
+
+/** Handles a message or a request. The value is the response. */
+export type Handler<T = unknown> = (message: ReceivedMessage<T>, context: HandlerContext) => unknown;
+
+/** Options of a request. */
+export interface RequestOptions extends CallOptions {
+  readonly headers?: Headers | undefined;
+  readonly correlationId?: string | undefined;
+  /** Gets each part that the handler sends before its response. The next one waits for its promise. */
+  readonly onPart?: ((part: never) => unknown) | undefined;
+}
+
+/** How to subscribe. */
+export interface SubscribeOptions {
+  /**
+   * Makes the subscription durable under this name: events are stored for it while no page or process is subscribed, and each
+   * is handled at least once. All subscribers of one name share its events.
+   */
+  readonly durableName?: string | undefined;
+  /** Where to begin. Default `new`. A durable subscription uses it when its pattern is bound for the first time. */
+  readonly from?: From | undefined;
+  /** Durable: how many handlers run at a time, 1 to 10,000. Default 1. */
+  readonly concurrency?: number | undefined;
+}
+
+/** Handles one event. */
+export type EventHandler<T = unknown> = (
+  event: ReceivedMessage<T>,
+  context: { readonly signal: AbortSignal },
+) => unknown;
+
+/** A subscription. Closing a durable one ends this subscriber; events are stored for the others, or the next. */
+export interface Subscription extends AsyncDisposable {
+  /** Resolves after its end: with the error that ended it, or undefined after `close`. Never rejects. */
+  readonly ended: Promise<BusbarError | undefined>;
+  /** Live: subscribing with `from: { after: position }` continues behind the last handled event. Undefined for a durable one. */
+  readonly position: string | undefined;
+  close(): Promise<void>;
+}
+
+/** Options of a task. */
+export type PageTaskOptions = TaskOptions & (DelayedStart | PlannedStart) & Pick<UniqueKey, 'dedupeKey'>;
+
+/** The number of tasks of a queue by state. */
+export interface TaskCounts {
+  readonly queued: number;
+  readonly delayed: number;
+  readonly running: number;
+  readonly dead: number;
+  /** Since the queue was created. */
+  readonly done: number;
+}
 
 /** The result of a message or an event. `duplicate`: one with this id was stored before; nothing was stored now. */
 export interface Stored {
@@ -77,127 +131,4 @@ export interface PageBus extends AsyncDisposable {
   watchAgents(onChange: OnPresence): Promise<KvWatch>;
   /** Closes subscriptions, goes offline, lets handlers finish for five seconds, and disconnects. */
   close(): Promise<void>;
-}
-
-const DRAIN_MS = 5_000;
-
-export class PageBusImpl implements PageBus {
-  readonly #core: PageCore;
-  readonly #agent: PageAgent | undefined;
-  readonly #tasks: PageTasks;
-  readonly #listeners = new Set<(change: StateChange) => void>();
-  #state: TransportState = 'open';
-  #closed: Promise<void> | undefined;
-
-  constructor(core: PageCore, agent: PageAgent | undefined, tasks: PageTasks) {
-    this.#core = core;
-    this.#agent = agent;
-    this.#tasks = tasks;
-    core.store.onState((change) => this.#change(change));
-  }
-
-  get agent(): string | undefined {
-    return this.#core.settings.agent;
-  }
-
-  get state(): TransportState {
-    return this.#state;
-  }
-
-  onState(listener: (change: StateChange) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  }
-
-  async send(to: string, type: string, body?: unknown, options: MailOptions = {}): Promise<Stored> {
-    const { store } = this.#core;
-    this.#core.assertOpen();
-    checkMessageOptions(options, MAIL_KEYS, 'send options');
-    checkMessageType(type);
-    checkAgentName(to);
-    const message = this.#core.toMessage({ body, type, to, options, internal: attemptsHeader(options.maxAttempts) });
-    const create = options.createInbox ?? false;
-    const results = await store.bounded(options, (context) =>
-      store.queues.send(inboxOf(to), [message], create, context),
-    );
-    return toStored(results[0]);
-  }
-
-  async request<T>(to: string, type: string, body?: unknown, options?: RequestOptions): Promise<T> {
-    return request(this.#core, to, { type, body, ...(options && { options }) }) as Promise<T>;
-  }
-
-  handle(type: string, handler: Handler<never>): this {
-    this.#core.assertOpen();
-    if (this.#agent === undefined) throw noAgent();
-    this.#agent.handle(type, handler);
-    return this;
-  }
-
-  async publish(topic: string, body?: unknown, options: EventOptions = {}): Promise<Stored> {
-    const { store } = this.#core;
-    this.#core.assertOpen();
-    checkUserName(topic, 'topic');
-    checkMessageOptions(options, EVENT_KEYS, 'publish options');
-    const message = { ...this.#core.toMessage({ body, options }), topic };
-    const isEphemeral = options.ephemeral ?? false;
-    const results = await store.bounded(options, (context) =>
-      store.topics.publish(topic, [message], isEphemeral, context),
-    );
-    return toStored(results[0]);
-  }
-
-  subscribe(pattern: string, handler: EventHandler<never>, options?: SubscribeOptions): Promise<Subscription> {
-    return subscribe(this.#core, pattern, handler, options);
-  }
-
-  async enqueue(queue: string, body?: unknown, options?: PageTaskOptions): Promise<TaskHandle<never>> {
-    return this.#tasks.enqueue(queue, body, options);
-  }
-
-  task(id: string): TaskHandle<never> {
-    return this.#tasks.handle(id);
-  }
-
-  async taskCounts(queue: string, options?: CallOptions): Promise<TaskCounts> {
-    return this.#tasks.counts(queue, options);
-  }
-
-  agents(): Promise<AgentInfo[]> {
-    return listAgents(this.#core);
-  }
-
-  watchAgents(onChange: OnPresence): Promise<KvWatch> {
-    return watchAgents(this.#core, onChange);
-  }
-
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #close(): Promise<void> {
-    const { shutdown, leases, store } = this.#core;
-    this.#change({ state: 'closing' });
-    await shutdown.close(DRAIN_MS, (error) => this.#core.report(error));
-    leases.close();
-    await store.close();
-    this.#change({ state: 'closed' });
-  }
-
-  /** A listener that throws changes nothing for the others. */
-  #change(change: StateChange): void {
-    this.#state = change.state;
-    for (const listener of this.#listeners) {
-      try {
-        listener(change);
-      } catch (cause) {
-        this.#core.report(new BusbarError('HANDLER_FAILED', 'a listener of states failed', { cause }));
-      }
-    }
-  }
 }

@@ -1,4 +1,5 @@
 // The bundle for pages: its size, and what it must not contain.
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
@@ -15,4 +16,10 @@ test('the client is smaller than 30 KB with gzip, in one file that runs without 
   expect([...imports, ...dynamicImports]).toEqual([]);
   expect(code.match(/["'`]node:[\w/]+["'`]|\bBuffer\.(from|alloc\w*|byteLength)\b|\brequire\(/g)).toBeNull();
   expect(gzipSync(code, { level: 9 }).byteLength).toBeLessThan(MAX_BYTES);
+});
+
+test.each(['options.ts', 'page-bus.ts'])('the types of users, in %s, need the api only', (file) => {
+  const source = readFileSync(new URL(`../src/${file}`, import.meta.url), 'utf8');
+  const imported = [...source.matchAll(/ from '([^']+)'/g)].map(([, name = '']) => name);
+  expect(imported.filter((name) => !name.startsWith('@busbar/api/'))).toEqual([]);
 });

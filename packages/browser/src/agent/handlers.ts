@@ -1,20 +1,8 @@
 /** The handlers of the page's agent, by the type of a message. */
 
-import { checkFunction, checkMessageType, type ReceivedMessage } from '@busbar/api/parts';
+import { checkFunction, checkMessageType } from '@busbar/api/parts';
 import { BusbarError } from '@busbar/api/transport';
-
-/** What a handler works with. */
-export interface HandlerContext {
-  /** Fires when the requester left, when the lease of the message is lost, or when the bus closes. */
-  readonly signal: AbortSignal;
-  /** 1 for the first delivery. */
-  readonly attempt: number;
-  /** Sends a part of the response ahead. Resolves when it is on its way; does nothing if there is no requester. */
-  reply(part: unknown): Promise<void>;
-}
-
-/** Handles a message or a request. The value is the response. */
-export type Handler<T = unknown> = (message: ReceivedMessage<T>, context: HandlerContext) => unknown;
+import type { Handler } from '../page-bus.ts';
 
 export class Handlers {
   readonly #byType = new Map<string, Handler>();

@@ -2,9 +2,10 @@
 
 import { addressOf, identityKey, inboxOf, readIdentity, toFailedReply, toReply, toResponse } from '@busbar/api/parts';
 import { invalid, type Service } from '@busbar/api/transport';
+import type { Handler } from '../page-bus.ts';
 import type { PageCore } from '../page-core.ts';
 import { QueueConsumer } from '../work/queue-consumer.ts';
-import { type Handler, Handlers } from './handlers.ts';
+import { Handlers } from './handlers.ts';
 import { Presence } from './presence.ts';
 import { Responder } from './responder.ts';
 

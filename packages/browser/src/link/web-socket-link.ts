@@ -2,10 +2,8 @@
 
 import { BusbarError } from '@busbar/api/transport';
 import type { ClientLink } from '@busbar/transport-socket/client';
+import type { TokenSource } from '../options.ts';
 import { WebSocketConnection } from './web-socket-connection.ts';
-
-/** A token, or a function that is called for each connection. */
-export type TokenSource = string | (() => string | undefined | Promise<string | undefined>) | undefined;
 
 /** The token is in the first frame. A page cannot send headers, and a URL would show it in logs. */
 const PROTOCOLS = ['busbar', 'busbar.hello'];

@@ -10,16 +10,9 @@ import {
   isPart,
   readReply,
 } from '@busbar/api/parts';
-import { BusbarError, type CallOptions, type Headers, type Message } from '@busbar/api/transport';
+import { BusbarError, type Message } from '@busbar/api/transport';
+import type { RequestOptions } from '../page-bus.ts';
 import type { PageCore } from '../page-core.ts';
-
-/** Options of a request. */
-export interface RequestOptions extends CallOptions {
-  readonly headers?: Headers | undefined;
-  readonly correlationId?: string | undefined;
-  /** Gets each part that the handler sends before its response. The next one waits for its promise. */
-  readonly onPart?: ((part: never) => unknown) | undefined;
-}
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 

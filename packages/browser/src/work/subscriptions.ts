@@ -18,36 +18,9 @@ import {
   invalid,
   type TopicEvent,
 } from '@busbar/api/transport';
+import type { EventHandler, SubscribeOptions, Subscription } from '../page-bus.ts';
 import type { PageCore } from '../page-core.ts';
 import { QueueConsumer } from './queue-consumer.ts';
-
-/** How to subscribe. */
-export interface SubscribeOptions {
-  /**
-   * Makes the subscription durable under this name: events are stored for it while no page or process is subscribed, and each
-   * is handled at least once. All subscribers of one name share its events.
-   */
-  readonly durableName?: string | undefined;
-  /** Where to begin. Default `new`. A durable subscription uses it when its pattern is bound for the first time. */
-  readonly from?: From | undefined;
-  /** Durable: how many handlers run at a time, 1 to 10,000. Default 1. */
-  readonly concurrency?: number | undefined;
-}
-
-/** Handles one event. */
-export type EventHandler<T = unknown> = (
-  event: ReceivedMessage<T>,
-  context: { readonly signal: AbortSignal },
-) => unknown;
-
-/** A subscription. Closing a durable one ends this subscriber; events are stored for the others, or the next. */
-export interface Subscription extends AsyncDisposable {
-  /** Resolves after its end: with the error that ended it, or undefined after `close`. Never rejects. */
-  readonly ended: Promise<BusbarError | undefined>;
-  /** Live: subscribing with `from: { after: position }` continues behind the last handled event. Undefined for a durable one. */
-  readonly position: string | undefined;
-  close(): Promise<void>;
-}
 
 const MAX_EVENTS = 256;
 const DRAIN_MS = 5_000;

@@ -6,36 +6,20 @@ import {
   checkEnqueueOptions,
   checkUserName,
   DEFAULT_RESULT_TTL_MS,
-  type DelayedStart,
   encodeRecord,
   flowPrefix,
-  type PlannedStart,
   placeOfChild,
   queueOfTaskId,
   type TaskHandle,
   TaskHandleImpl,
-  type TaskOptions,
   TaskTrackers,
   taskFields,
   taskKey,
-  type UniqueKey,
 } from '@busbar/api/parts';
 import { BusbarError, type CallOptions, invalid, newId } from '@busbar/api/transport';
+import type { PageTaskOptions, TaskCounts } from '../page-bus.ts';
 import { type PageCore, toStored } from '../page-core.ts';
 import type { HubStore } from '../store/hub-store.ts';
-
-/** Options of a task. */
-export type PageTaskOptions = TaskOptions & (DelayedStart | PlannedStart) & Pick<UniqueKey, 'dedupeKey'>;
-
-/** The number of tasks of a queue by state. */
-export interface TaskCounts {
-  readonly queued: number;
-  readonly delayed: number;
-  readonly running: number;
-  readonly dead: number;
-  /** Since the queue was created. */
-  readonly done: number;
-}
 
 const NONE: TaskCounts = { queued: 0, delayed: 0, running: 0, dead: 0, done: 0 };
 

@@ -70,6 +70,24 @@ describe('an upgrade', () => {
     expect(local.log.join('\n')).not.toContain(TOKEN);
   });
 
+  test.concurrent('leaves the token to hello for a client that offers busbar.hello, whose origin must be right', async () => {
+    await using local = await localHub(`${ANY}?origin=https://app.example`, [{ token: TOKEN }]);
+    const protocols = ['busbar', 'busbar.hello'];
+    const welcomed = async (token?: string): Promise<unknown> => {
+      const socket = new WebSocket(local.url, protocols, { origin: 'https://app.example' });
+      socket.on('open', () => socket.send(JSON.stringify({ type: 'hello', header: { version: 1, token } })));
+      const first = await new Promise((resolve) => socket.once('message', resolve));
+      socket.terminate();
+      return JSON.parse(String(first));
+    };
+    expect(await welcomed(TOKEN)).toMatchObject({ type: 'welcome' });
+    for (const token of [undefined, `${TOKEN}x`])
+      expect(await welcomed(token)).toMatchObject({ type: 'error', header: { code: 'PERMISSION_DENIED' } });
+    expect((await upgrade(local.url, { protocols, origin: 'https://evil.example' })).status).toBe(403);
+    expect((await upgrade(local.url, { protocols: [...protocols, 'busbar.token.wrong'] })).status).toBe(401);
+    expect(local.log.join('\n')).not.toContain(TOKEN);
+  });
+
   test.concurrent('accepts no token in the URL', async () => {
     await using local = await localHub(ANY, [{ token: TOKEN }]);
     const { url, log } = local;
