@@ -8,7 +8,7 @@ import { run } from './programs.mjs';
 const external = ['@busbar/transport-sqlite', 'better-sqlite3', 'zeromq'];
 
 /** A program that handles one task on the bus of its argument, and prints the result or the error. */
-const program = `
+export const program = `
 import { connect, isBusbarError } from 'busbar';
 
 async function main(): Promise<void> {

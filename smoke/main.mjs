@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { paths } from '../scripts/paths.mjs';
+import { runOnBun } from './bun.mjs';
 import { bundle } from './bundles.mjs';
 import { checkTypes } from './consumers.mjs';
 import { runGuide } from './guide.mjs';
@@ -95,6 +96,10 @@ for (const node of runtimes) {
 
 await step('runs as an ESM and a CommonJS bundle of esbuild', () =>
   bundle({ folder, slim, all, node: floor.path, bin }),
+);
+
+await step('runs on Bun: memory, SQLite, Redis, NATS, and as a client of a hub', () =>
+  runOnBun({ all, node: floor.path, bin }),
 );
 
 await step('has types that TypeScript 5.9 and 7 accept, with those of its dependencies', () =>

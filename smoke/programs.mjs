@@ -28,11 +28,24 @@ export function nodes() {
   return floor && isNewEnough(floor.version) && floor.version !== pinned.version ? [floor, pinned] : [pinned];
 }
 
+/** The Bun that the smoke test runs. */
+const BUN = 'bun@1.4.4';
+
+/** Where npx keeps Bun; undefined if it cannot get it. @returns {string | undefined} */
+export function bun() {
+  return fromNpx(BUN, '--print', 'process.execPath') || undefined;
+}
+
 /** Where npx keeps a Node 22; empty if it cannot get one. */
 function node22() {
-  const args = ['--yes', '--prefer-offline', 'node@22', '--print', 'process.execPath'];
+  return fromNpx('node@22', '--print', 'process.execPath') || 'no-node-22';
+}
+
+/** What a program of the registry prints; empty if it cannot run. @param {string[]} args */
+function fromNpx(...args) {
   const options = { encoding: /** @type {const} */ ('utf8'), env: userEnvironment(), cwd: tmpdir(), timeout: 120_000 };
-  return spawnSync('npx', args, options).stdout?.trim() || 'no-node-22';
+  const { status, stdout } = spawnSync('npx', ['--yes', '--prefer-offline', ...args], options);
+  return status === 0 ? stdout.trim() : '';
 }
 
 /** The Node of the PATH when it is too old to run an installed busbar. @returns {Node | undefined} */
@@ -54,7 +67,7 @@ function isNewEnough(version) {
 }
 
 /** The PATH without the clone's tools, and nothing of the npm that runs us. */
-function userEnvironment() {
+export function userEnvironment() {
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(npm_|NODE_OPTIONS$|BUSBAR_|MESSAGE_BUS$|INIT_CWD$)/.test(name),
   );

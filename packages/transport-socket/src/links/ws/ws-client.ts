@@ -81,8 +81,8 @@ async function openSocket(
   socket.on('error', onError);
   socket.once('unexpected-response', (_request, response) => void toRefusal(address, response).then(reject));
   socket.once('upgrade', ({ headers, socket: stream }) => {
-    // What is pending keeps the process alive, not its connection.
-    stream.unref();
+    // What is pending keeps the process alive, not its connection. Bun has no socket here.
+    stream?.unref();
     if (proof !== undefined && headers[PROOF_HEADER] !== proof) reject(noHub(address, 'another program uses its port'));
   });
   socket.once('open', resolve);

@@ -23,7 +23,7 @@ let loading: Promise<ZmqSockets> | undefined;
 
 /**
  * The sockets of this process. Rejects with UNAVAILABLE if ZeroMQ is not installed: it is an optional peer, since it takes 34 MB.
- * Rejects with UNSUPPORTED in a worker thread: when a thread ends while its socket receives, ZeroMQ aborts the process.
+ * Rejects with UNSUPPORTED in Bun, and in a worker thread: when a thread ends while its socket receives, ZeroMQ aborts the process.
  */
 export function loadZmqSockets(): Promise<ZmqSockets> {
   loading ??= load();
@@ -35,6 +35,10 @@ async function load(): Promise<ZmqSockets> {
     throw new BusbarError('UNSUPPORTED', 'ZeroMQ aborts the process when a worker thread ends that uses it', {
       hint: 'Use unix: or ws: in worker threads, or open the bus in the main thread.',
     });
+  }
+  // Its binary calls functions that Bun lacks, which ends the process.
+  if (process.versions['bun'] !== undefined) {
+    throw new BusbarError('UNSUPPORTED', 'Bun cannot run the ZeroMQ library', { hint: 'Use unix: or ws: with Bun.' });
   }
   // Also loaded on demand in a bundle, where imports of this package become one file.
   const zeromq = await import('zeromq').catch(missingPackage('zeromq'));
