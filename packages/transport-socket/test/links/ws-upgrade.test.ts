@@ -88,6 +88,22 @@ describe('an upgrade', () => {
     expect(local.log.join('\n')).not.toContain(TOKEN);
   });
 
+  test.concurrent('counts a client that offers busbar.hello as a handshake until it is welcome', async () => {
+    await using local = await localHub(ANY, [{ token: TOKEN }]);
+    const welcome = new WebSocket(local.url, ['busbar', 'busbar.hello']);
+    welcome.on('open', () => welcome.send(JSON.stringify({ type: 'hello', header: { version: 1, token: TOKEN } })));
+    await new Promise((resolve) => welcome.once('message', resolve));
+    const silent = new WebSocket(local.url, ['busbar', 'busbar.hello']);
+    silent.on('error', () => undefined);
+    await new Promise((resolve) => silent.once('open', resolve));
+    const crowd = Array.from({ length: 1_000 }, () => say(portOf(local.url), ''));
+    await new Promise((resolve) => silent.once('close', resolve));
+    expect(welcome.readyState).toBe(WebSocket.OPEN);
+    await Promise.all(crowd);
+    expect(welcome.readyState).toBe(WebSocket.OPEN);
+    welcome.terminate();
+  });
+
   test.concurrent('accepts no token in the URL', async () => {
     await using local = await localHub(ANY, [{ token: TOKEN }]);
     const { url, log } = local;

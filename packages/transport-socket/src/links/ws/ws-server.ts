@@ -10,6 +10,7 @@ import { WebSocketServer } from 'ws';
 import { cannotListen } from '../../errors.ts';
 import type { ConnectionAcceptor, LinkListener } from '../link.ts';
 import { PendingHandshakes } from './pending-handshakes.ts';
+import { UnauthorizedConnection } from './unauthorized-connection.ts';
 import { checkUpgrade, UpgradeRefusal, type UpgradeRules } from './upgrade-check.ts';
 import { WsConnection } from './ws-connection.ts';
 import { MESSAGE_LIMITS, SUBPROTOCOL } from './ws-protocol.ts';
@@ -77,8 +78,10 @@ function upgrader({ rules, headers = [], expects, acceptor }: WsServerOptions): 
   return (request, socket, head, onDone) => {
     const token = checkUpgrade(request, rules);
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      onDone();
-      const connection = new WsConnection(webSocket);
+      // A client that did not show a token counts as a handshake until it is welcome.
+      const isAuthorized = rules.authorizes(token);
+      if (isAuthorized) onDone();
+      const connection = isAuthorized ? new WsConnection(webSocket) : new UnauthorizedConnection(webSocket, onDone);
       connection.begin(acceptor.accept(connection, { address: addressOf(request.socket), token, expects }));
     });
   };
