@@ -51,7 +51,7 @@ export class Puller {
     });
     connection.onClose(() => {
       for (const inbox of [...this.#busy]) inbox.fail();
-      for (const pull of [...this.#parked.values()].flat()) pull.end();
+      for (const pull of [...this.#pulls]) pull.end();
     });
     connection.onBack(() => {
       for (const pull of [...this.#pulls]) pull.renew();

@@ -138,9 +138,9 @@ export class RequestInbox {
     this.#count += 1;
     const token = this.#count.toString(36);
     this.#pending.set(token, pending);
+    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
     if (this.#isClosed) this.#fail(token, new BusbarError('CLOSED', 'the transport is closed'));
     else this.#send(token);
-    this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
     return pending;
   }
 

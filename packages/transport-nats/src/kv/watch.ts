@@ -101,6 +101,7 @@ class KvWatch {
     while (!this.#isClosed) {
       try {
         const consumer = await this.#ensure();
+        if (this.#isClosed) return this.#deleteConsumer();
         this.#waiting = this.#store.puller.wait(consumer, BATCH, (message) => this.#take(message));
         if ((await this.#waiting.over) && this.#consumer === consumer) this.#consumer = undefined;
       } catch {
@@ -127,7 +128,7 @@ class KvWatch {
 
   #take(message: Msg): void {
     const { seq } = readDelivery(message);
-    if (seq < this.#next) return;
+    if (this.#isClosed || seq < this.#next) return;
     this.#next = seq + 1;
     const value = this.#store.parse(message, seq);
     const before = this.#known.get(value.key);
@@ -177,8 +178,12 @@ class KvWatch {
   #close(): void {
     this.#isClosed = true;
     this.#deadlines.clear();
+    this.#deleteConsumer();
+    void this.#waiting?.withdraw();
+  }
+
+  #deleteConsumer(): void {
     const { requests, names } = this.#store;
     if (this.#consumer !== undefined) requests.send(`$JS.API.CONSUMER.DELETE.${names.kv}.${this.#consumer}`);
-    void this.#waiting?.withdraw();
   }
 }
