@@ -6,6 +6,9 @@ import { paths } from '../scripts/paths.mjs';
 
 /** @typedef {{ path: string, version: string }} Node */
 
+/** A program that hangs fails its step. */
+const MAX_MS = 300_000;
+
 /**
  * Runs a program to its end.
  * @param {string} file @param {string[]} args
@@ -14,7 +17,8 @@ import { paths } from '../scripts/paths.mjs';
 export function run(file, args, { cwd, env = {}, mayFail = false }) {
   const inClone = cwd === paths.root;
   const base = inClone ? process.env : userEnvironment();
-  const { status, stdout, stderr, error } = spawnSync(file, args, { cwd, encoding: 'utf8', env: { ...base, ...env } });
+  const options = { cwd, encoding: /** @type {const} */ ('utf8'), env: { ...base, ...env }, timeout: MAX_MS };
+  const { status, stdout, stderr, error } = spawnSync(file, args, options);
   if (error) throw error;
   if (status !== 0 && !mayFail) throw new Error(`${file} ${args.join(' ')} ended with ${status}\n${stdout}${stderr}`);
   return { status, stdout, stderr };
