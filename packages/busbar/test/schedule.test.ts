@@ -27,6 +27,16 @@ onEachBus((open) => {
     expect(await project.bus.schedules.holder()).toBeUndefined();
   });
 
+  test.concurrent('a process that works fires schedules, too, if it is asked to', async () => {
+    await using project = await open();
+    await project.bus.schedules.put('soon', { everyMs: 200, queue: 'report', body: 1 });
+    const worker = project.start({ args: ['work', 'report', '--schedules', '--json', '--', 'true'] });
+    await worker.printed('"outcome":"done"');
+    worker.child.kill('SIGTERM');
+    expect(await worker.ended).toMatchObject({ code: 143 });
+    expect(await project.bus.schedules.holder()).toBeUndefined();
+  });
+
   test.concurrent('a schedule is listed, paused, run, resumed and removed', async () => {
     await using project = await open();
     const cron = { cron: '0 2 * * *', timeZone: 'Europe/Berlin' };

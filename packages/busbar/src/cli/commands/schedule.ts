@@ -27,7 +27,7 @@ export const schedule: Command = defineCommand({
   notes: [
     'A cron expression has minute, hour, day of the month, month and day of the week, or seconds in front of them; or it is @hourly, @daily, @weekly, @monthly, @yearly.',
     'add changes a schedule that exists; an equal one stays as it is. Each message has the headers schedule-name and schedule-time.',
-    'Only a process that runs schedule serve, or bus.schedules.start() in a program, fires schedules.',
+    'Only a process that runs schedule serve or work --schedules, or bus.schedules.start() in a program, fires schedules.',
     BODY_NOTE,
   ],
   run: async (invocation) => selectAction(ACTIONS, invocation.args[0])(invocation),

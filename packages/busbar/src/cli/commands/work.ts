@@ -25,6 +25,7 @@ export const work: Command = defineCommand({
     type: { kind: 'text', value: 'NAME', max: 255, help: 'only messages of this type, of an inbox' },
     ...COMMAND_FLAGS,
     'until-empty': { kind: 'switch', help: 'end when no message is left, delayed or held' },
+    schedules: { kind: 'switch', help: 'fire the schedules of the bus meanwhile, as schedule serve does' },
   },
   examples: [
     ['busbar work build -- ./build.sh', 'runs it for each task of the queue'],
@@ -38,7 +39,7 @@ export const work: Command = defineCommand({
   ],
   run: async (invocation) => {
     const { args, flags, session } = invocation;
-    const { type, 'until-empty': untilEmpty } = flags;
+    const { type, 'until-empty': untilEmpty, schedules } = flags;
     const plan = toPlannedCommand(invocation);
     session.createsBus();
     const source = await findSource(args[0] ?? '', session);
@@ -52,6 +53,7 @@ export const work: Command = defineCommand({
     const start = async (bus: Bus): Promise<void> => {
       if (source.agent === undefined) await bus.process(source.queue, handler, plan.consume);
       else await serve(bus, source.agent, { type, handler, plan });
+      if (schedules) bus.schedules.start();
       noteStart(args[0] ?? '', source, plan, session);
     };
     await consume(session, { queue: source.queue, untilEmpty, start });
