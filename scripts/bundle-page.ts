@@ -19,7 +19,7 @@ export async function bundlePage(input: string, conditions: readonly string[] = 
     },
     transform: { target: 'es2022' },
   });
-  const { output } = await bundle.generate({ format: 'esm', minify: true, sourcemap: true });
+  const { output } = await bundle.generate({ format: 'esm', minify: true, sourcemap: true, comments: false });
   await bundle.close();
   return output[0];
 }

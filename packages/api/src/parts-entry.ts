@@ -52,4 +52,4 @@ export type { TaskStore } from './bus/tasks/task-store.ts';
 export { TaskTrackers } from './bus/tasks/task-tracker.ts';
 export { checkUserName } from './contract/names.ts';
 export { checkCallback, checkFrom, checkFunction } from './contract/validation.ts';
-export { CursorPump } from './open/cursor-pump.ts';
+export { CursorPump, type PumpLimit } from './open/cursor-pump.ts';

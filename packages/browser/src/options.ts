@@ -2,7 +2,7 @@
 
 import type { CompleteOptions } from '@busbar/api/driver';
 import { checkAgentName, checkFunction } from '@busbar/api/parts';
-import { type BusbarError, checkDuration, checkInteger, checkOptions, checkText, invalid } from '@busbar/api/transport';
+import { type BusbarError, checkDuration, checkInteger, checkOptions, invalid } from '@busbar/api/transport';
 
 /** A token, or a function that is called for each connection. */
 export type TokenSource = string | (() => string | undefined | Promise<string | undefined>) | undefined;
@@ -45,17 +45,15 @@ const KEYS = [
   ...['heartbeatMs', 'onError'],
 ];
 
-/** Throws INVALID_ARGUMENT for an illegal option. */
+/** Throws INVALID_ARGUMENT for an illegal option. The hub checks what is in hello. */
 export function checkConnectOptions(options: ConnectOptions): PageSettings {
   checkOptions(options, KEYS, 'connect options');
   const { url, agent, onError } = options;
   if (!/^wss?:\/\//.test(String(url))) throw invalid('url must begin with ws:// or wss://', 'Pass the URL of the hub.');
   if (agent !== undefined) checkAgentName(agent);
-  checkText(options.ns, 'ns', 64);
   checkInteger(options.maxConcurrent, 'maxConcurrent', { min: 1, max: 10_000 });
   checkDuration(options.presenceTtlMs, 'presenceTtlMs', { min: 1_000, max: 3_600_000 });
   checkDuration(options.connectTimeoutMs, 'connectTimeoutMs', { min: 100, max: 600_000 });
-  checkDuration(options.heartbeatMs, 'heartbeatMs', { min: 100, max: 60_000 });
   if (onError !== undefined) checkFunction(onError, 'onError');
   return {
     url,

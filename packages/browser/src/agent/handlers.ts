@@ -7,10 +7,6 @@ import type { Handler } from '../page-bus.ts';
 export class Handlers {
   readonly #byType = new Map<string, Handler>();
 
-  get isEmpty(): boolean {
-    return this.#byType.size === 0;
-  }
-
   /** Adds a handler; `*` takes types without a handler. Throws CONFLICT when the type has a handler. */
   add(type: string, handler: Handler<never>): void {
     checkMessageType(type);
@@ -26,7 +22,7 @@ export class Handlers {
     const handler = this.#byType.get(type) ?? this.#byType.get('*');
     if (handler !== undefined) return handler;
     throw new BusbarError('NO_RESPONDER', `no handler for type ${JSON.stringify(type)}`, {
-      hint: this.isEmpty ? 'The agent has no handlers yet.' : `It handles ${[...this.#byType.keys()].join(', ')}.`,
+      hint: `It handles ${[...this.#byType.keys()].join(', ') || 'nothing yet'}.`,
       retryable: false,
     });
   }

@@ -19,7 +19,6 @@ export class Presence {
   readonly #since = Date.now();
   readonly #load: () => number;
   readonly #timer: ReturnType<typeof setInterval>;
-  #written: string | undefined;
 
   /** Renews it from now on. `load` tells how many handlers run. */
   constructor(core: PageCore, agent: string, load: () => number) {
@@ -34,10 +33,8 @@ export class Presence {
   /** Writes it. */
   async write(): Promise<void> {
     const { capabilities, maxConcurrent: limit, presenceTtlMs: ttlMs } = this.#core.settings;
-    const fields = { instance: this.#instance, capabilities, load: this.#load(), limit, since: this.#since };
-    const value = JSON.stringify({ ...fields, requests: {} });
-    await this.#core.store.kv.put(this.#key, encoder.encode(value), { ttlMs });
-    this.#written = value;
+    const value = { instance: this.#instance, capabilities, load: this.#load(), limit, since: this.#since };
+    await this.#core.store.kv.put(this.#key, encoder.encode(JSON.stringify(value)), { ttlMs });
   }
 
   /** Ends it. */
@@ -53,7 +50,7 @@ export class Presence {
   };
 
   readonly #onHidden = (): void => {
-    if (this.#written !== undefined) this.#delete().catch(() => undefined);
+    this.#delete().catch(() => undefined);
   };
 
   async #delete(): Promise<void> {

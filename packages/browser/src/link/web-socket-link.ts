@@ -41,6 +41,6 @@ function whenOpen(socket: WebSocket, url: string, signal: AbortSignal): Promise<
 /** A browser does not tell a page why a WebSocket failed. */
 function noHub(url: string): BusbarError {
   return new BusbarError('UNAVAILABLE', `no hub accepts this page at ${url}`, {
-    hint: 'Start one with busbar hub, and allow the origin of the page with &origin=ORIGIN in the URL where it listens.',
+    hint: 'Start one, and allow the origin of the page with &origin=ORIGIN in the URL where it listens.',
   });
 }

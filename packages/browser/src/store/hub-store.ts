@@ -1,7 +1,7 @@
 /** The store behind a hub: its operations with time limits, over one connection that is restored after a loss. */
 
 import type { CallContext, CallDriver, Driver, PreparedMessage, TopicDriver } from '@busbar/api/driver';
-import { BoundedWait, CursorPump, type TaskStore } from '@busbar/api/parts';
+import { BoundedWait, CursorPump, type PumpLimit, type TaskStore } from '@busbar/api/parts';
 import {
   BusbarError,
   type CallOptions,
@@ -26,8 +26,8 @@ import {
 const DEFAULT_TIMEOUT_MS = 30_000;
 const MAX_BATCH = 1_000;
 const NEVER = new AbortController().signal;
-/** Of a page that is limited by nothing but the size of one batch. */
-const NO_LIMIT = { max: MAX_BATCH, maxItemBytes: 1, sizeOf: () => 0 };
+/** Only the number of items limits a batch. */
+export const BATCH_LIMIT: PumpLimit<unknown> = { max: MAX_BATCH, maxItemBytes: 1, sizeOf: () => 0 };
 
 /** What an operation runs with, and how long it may take. */
 type Bounded = <T>(bounds: CallOptions | undefined, work: (context: CallContext) => Promise<T>) => Promise<T>;
@@ -112,7 +112,7 @@ function openKv(client: HubClient, bounded: Bounded): KeyValue {
       bounded(bounds, (context) => kv.list(prefix, { limit, after }, context)),
     async watch(prefix, onChanges, options): Promise<KvWatch> {
       const cursor = await bounded(options, (context) => kv.watch(prefix, context));
-      return new CursorPump(cursor, NO_LIMIT, onChanges);
+      return new CursorPump(cursor, BATCH_LIMIT, onChanges);
     },
   };
 }

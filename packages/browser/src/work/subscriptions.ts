@@ -20,9 +20,9 @@ import {
 } from '@busbar/api/transport';
 import type { EventHandler, SubscribeOptions, Subscription } from '../page-bus.ts';
 import type { PageCore } from '../page-core.ts';
+import { BATCH_LIMIT } from '../store/hub-store.ts';
 import { QueueConsumer } from './queue-consumer.ts';
 
-const MAX_EVENTS = 256;
 const DRAIN_MS = 5_000;
 
 /** Subscribes to a pattern. */
@@ -76,8 +76,7 @@ class LiveSubscription implements Subscription {
     try {
       const cursor = await store.bounded(undefined, (context) => store.topics.open(pattern, from, context));
       this.#read = () => cursor.position;
-      const limit = { max: MAX_EVENTS, maxItemBytes: 1, sizeOf: () => 0 };
-      this.#pump = new CursorPump(cursor, limit, (events) => this.#handleAll(events));
+      this.#pump = new CursorPump<TopicEvent>(cursor, BATCH_LIMIT, (events) => this.#handleAll(events));
       void this.#pump.ended.then((error) => this.#over(error));
     } catch (error) {
       this.#forget();
