@@ -55,6 +55,7 @@ export class ChromiumPage implements AsyncDisposable {
   static async open(program: string, url: string): Promise<ChromiumPage> {
     const folder = tempDir('busbar-chromium');
     const child = spawn(program, [...FLAGS, `--user-data-dir=${folder.path}`, 'about:blank'], { stdio: 'ignore' });
+    process.once('exit', () => child.kill('SIGKILL'));
     const address = await waitFor(
       () => {
         const [port, path] = readFileSync(folder.join('DevToolsActivePort'), 'utf8').split('\n');
@@ -65,14 +66,23 @@ export class ChromiumPage implements AsyncDisposable {
     const socket = new WebSocket(address);
     await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
     const page = new ChromiumPage(child, folder, socket);
-    const { targetId } = await page.send('Target.createTarget', { url });
-    const { sessionId } = await page.send('Target.attachToTarget', { targetId, flatten: true });
-    page.#session = sessionId as string;
-    await waitFor(() => page.run("document.readyState === 'complete' && location.href !== 'about:blank'"), {
+    try {
+      await page.#load(url);
+      return page;
+    } catch (error) {
+      await page[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #load(url: string): Promise<void> {
+    const { targetId } = await this.send('Target.createTarget', { url });
+    const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true });
+    this.#session = sessionId as string;
+    await waitFor(() => this.run("document.readyState === 'complete' && location.href !== 'about:blank'"), {
       what: 'the page to load',
       timeoutMs: 60_000,
     });
-    return page;
   }
 
   /** The value of an expression in the page, which may be a promise. Rejects with what it throws. */
