@@ -61,3 +61,12 @@ test.concurrent('what cannot be checked is unknown, and a bus that does not work
   expect(away).toEqual({ code: 2, lines: [expect.stringMatching(/^BUSBAR CRITICAL - .*\(UNAVAILABLE\)$/)] });
   expect(away.lines[0]).not.toContain('secret');
 });
+
+test.concurrent('health is a round trip to the store', { timeout: 60_000 }, async () => {
+  await using sh = shell();
+  expect(await sh.run('health')).toMatchObject({ code: 3, stderr: expect.stringContaining('there is no bus yet') });
+  await sh.out('register', '@bob');
+  expect(await sh.out('health')).toMatch(/^open [\d.]+m?s$/);
+  expect(await sh.json('health')).toMatchObject([{ ok: true, state: 'open', ms: expect.any(Number) }]);
+  expect(await sh.run('health', '--url', `redis://127.0.0.1:${await freePort()}`)).toMatchObject({ code: 69 });
+});

@@ -61,6 +61,7 @@ const USES: Readonly<Record<string, VerbUse | ((project: Project) => Promise<Ver
   log: on('info', 'hello', '--as', '@a'),
   logs: on('@a'),
   wait: on('empty', 'q'),
+  health: on(),
   ...{ pause: on('q'), resume: on('q'), purge: on('q'), rm: on('q') },
   export: on('backup.jsonl'),
   import: on('backup.jsonl', '--url', 'sqlite:./new.db'),

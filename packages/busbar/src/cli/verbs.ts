@@ -71,6 +71,7 @@ export const VERB_GROUPS: VerbGroups = {
     resume: verb('start the delivery of a queue again', async () => (await import('./commands/pause.ts')).resume),
     purge: verb('delete messages of a queue', async () => (await import('./commands/purge.ts')).purge),
     rm: verb('delete an agent, a queue or a subscription', async () => (await import('./commands/rm.ts')).rm),
+    health: verb('whether the bus answers, and how fast', async () => (await import('./commands/health.ts')).health),
     check: verb('one line and an exit code for monitoring', async () => (await import('./commands/check.ts')).check),
     export: verb(
       'write everything that the bus holds as JSON lines',
