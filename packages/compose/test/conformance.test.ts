@@ -12,7 +12,7 @@ const HELD =
   'It receives while it holds messages: a move waits for them and ends their leases, and nothing is received meanwhile.';
 const PAGES = 'The next page of a listing is a place in one store.';
 const SHORT = 'Its times are shorter than a move may take.';
-const AWAY = 'A call that waits for the end of a move rejects with UNAVAILABLE, not with TIMEOUT.';
+const AWAY = 'A call whose bound ends while the bus moves rejects with UNAVAILABLE, not with TIMEOUT or CONFLICT.';
 const EPHEMERAL = 'Ephemeral events are lost while their subscribers change stores.';
 const STILL = 'Delays, times to live and dedupe windows stand still while a bus moves.';
 const LARGE = 'Its thousands of queues take longer to move than the suite waits for the end of a case.';
@@ -36,7 +36,9 @@ const VISIBLE: Readonly<Record<string, string>> = {
   T1: STILL,
   T2: HELD,
   W1: AWAY,
+  W2: AWAY,
   W5: AWAY,
+  W14: AWAY,
   W17: AWAY,
   Y5: 'A position in the source can be read as long as the source exists.',
   Y6: 'An event has a position in each store.',

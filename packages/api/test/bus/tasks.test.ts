@@ -214,25 +214,6 @@ describe.each(backends)('on %s', (backend) => {
     expect(await handle.status()).toBe('dead');
   });
 
-  test('leases are extended while a handler runs', async () => {
-    await using lab = await open();
-    const bus = await lab.bus();
-    let runs = 0;
-    await bus.process(
-      'long',
-      async (_, ctx) => {
-        runs += 1;
-        const begin = performance.now();
-        await waitFor(() => performance.now() - begin > 1400, { what: 'several leases' });
-        expect(ctx.signal.aborted).toBe(false);
-        return 'done';
-      },
-      { leaseMs: 600, concurrency: 2 },
-    );
-    expect(await (await bus.enqueue('long')).result()).toBe('done');
-    expect(runs).toBe(1);
-  });
-
   test('concurrency changes at any time; pause and resume', async () => {
     await using lab = await open();
     const bus = await lab.bus();
@@ -346,7 +327,7 @@ describe.each(backends)('on %s', (backend) => {
     await expect((await bus.enqueue('big', 'odd')).result()).rejects.toEqual(code('HANDLER_FAILED'));
   });
 
-  test('resultTtlMs 0 stores no result', async () => {
+  test.concurrent('resultTtlMs 0 stores no result', async () => {
     await using lab = await open();
     const bus = await lab.bus();
     const done = gate();
@@ -364,6 +345,35 @@ describe.each(backends)('on %s', (backend) => {
     await waitFor(async () => (await handle.status()) === 'unknown', { what: 'no trace' });
     expect(await bus.transport.kv.list('$task/')).toEqual([]);
     await expect(handle.result()).rejects.toEqual(code('NOT_FOUND'));
+  });
+
+  test.concurrent('leases are extended while a handler runs', async () => {
+    await using lab = await open();
+    const bus = await lab.bus();
+    let runs = 0;
+    await bus.process(
+      'long',
+      async (_, ctx) => {
+        runs += 1;
+        const begin = performance.now();
+        await waitFor(() => performance.now() - begin > 1400, { what: 'several leases' });
+        expect(ctx.signal.aborted).toBe(false);
+        return 'done';
+      },
+      { leaseMs: 600, concurrency: 2 },
+    );
+    expect(await (await bus.enqueue('long')).result()).toBe('done');
+    expect(runs).toBe(1);
+  });
+
+  test.concurrent('a task that expires leaves no trace', async () => {
+    await using lab = await open();
+    const bus = await lab.bus();
+    const handle = await bus.enqueue('brief', 1, { ttlMs: 20 });
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    expect(await handle.status()).toBe('unknown');
+    await expect(handle.result()).rejects.toEqual(code('NOT_FOUND'));
+    expect(await handle.status()).toBe('unknown');
   });
 
   test('cancel deletes a task that was not started', async () => {
@@ -426,16 +436,6 @@ describe.each(backends)('on %s', (backend) => {
     await expect(second.result({ timeoutMs: 100 })).rejects.toEqual(code('TIMEOUT'));
     await bus.process<number>('again', (task) => task.body);
     expect(await second.result()).toBe(2);
-  });
-
-  test('a task that expires leaves no trace', async () => {
-    await using lab = await open();
-    const bus = await lab.bus();
-    const handle = await bus.enqueue('brief', 1, { ttlMs: 20 });
-    await new Promise((resolve) => setTimeout(resolve, 40));
-    expect(await handle.status()).toBe('unknown');
-    await expect(handle.result()).rejects.toEqual(code('NOT_FOUND'));
-    expect(await handle.status()).toBe('unknown');
   });
 
   test('handles work after a restart of every process', async () => {

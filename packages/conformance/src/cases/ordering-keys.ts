@@ -52,9 +52,11 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ordering'
         if (state === 'retried') await retryFirst(test, transport, state);
         await reschedule(state, head?.id ?? '', HOUR_MS);
         await test.nothing(transport, state, 150);
+        const changedAt = performance.now();
         await reschedule(state, head?.id ?? '', 200);
-        await test.nothing(transport, state, 50);
         const first = await receiveOne(test, transport, state);
+        const waitedMs = performance.now() - changedAt;
+        test.check.between(waitedMs, 199, test.beyond(5_000), `when the first came after a change of the ${state} one`);
         test.check.equal(test.text(first), 'k0', `the first after a change of the ${state} one`);
         await test.nothing(transport, state, 150);
         await settle(test, transport, [first], { action: 'retry' });

@@ -16,7 +16,7 @@ const losses: Readonly<Record<string, (path: string, folder: string) => void>> =
 };
 
 describe.each([unix, ws, zmq])('a hub over $name', ({ url: urlOf }) => {
-  test.each(Object.keys(losses))('is found again by new clients after the loss of %s', async (what) => {
+  test.concurrent.each(Object.keys(losses))('is found again by new clients after the loss of %s', async (what) => {
     await using dir = tempDir('busbar-lost');
     const [folder, path] = [dir.join('hub'), dir.join('hub/bus')];
     mkdirSync(folder, { mode: 0o700 });
@@ -32,7 +32,7 @@ describe.each([unix, ws, zmq])('a hub over $name', ({ url: urlOf }) => {
     expect(await present.queues.receive('jobs', { waitMs: 10_000 })).toHaveLength(1);
   });
 
-  test('ends when another hub has taken its path, and its clients go there', async () => {
+  test.concurrent('ends when another hub has taken its path, and its clients go there', async () => {
     await using dir = tempDir('busbar-lost');
     const [folder, path] = [dir.join('hub'), dir.join('hub/bus')];
     mkdirSync(folder, { mode: 0o700 });
