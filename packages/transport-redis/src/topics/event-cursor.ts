@@ -22,6 +22,8 @@ export class RedisEventCursor implements EventCursor {
   readonly #ephemeral = new EphemeralBuffer<EphemeralEvent>();
   /** The log is read up to this id. Undefined before {@link begin}. */
   #read: string | undefined;
+  /** The last id that a reply has told of. {@link RedisEventCursor.advance} goes beyond it. */
+  #reached = START;
   /** Events up to this id are handled or do not match. */
   #handled = START;
   /** The last id that a channel has announced. */
@@ -49,6 +51,7 @@ export class RedisEventCursor implements EventCursor {
   /** Sets the id after which it reads. */
   begin(id: string): void {
     this.#read = id;
+    this.#reached = id;
     this.#handled = id;
     this.#announced = laterId(id, this.#announced);
   }
@@ -61,10 +64,16 @@ export class RedisEventCursor implements EventCursor {
     return this.#pending.promise;
   }
 
-  /** The log ends at `last` now, before what it had: everything after `start` is new. */
+  /**
+   * The log ends at `last`, as a reply tells. If that is before what replies had told, everything after `start` is new. A channel
+   * may have announced later events of the same log already.
+   */
   rewind(start: string, last: string): void {
     if (this.#read === undefined || compareIds(laterId(this.#read, this.#announced), last) <= 0) return;
-    if (compareIds(this.#read, last) > 0) this.#read = start;
+    if (compareIds(this.#reached, last) > 0) {
+      this.#read = start;
+      this.#reached = start;
+    } else this.#read = earlierId(this.#read, last);
     this.#handled = earlierId(this.#handled, this.#read);
     this.#announced = last;
   }
@@ -149,6 +158,7 @@ export class RedisEventCursor implements EventCursor {
       events.push({ ...toMessage(key, envelope, body), topic, position });
     }
     this.#read = page.reached;
+    this.#reached = page.reached;
     this.#announced = laterId(page.reached, this.#announced);
   }
 }
