@@ -52,6 +52,8 @@ export class Importer {
       const first = records[from] as StateRecord;
       let to = from + 1;
       while (to < records.length && to - from < STEP && shareGroup(first, records[to] as StateRecord)) to += 1;
+      // Before the next group is sent: two that wait here beside each other could change places.
+      if (first.kind === 'event') await this.#loadKnownEvents(bounds);
       // The server works on one group while the next one is encoded.
       const group = this.#importGroup(first, records.slice(from, to), bounds);
       group.catch(() => undefined); // It rejects in its turn.
@@ -74,7 +76,6 @@ export class Importer {
       });
       return this.#run(IMPORT_DEDUPE_IDS, [first.queue, NEW_QUEUE, ...args], bounds);
     }
-    if (first.kind === 'event') await this.#loadKnownEvents(bounds);
     const counts = await Promise.all(records.map((record) => this.#importOne(record, bounds)));
     return counts.reduce((sum, count) => sum + count, 0);
   }
