@@ -1,4 +1,4 @@
-// What a move compares: every field of every record, and the order of messages.
+// What a move compares: every field of every record, and the order of messages and events.
 import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import { describe, expect, it } from 'vitest';
 import { ExportDigest } from '../src/migrate/export-digest.ts';
@@ -68,6 +68,15 @@ describe('the digest of an export', () => {
     expect(differences([a, b, c], [c, a, b])).toEqual([]);
     const [d, e] = [keyed('d', undefined), keyed('e', undefined)];
     expect(differences([d, e], [e, d])).toEqual(['messages of q, ready with priority 4: another order']);
+  });
+
+  it('has the order of the events of a topic', () => {
+    const event = (topic: string, id: string): StateRecord => {
+      return { kind: 'event', topic, message: { ...MESSAGE, message: { ...MESSAGE.message, id } } };
+    };
+    const [a, b, c] = [event('news', 'a'), event('news', 'b'), event('other', 'c')];
+    expect(differences([a, b, c], [b, a, c])).toEqual(['events, of topic news: another order']);
+    expect(differences([a, b, c], [c, a, b])).toEqual([]);
   });
 });
 

@@ -10,8 +10,8 @@ interface Part {
   /** Over its records in any order. */
   readonly sum: Checksum;
   /**
-   * Over the messages of a queue in the order of delivery: one checksum for each ordering key, and for the others one for each
-   * state and priority.
+   * Over what has an order. Of the messages of a queue, in the order of delivery: a checksum for each ordering key, and for the
+   * others one for each state and priority. Of the events: one for each topic.
    */
   readonly lines: Map<string, Checksum>;
 }
@@ -65,8 +65,8 @@ export class ExportDigest {
     part.count += 1;
     part.sum.add(words);
     this.#count(record);
-    if (record.kind !== 'message') return;
-    lineOf(part, record.message).append(words);
+    const line = lineNameOf(record);
+    if (line !== undefined) lineOf(part, line).append(words);
   }
 
   /** The parts in which `other` differs, each in words. */
@@ -121,14 +121,21 @@ function nameOf(record: StateRecord): string {
   return { queue: 'queues', binding: 'bindings', event: 'events', kv: 'keys', revision: 'revision' }[record.kind];
 }
 
-function lineOf({ lines }: Part, { state, message: { orderingKey, priority } }: ExportedMessage): Checksum {
+/** What is in an order with the record; undefined where the order does not count. */
+function lineNameOf(record: StateRecord): string | undefined {
+  if (record.kind === 'event') return `of topic ${record.topic}`;
+  if (record.kind !== 'message') return undefined;
+  const { state, message } = record.message;
+  const { orderingKey, priority } = message;
   const isOrdered = orderingKey !== undefined && orderingKey !== null && state !== 'dead';
-  const name = isOrdered ? `with ordering key ${orderingKey}` : `${state} with priority ${priority}`;
-  let line = lines.get(name);
-  if (line === undefined) {
-    line = new Checksum();
-    lines.set(name, line);
-  }
+  return isOrdered ? `with ordering key ${orderingKey}` : `${state} with priority ${priority}`;
+}
+
+function lineOf({ lines }: Part, name: string): Checksum {
+  const known = lines.get(name);
+  if (known !== undefined) return known;
+  const line = new Checksum();
+  lines.set(name, line);
   return line;
 }
 
