@@ -1,11 +1,11 @@
 /** Flows: a parent starts once, when its children have ended. */
 
-import { type Bus, type ChildResult, type Context, openBus, RejectError } from '@busbar/api';
+import { type Bus, type ChildResult, type Context, openBus, RejectError, type TaskHandle } from '@busbar/api';
+import type { Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { withFlowStall } from '../faults/stalled-flows.ts';
 import { moduleOf } from '../processes/remote-client.ts';
-import { waitUntil } from '../steps/consuming.ts';
 import { assertCounts } from '../steps/queue-view.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
 
@@ -92,8 +92,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       test.check.equal(await ignored.result(LONG_TIMEOUT), ['good', 'dead'], 'the results with a failure');
       const waiting = await begin('wait', 'bad', 'good');
       await assertCounts(test, transport, 'parts', { ready: 0, leased: 0, dead: 3 });
-      // Several of its looks at its children.
-      await waitUntil(test, performance.now() + 300);
+      await looksAgain(test, transport, waiting);
       test.check.equal([...started], ['ignore'], 'parents that started before');
       broken.is = false;
       test.check.equal(await bus.deadLetters('parts').redrive(), 3, 'redriven children');
@@ -233,6 +232,19 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
     },
   },
 ]);
+
+/** Resolves when a parent has looked at its children twice, since its delay has begun again; or has started. */
+async function looksAgain(test: TestContext, { admin }: Transport, { queue, id }: TaskHandle): Promise<void> {
+  let [before, looks] = [Number.POSITIVE_INFINITY, 0];
+  await test.until('two looks of a parent', async () => {
+    const [parent] = (await admin.browse(queue, { ids: [id] })).messages;
+    // A worker has it while it looks.
+    const { delayLeftMs = before } = parent ?? {};
+    if (delayLeftMs > before) looks += 1;
+    before = delayLeftMs;
+    return parent === undefined || looks === 2;
+  });
+}
 
 /** Bodies of parents that start, and their handler, which returns the results of its children. */
 function startsOf(): [unknown[], (task: Task, context: Context) => Promise<unknown>] {
