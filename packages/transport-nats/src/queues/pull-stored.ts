@@ -4,7 +4,7 @@ import type { Msg } from '@nats-io/transport-node';
 import { NS, streamInfo } from '../connection/streams.ts';
 import { ignoreRefusal } from '../errors.ts';
 import type { QueueContext } from './queue-context.ts';
-import { readPulled } from './stored-message.ts';
+import { readDelivery } from './stored-message.ts';
 
 const PAGE = 500;
 const INACTIVE_MS = 5_000;
@@ -31,7 +31,7 @@ export async function* pullStored(
     const last = messages.at(-1);
     if (last !== undefined) {
       count += messages.length;
-      next = readPulled(last).seq + 1;
+      next = readDelivery(last).seq + 1;
       yield messages;
     }
     if (messages.length === PAGE) continue;
