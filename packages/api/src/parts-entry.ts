@@ -34,7 +34,7 @@ export {
   PRESENCE_PREFIX,
   presenceKey,
 } from './bus/registry/agent-names.ts';
-export { type OnPresence, type PresenceChange, PresenceView } from './bus/registry/presence-watch.ts';
+export { type OnPresence, type PresenceChange, watchPresence } from './bus/registry/presence-watch.ts';
 export { RendezvousChannel } from './bus/requests/rendezvous-channel.ts';
 export { isPart, readReply, toFailedReply, toReply, toResponse } from './bus/requests/replies.ts';
 export { Shutdown } from './bus/shutdown.ts';
@@ -51,5 +51,5 @@ export { DEFAULT_RESULT_TTL_MS, encodeRecord, taskKey } from './bus/tasks/task-r
 export type { TaskStore } from './bus/tasks/task-store.ts';
 export { TaskTrackers } from './bus/tasks/task-tracker.ts';
 export { checkUserName } from './contract/names.ts';
-export { checkCallback, checkFrom, checkFunction } from './contract/validation.ts';
+export { checkFrom, checkFunction } from './contract/validation.ts';
 export { CursorPump, type PumpLimit } from './open/cursor-pump.ts';

@@ -252,7 +252,10 @@ class BusImpl extends OriginSender implements Bus {
   }
 
   async watchAgents(onChange: OnPresence): Promise<KvWatch> {
-    return watchPresence(this.#parts.runtime, onChange);
+    const { runtime } = this.#parts;
+    const report = (error: unknown): void => runtime.report(error, { kind: 'presence' });
+    const { transport, shutdown } = runtime;
+    return watchPresence({ kv: transport.kv, shutdown, assertOpen: () => runtime.assertOpen(), report }, onChange);
   }
 
   async forgetAgent(name: string, options?: ForgetOptions): Promise<boolean> {

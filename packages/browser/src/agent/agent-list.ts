@@ -2,15 +2,14 @@
 
 import {
   type AgentInfo,
-  checkCallback,
   fromPresenceKey,
   IDENTITY_PREFIX,
   type OnPresence,
   PRESENCE_PREFIX,
-  PresenceView,
   readIdentity,
   readInstance,
   toAgentInfo,
+  watchPresence,
 } from '@busbar/api/parts';
 import type { KvEntry, KvWatch } from '@busbar/api/transport';
 import type { PageCore } from '../page-core.ts';
@@ -30,25 +29,10 @@ export async function listAgents(core: PageCore): Promise<AgentInfo[]> {
 }
 
 /** Reports each online agent, then each change. Resolves after the agents online now are reported. */
-export async function watchAgents(core: PageCore, onChange: OnPresence): Promise<KvWatch> {
-  core.assertOpen();
-  checkCallback(onChange, 'onChange');
-  const { kv } = core.store;
+export function watchAgents(core: PageCore, onChange: OnPresence): Promise<KvWatch> {
+  const { store, shutdown } = core;
   const report = (error: unknown): void => core.report(error);
-  const view = new PresenceView({ kv, report, onChange });
-  const { promise: synced, resolve } = Promise.withResolvers<void>();
-  const watch = await kv.watch(PRESENCE_PREFIX, async (changes) => {
-    await view.take(changes);
-    if (changes.some(({ kind }) => kind === 'synced')) resolve();
-  });
-  const forget = core.shutdown.add('consumers', { close: () => watch.close() });
-  void watch.ended.then((error) => {
-    forget();
-    resolve();
-    if (error !== undefined) report(error);
-  });
-  await synced;
-  return watch;
+  return watchPresence({ kv: store.kv, shutdown, assertOpen: () => core.assertOpen(), report }, onChange);
 }
 
 async function all({ store }: PageCore, prefix: string): Promise<KvEntry[]> {

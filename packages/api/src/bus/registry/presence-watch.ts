@@ -2,7 +2,7 @@
 
 import type { KeyValue, KvChange, KvEntry, KvWatch } from '../../contract/kv.ts';
 import { checkCallback } from '../../contract/validation.ts';
-import type { BusRuntime } from '../runtime.ts';
+import type { Shutdown } from '../shutdown.ts';
 import { type AgentInfo, type AgentInstance, readIdentity, readInstance, toAgentInfo } from './agent-info.ts';
 import { fromPresenceKey, identityKey, PRESENCE_PREFIX } from './agent-names.ts';
 
@@ -18,21 +18,31 @@ export interface PresenceChange {
 /** Receives one change at a time. The next one follows when its promise resolves. */
 export type OnPresence = (change: PresenceChange) => void | Promise<void>;
 
+/** What a watch of agents needs of its bus. */
+export interface PresenceHost {
+  readonly kv: Pick<KeyValue, 'get' | 'watch'>;
+  readonly shutdown: Shutdown;
+  /** Throws CLOSED after the bus began to close. */
+  assertOpen(): void;
+  /** Gets errors without a waiting caller, such as those of `onChange`. */
+  report(error: unknown): void;
+}
+
 /** Reports every online agent, then every change. An error of `onChange` is reported, and the watch goes on. */
-export async function watchPresence(runtime: BusRuntime, onChange: OnPresence): Promise<KvWatch> {
+export async function watchPresence(host: PresenceHost, onChange: OnPresence): Promise<KvWatch> {
   checkCallback(onChange, 'onChange');
-  runtime.assertOpen();
+  host.assertOpen();
   const { promise: synced, resolve } = Promise.withResolvers<void>();
-  const { kv } = runtime.transport;
-  const report = (error: unknown): void => runtime.report(error, { kind: 'presence' });
+  const { kv, shutdown } = host;
+  const report = (error: unknown): void => host.report(error);
   const view = new PresenceView({ kv, report, onChange });
   const watch = await kv.watch(PRESENCE_PREFIX, async (changes) => {
     await view.take(changes);
     if (changes.some(({ kind }) => kind === 'synced')) resolve();
   });
-  if (runtime.shutdown.isClosing) await watch.close();
-  runtime.assertOpen();
-  const forget = runtime.shutdown.add('consumers', { close: () => watch.close() });
+  if (shutdown.isClosing) await watch.close();
+  host.assertOpen();
+  const forget = shutdown.add('consumers', { close: () => watch.close() });
   void watch.ended.then((error) => {
     forget();
     resolve();
