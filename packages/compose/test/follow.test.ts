@@ -1,10 +1,12 @@
 // Programs that follow a move by themselves.
-import { BusbarError, type KvChange, type Transport } from '@busbar/api/transport';
+import { BusbarError, type Gate, type KvChange, type Transport } from '@busbar/api/transport';
 import { type Child, spawnChild, tempDir } from '@busbar/testbed';
 import { openMemory } from '@busbar/transport-memory';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { expect, test } from 'vitest';
 import { type MigrateParts, moveBus, openMigrate, retire, rollBack, type StoreEnds } from '../src/index.ts';
+import { recordOf } from '../src/migrate/mark.ts';
+import { CUT, MARK, MOVE } from '../src/migrate/move.ts';
 import { fileParts } from './harness.ts';
 
 const body = Buffer.from('x');
@@ -227,6 +229,68 @@ test('a program that is opened after the move finds the bus, also without the ol
   );
   await unused.close();
 });
+
+/** Leaves what a mover leaves that is killed before the cutover. */
+async function leaveHalfCopy({ from, to }: StoreEnds): Promise<void> {
+  const mark = recordOf(MARK, { from: from.name, incarnation: from.transport.past?.incarnation, startedAt: 0 });
+  const { admin } = to.transport;
+  const { revision } = await admin.setGate('closed', { ifRevision: 0 });
+  const cut = recordOf(CUT, { id: 'm1', generation: 1, position: undefined });
+  await admin.importState([mark, cut], { gateRevision: revision });
+  await admin.setGate('open', { ifRevision: revision });
+}
+
+test('without the old store a half copy is not taken for the bus', async () => {
+  await using bus = await setting();
+  await leaveHalfCopy(bus.ends);
+  const away = async (): Promise<never> => {
+    throw new BusbarError('UNAVAILABLE', 'it is gone');
+  };
+  const opening = openMigrate({ ...bus.parts, from: { name: 'memory', open: away } });
+  await expect(opening).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    message: expect.stringContaining('may be incomplete'),
+    hint: expect.stringContaining('memory'),
+  });
+});
+
+test('a follower whose store is away does not go on in a half copy', async () => {
+  await using bus = await setting();
+  await leaveHalfCopy(bus.ends);
+  let isAway = false;
+  let looks = 0;
+  const from = withGate(bus.ends.from.transport, async (gate) => {
+    if (isAway) throw new BusbarError('UNAVAILABLE', 'it is away');
+    return gate();
+  });
+  const to = withGate(bus.ends.to.transport, (gate) => {
+    looks += 1;
+    return gate();
+  });
+  const { parts } = bus;
+  const open = (transport: Transport) => async (): Promise<Transport> => transport;
+  await using follower = await openMigrate({
+    from: { name: parts.from.name, open: open(from) },
+    to: { name: parts.to.name, open: open(to) },
+  });
+  isAway = true;
+  await bus.ends.from.transport.kv.put(MOVE, body);
+  await expect.poll(() => looks, { timeout: 10_000 }).toBeGreaterThan(2);
+  expect(await follower.queues.send('work', [{ body }])).toMatchObject([{ status: 'stored' }]);
+  expect(await bus.ends.from.transport.admin.queues()).toMatchObject([{ name: 'work', ready: 1 }]);
+});
+
+/** The transport with another reading of its gate. */
+function withGate(transport: Transport, read: (gate: () => Promise<Gate>) => Promise<Gate>): Transport {
+  const admin = { ...transport.admin, gate: () => read(() => transport.admin.gate()) };
+  return new Proxy(transport, {
+    get(target, key) {
+      if (key === 'admin') return admin;
+      const value = Reflect.get(target, key, target) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
 
 test('a bus that moves elsewhere is not followed; one that moves back is', async () => {
   await using bus = await setting('sqlite');

@@ -50,6 +50,11 @@ export function recordOf(key: string, value: Mark | Cut | { readonly id: string 
   return { kind: 'kv', key, valueBase64, revision: 1, createRevision: 1, ttlLeftMs: undefined };
 }
 
+/** Whether a store was being filled, and nothing has said yet that its move is complete. */
+export async function isMarked(transport: Transport): Promise<boolean> {
+  return (await readMark(transport)) !== undefined;
+}
+
 /** Whether a target holds the half copy of a move from `from`, which a new one may clear. */
 export async function isHalfCopyOf({ name, transport }: StoreEnd, target: Transport): Promise<boolean> {
   const mark = await readMark(target);

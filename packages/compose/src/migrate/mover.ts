@@ -56,11 +56,14 @@ export async function rollBack({ from, to }: StoreEnds): Promise<void> {
 async function finishCutover({ from, to }: StoreEnds): Promise<void> {
   if (!from.transport.capabilities.features.gate || !to.transport.capabilities.features.gate) return;
   const [source, target] = await Promise.all([from.transport.admin.gate(), to.transport.admin.gate()]);
-  if (source.state !== 'moved' || target.state === 'open') return;
+  if (source.state !== 'moved') return;
   const [id, cut] = await Promise.all([readMoveId(from.transport), readCut(to.transport)]);
   if (id === undefined || cut?.id !== id) return;
-  await using gate = await HeldGate.take(to.transport.admin, 'closed');
-  await gate.change('open');
+  if (target.state !== 'open') {
+    await using gate = await HeldGate.take(to.transport.admin, 'closed');
+    await gate.change('open');
+  }
+  await removeMark(to.transport);
 }
 
 /** Empties a source after its move. Its gate stays, and says where the bus is. */

@@ -10,7 +10,7 @@ import {
   type StateChange,
 } from '@busbar/api/transport';
 import { pause } from '../../pause.ts';
-import { readCut, readMoveId } from '../mark.ts';
+import { isMarked, readCut, readMoveId } from '../mark.ts';
 import { MARK } from '../move.ts';
 import { Carrier, movedElsewhere, type Side } from './side.ts';
 
@@ -169,8 +169,14 @@ export class Follower {
     if (transport === undefined) return;
     try {
       const bounds = { timeoutMs: READ_MS, signal: this.#stopped.signal };
-      const [gate, cut] = await Promise.all([transport.admin.gate(bounds), readCut(transport)]);
-      if (gate.state === 'open' && (cut?.generation ?? 0) > left.generation) await this.#switch(left);
+      const [gate, cut, isHalf] = await Promise.all([
+        transport.admin.gate(bounds),
+        readCut(transport),
+        isMarked(transport),
+      ]);
+      // The copy of a mover that was killed opens by itself, and the bus has not moved there.
+      const isContinued = gate.state === 'open' && !isHalf && (cut?.generation ?? 0) > left.generation;
+      if (isContinued) await this.#switch(left);
     } catch (error) {
       if (!isBusbarError(error)) throw error;
     }

@@ -14,7 +14,7 @@ import {
   type WorkFailure,
 } from '@busbar/api/transport';
 import { weakest } from '../../inner/capabilities.ts';
-import { readCut } from '../mark.ts';
+import { isMarked, readCut } from '../mark.ts';
 import { openAdmin } from './admin.ts';
 import { MigrateCalls } from './calls.ts';
 import { Follower } from './follower.ts';
@@ -45,7 +45,7 @@ export async function openMigrate({ from, to }: MigrateParts): Promise<Transport
   const target = { name: to.name, transport: await to.open() };
   const opened: Side[] = [target];
   try {
-    const source = await openSource(from, target.transport);
+    const source = await openSource(from, target);
     opened.push(source);
     checkParts([source, target]);
     return openTransport(await MigrateDriver.open([source, target]));
@@ -56,15 +56,28 @@ export async function openMigrate({ from, to }: MigrateParts): Promise<Transport
 }
 
 /** The source. One that is away is not needed if the target has taken its bus. */
-async function openSource({ name, open }: MigratePart, target: Transport): Promise<Side> {
+async function openSource(
+  { name, open }: MigratePart,
+  target: Side & { readonly transport: Transport },
+): Promise<Side> {
   try {
     return { name, transport: await open() };
-  } catch (error) {
-    if (!isBusbarError(error) || error.code !== 'UNAVAILABLE' || !target.capabilities.features.gate) throw error;
-    const { state, revision } = await target.admin.gate();
-    if (state !== 'open' || revision === 0) throw error;
+  } catch (cause) {
+    const { transport } = target;
+    if (!isBusbarError(cause) || cause.code !== 'UNAVAILABLE' || !transport.capabilities.features.gate) throw cause;
+    const { state, revision } = await transport.admin.gate();
+    if (state !== 'open' || revision === 0) throw cause;
+    if (await isMarked(transport)) throw halfCopy(name, target.name, cause);
     return { name, transport: undefined };
   }
+}
+
+/** UNAVAILABLE: the copy of a mover that was killed opens by itself, and the bus has not moved there. */
+function halfCopy(from: string, to: string, cause: BusbarError): BusbarError {
+  return new BusbarError('UNAVAILABLE', `cannot reach ${from}, and the move from it to ${to} may be incomplete`, {
+    hint: `Start ${from} again. If the move is known to be complete, use ${to} alone.`,
+    cause,
+  });
 }
 
 function checkParts(sides: readonly [Side, Side]): void {
