@@ -26,8 +26,12 @@ describe('task', () => {
     await using sh = shell();
     const flow = { queue: 'sum', children: [1, 2].map((body) => ({ queue: 'count', body })) };
     const id = await sh.out('task', 'flow', JSON.stringify(flow));
-    expect(await sh.out('task', 'status', id)).toBe('DELAYED');
-    expect(await sh.out('task', 'ls', 'sum')).toMatch(/^STATE +ATTEMPT.*\nDELAYED/);
+    expect(await sh.out('task', 'status', id)).toBe('WAITING');
+    expect(await sh.out('task', 'ls', 'sum')).toMatch(/^STATE +ATTEMPT.*\nWAITING .* for count#flow:sum#\S+$/);
+    expect(await sh.json('task', 'ls', 'sum', '--state', 'waiting')).toMatchObject([
+      { id, state: 'waiting', waitsFor: expect.stringMatching(/^count#flow:/) },
+    ]);
+    expect(await sh.json('task', 'ls', 'sum', '--state', 'delayed')).toEqual([]);
     expect(await sh.run('task', 'take', 'sum')).toMatchObject({ code: 4 });
     await sh.out('work', 'count', '--until-empty', '--', 'cat');
     await sh.out('work', 'sum', '--until-empty', '--', 'sh', '-c', 'printf %s "$BUSBAR_CHILDREN"');

@@ -144,7 +144,7 @@ it('takeTasks takes no parent that waits, and one whose children have ended', as
   await bus.enqueue('wholes', 'other', { priority: 0 });
   const [other, ...none] = await bus.takeTasks('wholes', { max: 1 });
   expect([other?.body, none]).toEqual(['other', []]);
-  expect(await parent.status()).toBe('delayed');
+  expect(await parent.status()).toBe('waiting');
   const [child] = await bus.takeTasks('parts');
   await child?.done(1);
   const [ready] = await bus.takeTasks('wholes');

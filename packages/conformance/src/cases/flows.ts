@@ -38,7 +38,11 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
         { queue: 'pages', body: 4 },
       ];
       const parent = await bus.flow({ queue: 'books', body: 'book', children });
-      test.check.equal(await parent.status(), 'delayed', 'a parent that waits');
+      test.check.equal(await parent.status(), 'waiting', 'a parent that waits');
+      const { tasks: waiting } = await other.queue('books').tasks({ state: 'waiting' });
+      test.check.equal([waiting.length, waiting[0]?.id], [1, parent.id], 'the list of parents that wait');
+      const last = (await other.queue('pages').tasks()).tasks.find(({ body }) => body === 4);
+      test.check.equal(waiting[0]?.waitsFor, last?.id, 'the child that it waits for');
       const started: unknown[] = [];
       const traces: unknown[] = [];
       const work = async (task: Task & { readonly headers: object }, context: Context): Promise<unknown> => {

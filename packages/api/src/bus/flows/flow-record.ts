@@ -1,5 +1,6 @@
 /** The record of a flow in the key-value facet: its children, and the one that its parent waits for. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError, invalid } from '../../contract/errors.ts';
 import type { KvEntry } from '../../contract/kv.ts';
 import type { MessageInput } from '../../contract/message.ts';
@@ -59,6 +60,15 @@ export function childOf(flow: FlowRef, { queues, of }: FlowRecord, index: number
   return childId(queues[of[index] ?? 0] ?? '', flow, index);
 }
 
+/** The record of a flow; undefined if there is none. */
+export async function readFlow(
+  { kv }: Pick<Transport, 'kv'>,
+  flow: FlowRef,
+  bounds?: CallOptions,
+): Promise<FlowRecord | undefined> {
+  return decode(await kv.get(flowKey(flow), bounds));
+}
+
 /** Reads and changes the records of flows. */
 export class FlowStore {
   readonly #transport: Transport;
@@ -88,8 +98,8 @@ export class FlowStore {
     await kv.put(flowKey(flow), encode({ ...record, unsent: parts }), { ttlMs: FLOW_TTL_MS });
   }
 
-  async read(flow: FlowRef): Promise<FlowRecord | undefined> {
-    return decode(await this.#transport.kv.get(flowKey(flow)));
+  read(flow: FlowRef): Promise<FlowRecord | undefined> {
+    return readFlow(this.#transport, flow);
   }
 
   /** The messages of the children that may not have been sent. */

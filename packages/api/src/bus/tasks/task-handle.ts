@@ -12,6 +12,7 @@ import {
   MAX_DURATION_MS,
 } from '../../contract/validation.ts';
 import { BoundedWait } from '../bounded-wait.ts';
+import { awaitedChild } from '../flows/awaited-child.ts';
 import type { CancelReason } from '../flows/cancel-waiting.ts';
 import type { BodyCodec, EncodedBody } from '../messages/body-codec.ts';
 import { requestCancel } from './cancel-request.ts';
@@ -24,10 +25,10 @@ import type { TaskStore } from './task-store.ts';
 import type { TaskTracker, TrackedTask } from './task-tracker.ts';
 
 /**
- * The state of a task. `delayed`: also between two attempts. `dead`: a dead letter. `unknown`: there is no trace of it; it
- * expired, was purged, its result is no longer stored, or it never existed.
+ * The state of a task. `delayed`: also between two attempts. `waiting`: for its children. `dead`: a dead letter. `unknown`: there
+ * is no trace of it; it expired, was purged, its result is no longer stored, or it never existed.
  */
-export type TaskStatus = 'queued' | 'delayed' | 'running' | 'done' | 'dead' | 'cancelled' | 'unknown';
+export type TaskStatus = 'queued' | 'delayed' | 'waiting' | 'running' | 'done' | 'dead' | 'cancelled' | 'unknown';
 
 /** How long to wait for a result. */
 export interface ResultOptions {
@@ -116,11 +117,13 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
 
   async status(options?: CallOptions): Promise<TaskStatus> {
     checkOptions(options, BOUNDS, 'status options');
-    const { admin, kv } = this.#dependencies.transport;
+    const { transport } = this.#dependencies;
+    const { admin, kv } = transport;
     const { messages } = await admin.browse(this.queue, { ...options, ids: [this.id] });
     const pending = pendingOf(messages);
     if (pending?.state === 'ready') return 'queued';
-    if (pending !== undefined) return pending.state === 'leased' ? 'running' : 'delayed';
+    if (pending?.state === 'leased') return 'running';
+    if (pending !== undefined) return (await awaitedChild(transport, pending, options)) ? 'waiting' : 'delayed';
     const entry = await kv.get(taskKey(this.id), options);
     const record = entry && decodeRecord(entry.value);
     const dead = deadOf(messages, record, this.#since);

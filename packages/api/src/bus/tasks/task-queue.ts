@@ -6,17 +6,21 @@ import type { AttemptRecord } from '../../contract/message.ts';
 import type { QueueSettings } from '../../contract/queues.ts';
 import { checkOneOf, checkOptions } from '../../contract/validation.ts';
 import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
+import { awaitedChild } from '../flows/awaited-child.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
 import { hasExpired } from './task-state.ts';
 
-/** The state of a task that is in its queue. */
-export type ListedTaskState = 'queued' | 'delayed' | 'running' | 'dead';
+/** The state of a task that is in its queue. `waiting`: for its children. */
+export type ListedTaskState = 'queued' | 'delayed' | 'waiting' | 'running' | 'dead';
 
 /** Which tasks to list. */
 export interface TaskQuery extends CallOptions {
-  /** Only tasks in this state. Default: all that the queue has. */
+  /**
+   * Only tasks in this state. Default: all that the queue has. With `delayed` or `waiting` a page can have fewer than `limit`
+   * tasks though more follow.
+   */
   readonly state?: ListedTaskState | undefined;
   /** Only tasks of this type, 1 to 255 characters. Then a page can have fewer than `limit` tasks though more follow. */
   readonly type?: string | undefined;
@@ -32,8 +36,10 @@ export interface TaskQuery extends CallOptions {
 export interface ListedTask<T = unknown> extends ReceivedMessage<T> {
   readonly queue: string;
   readonly state: ListedTaskState;
-  /** Of a delayed task: the time until it may start. */
+  /** Of a delayed task: the time until it may start; of a waiting one until it looks at its children. */
   readonly delayLeftMs: number | undefined;
+  /** Of a waiting task: the id of a child that has not ended. Those after it in the flow have. */
+  readonly waitsFor: string | undefined;
   /** Of a running task: the time until its lease ends, unless it is renewed. */
   readonly leaseLeftMs: number | undefined;
   /** Of a running task: the consumer that has it. */
@@ -75,7 +81,7 @@ export interface TaskQueue<T = unknown> {
 }
 
 const BOUNDS = ['timeoutMs', 'signal'];
-const STATES: Readonly<Record<MessageState, ListedTaskState>> = {
+const STATES: Readonly<Record<MessageState, Exclude<ListedTaskState, 'waiting'>>> = {
   ready: 'queued',
   delayed: 'delayed',
   leased: 'running',
@@ -143,18 +149,28 @@ export class TaskQueues {
 
   async #list(queue: string, query: TaskQuery | undefined): Promise<TaskPage> {
     checkOptions(query, ['state', 'type', 'ids', 'limit', 'after', ...BOUNDS], 'task query');
-    checkOneOf(query?.state, 'state', Object.values(STATES));
-    const state = MESSAGE_STATES.find((one) => STATES[one] === query?.state);
-    const { messages, next } = await this.#runtime.transport.admin.browse(queue, { ...query, state });
+    checkOneOf(query?.state, 'state', [...Object.values(STATES), 'waiting']);
+    const stored = query?.state === 'waiting' ? 'delayed' : query?.state;
+    const state = MESSAGE_STATES.find((one) => STATES[one] === stored);
+    const { transport } = this.#runtime;
+    const { timeoutMs, signal } = query ?? {};
+    const { messages, next } = await transport.admin.browse(queue, { ...query, state });
     const present = messages.filter((one) => !hasExpired(one));
-    return { tasks: present.map((one) => this.#toListed(queue, one)), next };
+    const awaited = await Promise.all(present.map((one) => awaitedChild(transport, one, { timeoutMs, signal })));
+    const tasks = present.map((one, index) => this.#toListed(queue, one, awaited[index]));
+    return { tasks: tasks.filter((task) => query?.state === undefined || task.state === query.state), next };
   }
 
-  #toListed(queue: string, { message, state, attempts, ...rest }: BrowsedMessage): ListedTask {
+  #toListed(
+    queue: string,
+    { message, state, attempts, ...rest }: BrowsedMessage,
+    waitsFor: string | undefined,
+  ): ListedTask {
     const { delayLeftMs, leaseLeftMs, consumer, ttlLeftMs, history, dead } = rest;
+    const shown = waitsFor === undefined ? STATES[state] : 'waiting';
     return {
       ...toReadable(this.#runtime.bodyCodec, { ...message, attempt: attempts }),
-      ...{ queue, state: STATES[state], delayLeftMs, leaseLeftMs, consumer, ttlLeftMs, history, dead },
+      ...{ queue, state: shown, delayLeftMs, waitsFor, leaseLeftMs, consumer, ttlLeftMs, history, dead },
     };
   }
 }

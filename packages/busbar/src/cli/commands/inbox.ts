@@ -42,8 +42,15 @@ export const inbox: Command = defineCommand({
     }
     const { admin } = await session.transport();
     const { messages } = await admin.browse(inboxOf(agent), { state: 'ready', limit: flags.limit ?? 10, ...call });
-    if (out.json) await out.jsonLines(messages.map(browsedJson));
-    else if (messages.length > 0) await out.lines(tableLines(BROWSED_HEADINGS, messages.map(browsedRow), out));
+    if (out.json) await out.jsonLines(messages.map((one) => browsedJson(one)));
+    else if (messages.length > 0)
+      await out.lines(
+        tableLines(
+          BROWSED_HEADINGS,
+          messages.map((one) => browsedRow(one)),
+          out,
+        ),
+      );
     if (ready > messages.length) out.note(`busbar: ${messages.length} of ${ready}; --limit shows more`);
     if (messages.length > 0) return DONE;
     out.note('busbar: no messages');

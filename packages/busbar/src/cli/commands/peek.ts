@@ -9,6 +9,7 @@ import { decodeBody, valueText } from '../output/message-view.ts';
 import { printableBlock } from '../output/printable.ts';
 import { STATES_BY_WORD } from '../output/states.ts';
 import { tableLines } from '../output/table.ts';
+import { waitingParents } from '../tasks/waiting-parents.ts';
 
 export const peek: Command = defineCommand({
   args: ['AGENT|QUEUE'],
@@ -31,9 +32,11 @@ export const peek: Command = defineCommand({
     const { admin } = await session.transport();
     const only = state === undefined ? undefined : STATES_BY_WORD[state];
     const { messages, next } = await admin.browse(queue, { limit, state: only, ...call });
-    if (out.json) await out.jsonLines(messages.map(browsedJson));
+    const awaited = await waitingParents(queue, messages, session);
+    if (out.json) await out.jsonLines(messages.map((one) => browsedJson(one, awaited.get(one.message.id))));
     else if (messages.length > 0) {
-      const [heading = '', ...rows] = tableLines(BROWSED_HEADINGS, messages.map(browsedRow), out);
+      const all = messages.map((one) => browsedRow(one, awaited.get(one.message.id)));
+      const [heading = '', ...rows] = tableLines(BROWSED_HEADINGS, all, out);
       await out.lines([heading, ...rows.flatMap((row, index) => [row, ...bodyLines(messages[index], full)])]);
     }
     if (next !== undefined) out.note(`busbar: more than ${messages.length}; --limit shows more`);

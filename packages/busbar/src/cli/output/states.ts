@@ -11,6 +11,9 @@ export const STATE_WORDS: Readonly<Record<MessageState, string>> = {
   dead: 'DEAD',
 };
 
+/** The word for a delayed message that is the parent of a flow, and waits for its children. */
+export const WAITING = 'WAITING';
+
 /** The word for a message whose time to live has ended. */
 export const EXPIRED = 'EXPIRED';
 
@@ -19,10 +22,11 @@ export const STATES_BY_WORD: Readonly<Record<string, MessageState>> = Object.fro
   Object.entries(STATE_WORDS).map(([state, word]) => [word.toLowerCase(), state as MessageState]),
 );
 
-/** The word for the state of a task. The first four are those of its message; UNKNOWN has no trace. */
+/** The word for the state of a task. UNKNOWN has no trace. */
 export const TASK_WORDS: Readonly<Record<TaskStatus, string>> = {
   queued: STATE_WORDS.ready,
   delayed: STATE_WORDS.delayed,
+  waiting: WAITING,
   running: STATE_WORDS.leased,
   dead: STATE_WORDS.dead,
   done: 'DONE',

@@ -1,6 +1,6 @@
 /** `busbar task status`, `result`, `cancel` and `ls`: tasks of any process. */
 
-import type { TaskHandle } from '@busbar/api';
+import type { TaskHandle, TaskStatus } from '@busbar/api';
 import { BusbarError, invalid } from '@busbar/api/transport';
 import { findQueues } from '../mail/mailbox.ts';
 import { BROWSED_HEADINGS, browsedJson, browsedRow } from '../output/browsed-view.ts';
@@ -10,9 +10,11 @@ import { STATES_BY_WORD, TASK_WORDS } from '../output/states.ts';
 import { tableLines } from '../output/table.ts';
 import type { TaskInvocation } from './task-flags.ts';
 import { noTrace, printResult } from './task-results.ts';
+import { waitingParents } from './waiting-parents.ts';
 
 /** Timeout for reading a stored result. */
 const READ_MS = 5_000;
+const UNFINISHED: ReadonlySet<TaskStatus> = new Set(['queued', 'delayed', 'waiting', 'running']);
 
 /** `busbar task status`. */
 export async function status(invocation: TaskInvocation): Promise<number> {
@@ -36,7 +38,7 @@ export async function result(invocation: TaskInvocation): Promise<number> {
     return printResult(handle, flags.wait, session);
   }
   const state = await handle.status(session.call);
-  if (state === 'queued' || state === 'delayed' || state === 'running') {
+  if (UNFINISHED.has(state)) {
     const hint = 'Use --wait to wait for it, or --wait=5m.';
     throw new BusbarError('TIMEOUT', `the task is not finished: ${TASK_WORDS[state]}`, { hint });
   }
@@ -65,11 +67,18 @@ export async function ls({ args: [, queue, extra], flags, session }: TaskInvocat
   if (extra !== undefined) throw invalid('ls takes a queue only', 'Write busbar task ls QUEUE.');
   const { admin } = await session.transport();
   const [name = queue] = await findQueues(queue, session);
-  const state = flags.state === undefined ? undefined : STATES_BY_WORD[flags.state];
-  const { limit = 100, type, after } = flags;
-  const { messages, next } = await admin.browse(name, { limit, state, type, after, ...call });
-  if (out.json) await out.jsonLines(messages.map(browsedJson));
-  else if (messages.length > 0) await out.lines(tableLines(BROWSED_HEADINGS, messages.map(browsedRow), out));
+  const { limit = 100, type, after, state: word } = flags;
+  const state = word === undefined ? undefined : STATES_BY_WORD[word === 'waiting' ? 'delayed' : word];
+  const { messages: all, next } = await admin.browse(name, { limit, state, type, after, ...call });
+  const awaited = await waitingParents(name, all, session);
+  // Parents that wait are delayed messages.
+  const messages =
+    state === 'delayed' ? all.filter(({ message: { id } }) => awaited.has(id) === (word === 'waiting')) : all;
+  if (out.json) await out.jsonLines(messages.map((one) => browsedJson(one, awaited.get(one.message.id))));
+  else if (messages.length > 0) {
+    const rows = messages.map((one) => browsedRow(one, awaited.get(one.message.id)));
+    await out.lines(tableLines(BROWSED_HEADINGS, rows, out));
+  }
   if (next !== undefined) out.note(`busbar: the next page: --after ${quoteForShell(next)}`);
   return DONE;
 }

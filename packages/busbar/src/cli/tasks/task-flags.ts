@@ -29,7 +29,11 @@ export const ACTION_FLAGS = {
   reason: { kind: 'text', max: 2_000, help: 'fail, cancel: text for its history or its handler' },
   running: { kind: 'switch', help: 'cancel: also a task that a worker has started' },
   reject: { kind: 'switch', help: 'fail: no retry, it becomes a dead letter' },
-  state: { kind: 'choice', choices: ['ready', 'delayed', 'held', 'dead'], help: 'ls: only tasks in this state' },
+  state: {
+    kind: 'choice',
+    choices: ['ready', 'delayed', 'waiting', 'held', 'dead'],
+    help: 'ls: only tasks in this state',
+  },
   limit: { kind: 'integer', min: 1, max: 1000, help: 'ls: at most this many (default 100)' },
   after: { kind: 'text', value: 'CURSOR', max: 4096, help: 'ls: the next page, which a note of the page before shows' },
 } as const;

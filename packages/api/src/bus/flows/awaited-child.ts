@@ -1,0 +1,23 @@
+/** The child that a parent waits for, for those who look at the parent. */
+
+import type { BrowsedMessage } from '../../contract/admin.ts';
+import type { CallOptions } from '../../contract/call-options.ts';
+import type { Transport } from '../../contract/transport.ts';
+import { flowOf } from './flow-id.ts';
+import { childOf, readFlow } from './flow-record.ts';
+
+/**
+ * The id of the child that a task waits for: those after it in the flow have ended. Undefined for a task that is no parent, or
+ * whose children have all ended.
+ */
+export async function awaitedChild(
+  transport: Pick<Transport, 'kv'>,
+  { message, state }: Pick<BrowsedMessage, 'message' | 'state'>,
+  bounds?: CallOptions,
+): Promise<string | undefined> {
+  const flow = state === 'delayed' ? flowOf(message) : undefined;
+  const record = flow && (await readFlow(transport, flow, bounds));
+  return flow === undefined || record === undefined || record.awaited < 0
+    ? undefined
+    : childOf(flow, record, record.awaited);
+}
