@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { propertySeed } from '../../../test/property-seed.ts';
 import { encodeFrames, FRAME, type Frame, FrameReader, frame, MAX_FRAME_BYTES } from '../src/frames/frame.ts';
 
 const anyFrame = fc
@@ -37,6 +38,7 @@ describe('frames', () => {
           expect(reader.isPartial).toBe(false);
         },
       ),
+      propertySeed,
     );
   });
 

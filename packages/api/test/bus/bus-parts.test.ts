@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { propertySeed } from '../../../../test/property-seed.ts';
 import { backoffMs, completeRetry } from '../../src/bus/consuming/backoff.ts';
 import { Histogram } from '../../src/bus/histogram.ts';
 import { deriveId, fingerprint } from '../../src/bus/messages/deterministic-id.ts';
@@ -37,6 +38,7 @@ describe('derived ids', () => {
         const uuid = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
         expect(deriveId(name)).toBe(uuid);
       }),
+      propertySeed,
     );
   });
 });
@@ -52,6 +54,7 @@ describe('backoff', () => {
         expect(wait).toBeLessThanOrEqual(full);
         expect(backoffMs({ ...policy, jitter: 'none' }, attempt)).toBe(full);
       }),
+      propertySeed,
     );
   });
 
@@ -72,6 +75,7 @@ describe('backoff', () => {
           }
         },
       ),
+      propertySeed,
     );
     expect(backoffMs(completeRetry({ baseMs: 0, factor: 100 }), 1000)).toBe(0);
   });
@@ -112,6 +116,7 @@ describe('replies', () => {
         pending.end();
         expect(read).toEqual(['0', '1', '2', '3', '4']);
       }),
+      propertySeed,
     );
   });
 });

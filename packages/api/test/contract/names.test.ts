@@ -4,6 +4,7 @@ import { isBusbarError, matchTopic } from '@busbar/api';
 import { checkKvKey, checkPattern, checkQueueName, checkTopic, compareUtf8, utf8Length } from '@busbar/api/transport';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { propertySeed } from '../../../../test/property-seed.ts';
 
 const token = fc.string({
   unit: fc.constantFrom('a', 'B', '0', '-', '_', '@', '/', ':', '+', '~'),
@@ -29,7 +30,7 @@ test('matching equals a reference on random patterns and topics', () => {
     fc.property(pattern, topic, (pattern, topic) => {
       expect(matchTopic(pattern, topic)).toBe(reference(pattern, topic));
     }),
-    { numRuns: 2000 },
+    { numRuns: 2000, ...propertySeed },
   );
 });
 
@@ -101,6 +102,7 @@ test('the length in UTF-8 equals that of an encoder', () => {
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       if (text.isWellFormed()) expect(utf8Length(text)).toBe(new TextEncoder().encode(text).length);
     }),
+    propertySeed,
   );
 });
 
@@ -110,5 +112,6 @@ test('texts are ordered by their UTF-8 bytes', () => {
     fc.property(text, text, (one, other) => {
       expect(Math.sign(compareUtf8(one, other))).toBe(Buffer.compare(Buffer.from(one), Buffer.from(other)));
     }),
+    propertySeed,
   );
 });

@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { propertySeed } from '../../../../test/property-seed.ts';
 import { Heap, type HeapItem } from '../../src/driver-kit/heap.ts';
 
 interface Numbered extends HeapItem {
@@ -26,5 +27,6 @@ test('the least item is first, whatever is removed from the middle', () => {
       expect(got).toEqual(kept.map(({ value }) => value).sort((a, b) => a - b));
       expect(heap.size).toBe(0);
     }),
+    propertySeed,
   );
 });

@@ -6,6 +6,7 @@ import { openMemory } from '@busbar/transport-memory';
 import { openSqlite } from '@busbar/transport-sqlite';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { propertySeed } from '../../../../test/property-seed.ts';
 import { until } from '../../src/context/until.ts';
 import { counts, everything, type Operation, operation } from './operations.ts';
 import { outcome, System } from './system.ts';
@@ -26,7 +27,8 @@ test('random histories give the same on SQLite and on memory', { timeout: 300_00
     }
   };
   try {
-    await fc.assert(fc.asyncProperty(fc.array(operation, { minLength: 5, maxLength: 60 }), compare), { numRuns: RUNS });
+    const histories = fc.array(operation, { minLength: 5, maxLength: 60 });
+    await fc.assert(fc.asyncProperty(histories, compare), { numRuns: RUNS, ...propertySeed });
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,14 +1,15 @@
 // Malicious and broken peers: the hub refuses each with a reason, and other clients are not affected.
-import { randomBytes } from 'node:crypto';
 import type { Transport } from '@busbar/api/transport';
 import { waitFor } from '@busbar/testbed';
 import { encodeFrames, FRAME, type FrameType, frame, type Header, MAX_FRAME_BYTES } from '@busbar/wire';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { hubStatus, openUnix } from '../../src/index.ts';
+import { randomFrom } from '../support/fuzz.ts';
 import { RawPeer, tokenOf } from '../support/raw-peer.ts';
 import { type RunningHub, startHub } from '../support/running-hub.ts';
 
-const FUZZ_FRAMES = process.env['BUSBAR_FULL'] === '1' ? 120_000 : 6_000;
+const isFull = process.env['BUSBAR_FULL'] === '1';
+const FUZZ_FRAMES = isFull ? 120_000 : 6_000;
 
 let hub: RunningHub;
 let witness: Transport;
@@ -214,13 +215,15 @@ test('random frames harm no other client', { timeout: 300_000 }, async () => {
     'calls.serve',
     'calls.call',
   ];
-  const pick = <T>(from: readonly T[]): T => from[Math.floor(Math.random() * from.length)]!;
+  const seed = isFull ? Math.floor(Math.random() * 2 ** 32) : 15;
+  const random = randomFrom(seed);
+  const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)]!;
   const values = [null, -1, 1, 1e300, '', 'q', '>', 'x'.repeat(3_000), [], {}, [{}], true, { __proto__: 1 }];
   const chance = (): Uint8Array => {
     const bytes = encodeFrames([
       frame(
         pick(types),
-        Math.floor(Math.random() * 20),
+        Math.floor(random() * 20),
         {
           op: pick(ops),
           queue: pick(values),
@@ -236,11 +239,11 @@ test('random frames harm no other client', { timeout: 300_000 }, async () => {
           serviceId: pick(values),
           settlements: pick(values),
         },
-        Math.random() < 0.3 ? [randomBytes(20)] : [],
+        random() < 0.3 ? [Buffer.from(Array.from({ length: 20 }, () => Math.floor(random() * 256)))] : [],
       ),
     ]);
     // One in four is damaged.
-    if (Math.random() < 0.25) bytes[Math.floor(Math.random() * bytes.length)] = Math.floor(Math.random() * 256);
+    if (random() < 0.25) bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
     return bytes;
   };
   let sent = 0;
@@ -256,7 +259,7 @@ test('random frames harm no other client', { timeout: 300_000 }, async () => {
     }
   };
   await Promise.all(Array.from({ length: 8 }, lane));
-  expect((await hubStatus(`unix:${hub.path}`)).pid).toBe(hub.child.pid);
+  expect((await hubStatus(`unix:${hub.path}`)).pid, `seed ${seed}`).toBe(hub.child.pid);
 });
 
 test('the log contains each reason once, and is limited', () => {

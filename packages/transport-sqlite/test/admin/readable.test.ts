@@ -5,6 +5,7 @@ import { tempDir } from '@busbar/testbed';
 import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { propertySeed } from '../../../../test/property-seed.ts';
 import { openSqlite } from '../../src/index.ts';
 import { toBytes, toStored } from '../../src/queues/stored-message.ts';
 
@@ -22,6 +23,7 @@ test('every body comes back bit for bit', () => {
       const back = typeof stored === 'string' ? toBytes(stored) : toBytes(Buffer.from(stored));
       expect(Buffer.from(back).equals(body)).toBe(true);
     }),
+    propertySeed,
   );
 });
 
