@@ -50,6 +50,7 @@ export { cases as replay } from './cases/replay.ts';
 export { cases as requests } from './cases/requests.ts';
 export { cases as responses } from './cases/responses.ts';
 export { cases as retention } from './cases/retention.ts';
+export { cases as sameIds } from './cases/same-ids.ts';
 export { cases as schedules } from './cases/schedules.ts';
 export { cases as security } from './cases/security.ts';
 export { cases as serverFaults } from './cases/server-faults.ts';

@@ -13,7 +13,10 @@ export interface Admin {
   /** Topics that have history or bindings, in order of name. */
   topics(options?: ListOptions): Promise<TopicInfo[]>;
   bindings(options?: CallOptions): Promise<Binding[]>;
-  /** Reads messages without leasing them, in delivery order (dead letters: oldest first). An unknown queue has none. */
+  /**
+   * Reads messages without leasing them, in delivery order (dead letters: oldest first). An unknown queue has none.
+   * Several messages can have one id: events of bound topics, or a message that was sent again after its window.
+   */
   browse(queue: string, options?: BrowseOptions): Promise<BrowsePage>;
   /**
    * Returns dead letters to the queue, even if it is full: with the same ids and history, fresh attempts and their full TTL.
@@ -147,7 +150,10 @@ export interface PurgeOptions extends CallOptions {
   readonly ids?: readonly string[] | undefined;
 }
 
-/** The result of a cancellation or rescheduling. `started`: a consumer has the message, or it is a dead letter. */
+/**
+ * The result of a cancellation or rescheduling, which concerns all messages of the queue with this id. `done`: at least one
+ * was changed. `started`: consumers have them, or they are dead letters.
+ */
 export interface PendingResult {
   readonly id: string;
   readonly status: 'done' | 'started' | 'not-found';

@@ -1,6 +1,6 @@
 /** The admin facet of a transport: checks arguments and splits imports into batches. */
 
-import type { Admin, BrowsedMessage, BrowsePage, StateRecord } from '../contract/admin.ts';
+import type { Admin, BrowsedMessage, BrowsePage, PendingResult, StateRecord } from '../contract/admin.ts';
 import type { CallOptions } from '../contract/call-options.ts';
 import { type Capabilities, requireFeature } from '../contract/capabilities.ts';
 import type { BrowseFilter, PageQuery } from '../contract/driver.ts';
@@ -127,13 +127,15 @@ function openChanges(
     async cancel(queue, ids, options) {
       const own = checkPending(queue, ids, options, 'cancel options');
       requireFeature(capabilities, 'cancel');
-      return inflight.write(options, (context) => admin.cancel(queue, own, context));
+      return inflight.write(options, (context) => changeEach(own, (some) => admin.cancel(queue, some, context)));
     },
     async reschedule(queue, ids, delayMs, options) {
       const own = checkPending(queue, ids, options, 'reschedule options');
       checkDuration(delayMs ?? Number.NaN, 'delayMs', { min: 0, max: MAX_DURATION_MS });
       requireFeature(capabilities, 'cancel');
-      return inflight.write(options, (context) => admin.reschedule(queue, own, delayMs, context));
+      return inflight.write(options, (context) =>
+        changeEach(own, (some) => admin.reschedule(queue, some, delayMs, context)),
+      );
     },
     async deleteQueue(queue, options) {
       checkQueueName(queue);
@@ -234,6 +236,16 @@ function checkPending(queue: string, ids: unknown, options: CallOptions | undefi
   checkQueueName(queue);
   checkOptions(options, CALL_KEYS, what);
   return checkIds(ids ?? null) ?? [];
+}
+
+/** Gives each id to the driver once. Resolves with one result per given id. */
+async function changeEach(
+  ids: readonly string[],
+  change: (ids: readonly string[]) => Promise<PendingResult[]>,
+): Promise<PendingResult[]> {
+  const results = await change([...new Set(ids)]);
+  const statusOf = new Map(results.map(({ id, status }) => [id, status]));
+  return ids.map((id) => ({ id, status: statusOf.get(id) ?? 'not-found' }));
 }
 
 function checkIds(ids: unknown): readonly string[] | undefined {

@@ -152,18 +152,17 @@ async function browse(
 /** The page before the first message of a side. */
 const BEGIN = '-';
 
-/** Asks the next side about what one side does not have. */
+/** Asks each side, since both can have a message with one id. */
 async function pending(
   sides: readonly HybridSide[],
   ids: readonly string[],
   change: (transport: HybridSide['transport'], ids: readonly string[]) => Promise<PendingResult[]>,
 ): Promise<PendingResult[]> {
-  const results = new Map<string, PendingResult>();
-  let left = ids;
-  for (const { transport } of sides) {
-    if (left.length === 0) break;
-    for (const result of await own(change(transport, left))) results.set(result.id, result);
-    left = ids.filter((id) => results.get(id)?.status === 'not-found');
-  }
-  return ids.map((id) => results.get(id) ?? { id, status: 'not-found' });
+  const answers = (await eachOf(sides, (transport) => change(transport, ids))).map(
+    (results) => new Map(results.map(({ id, status }) => [id, status])),
+  );
+  return ids.map((id) => {
+    const statuses = answers.map((statusOf) => statusOf.get(id));
+    return { id, status: (['done', 'started'] as const).find((one) => statuses.includes(one)) ?? 'not-found' };
+  });
 }

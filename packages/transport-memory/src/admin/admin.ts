@@ -88,10 +88,10 @@ function pending(
   act: (queue: Queue, item: StoredMessage) => void,
 ): PendingResult[] {
   return ids.map((id) => {
-    const item = queue?.find(id);
-    if (queue === undefined || item === undefined) return { id, status: 'not-found' };
-    if (item.state === 'leased' || item.state === 'dead') return { id, status: 'started' };
-    act(queue, item);
-    return { id, status: 'done' };
+    const same = queue?.withId(id) ?? [];
+    const waiting = same.filter(({ state }) => state !== 'leased' && state !== 'dead');
+    for (const item of waiting) act(queue as Queue, item);
+    if (waiting.length > 0) return { id, status: 'done' };
+    return { id, status: same.length > 0 ? 'started' : 'not-found' };
   });
 }

@@ -66,10 +66,9 @@ export class Queue {
     return this.#ready.size > 0 && !this.settings.paused;
   }
 
-  /** The newest message with this id; a dead letter only if no other one has it. */
-  find(id: string): StoredMessage | undefined {
-    const same = this.#byId.get(id);
-    return same?.findLast(({ state }) => state !== 'dead') ?? same?.at(-1);
+  /** The messages with this id, in any state. */
+  withId(id: string): readonly StoredMessage[] {
+    return this.#byId.get(id) ?? [];
   }
 
   /** Whether the queue holds this message, or within its window another one with its id. */

@@ -188,16 +188,15 @@ export class Operations {
   ): Promise<PendingResult[]> {
     await this.#check(name);
     const view = await this.#context.views.open(name);
-    const isPending = ({ state }: MessageStatus): boolean => state === 'ready' || state === 'delayed';
-    // A dead letter can have the id of a message that waits.
-    const all = view === undefined ? [] : [...view.all.filter((one) => !isPending(one)), ...view.all.filter(isPending)];
-    const byId = new Map(all.map((one) => [one.stored.message.id, one]));
-    const open = [...new Set(ids)].flatMap((id) => byId.get(id) ?? []).filter(isPending);
+    const byId = Map.groupBy(view?.all ?? [], ({ stored }) => stored.message.id);
+    const open = ids
+      .flatMap((id) => byId.get(id) ?? [])
+      .filter(({ state }) => state === 'ready' || state === 'delayed');
     const done = view === undefined || open.length === 0 ? new Set<number>() : await act(view.queue, open);
     return ids.map((id) => {
-      const one = byId.get(id);
-      if (one === undefined) return { id, status: 'not-found' };
-      return { id, status: done.has(one.stored.seq) ? 'done' : 'started' };
+      const same = byId.get(id);
+      if (same === undefined) return { id, status: 'not-found' };
+      return { id, status: same.some(({ stored }) => done.has(stored.seq)) ? 'done' : 'started' };
     });
   }
 

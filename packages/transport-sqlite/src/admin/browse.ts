@@ -4,7 +4,7 @@ import type { BrowseFilter } from '@busbar/api/driver';
 import { type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
 import { isBatchFull, readBatch } from '../connection/rows.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { findSeq } from '../queues/dedupe.ts';
+import { findSeqs } from '../queues/dedupe.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 import {
   type FoundMessage,
@@ -82,8 +82,9 @@ interface LocatedMessage {
 }
 
 function locateRows(tx: Transaction, queue: QueueRow, id: string): LocatedMessage[] {
-  const seq = findSeq(tx, queue.id, id) ?? null;
-  const live = tx.sql<FoundRow>(SELECT_BY_SEQ).all({ seq, queue: queue.id, id });
+  const live = findSeqs(tx, queue.id, id).flatMap((seq) =>
+    tx.sql<FoundRow>(SELECT_BY_SEQ).all({ seq, queue: queue.id, id }),
+  );
   const dead = tx.sql<FoundRow>(SELECT_DEAD_BY_ID).all({ queue: queue.id, id });
   const locate = (state: MessageState, row: FoundRow): LocatedMessage => {
     const one = toFoundMessage(state, row, tx.now);

@@ -5,7 +5,7 @@ import type { ExportedMessage, StateRecord } from '@busbar/api/transport';
 import { Insertion } from '../connection/rows.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { findSeq, IdExpiries, importId, indexIds, isWithinWindow, recordIds } from '../queues/dedupe.ts';
+import { findSeqs, IdExpiries, importId, indexIds, isWithinWindow, recordIds } from '../queues/dedupe.ts';
 import { insertIntoState } from '../queues/message-state.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 import { pushMessage, toExpiry, toStored } from '../queues/stored-message.ts';
@@ -90,35 +90,20 @@ interface ImportedMessage {
 }
 
 function importMessage(tx: Transaction, queue: QueueRow, { exported, expiries }: ImportedMessage): boolean {
-  const newest = newestSentAt(tx, queue, exported.message.id);
-  if (isKnown(tx, queue, exported.message, newest)) return false;
+  if (isKnown(tx, queue, exported.message)) return false;
   if (exported.dead !== undefined && exported.dead !== null) importDead(tx, queue, exported, exported.dead);
-  else importPending(tx, queue, { exported, expiries, newest });
+  else importPending(tx, queue, { exported, expiries });
   return true;
 }
 
 /** Whether the queue has this message, or within its window another one with its id. After its window an id has several. */
-function isKnown(
-  tx: Transaction,
-  queue: QueueRow,
-  { id, sentAt }: ExportedMessage['message'],
-  newest: number | undefined,
-): boolean {
-  if (newest === sentAt) return true;
-  const died =
-    queue.dead === 0 ? [] : tx.sql<[number]>('SELECT sent_at FROM dead WHERE queue_id=? AND id=?').all(queue.id, id);
-  if (newest === undefined && died.length === 0) return false;
-  if (died.some(([at]) => at === sentAt) || isWithinWindow(tx, queue.id, id)) return true;
-  return tx.exists('SELECT 1 FROM message WHERE queue_id=? AND id=? AND sent_at=?', queue.id, id, sentAt);
-}
-
-/** When the message that is found by this id was sent. */
-function newestSentAt(tx: Transaction, queue: QueueRow, id: string): number | undefined {
-  const seq = findSeq(tx, queue.id, id);
-  if (seq === undefined) return undefined;
-  return tx.value('SELECT sent_at FROM message WHERE seq=? AND queue_id=? AND id=?', seq, queue.id, id) as
-    | number
-    | undefined;
+function isKnown(tx: Transaction, queue: QueueRow, { id, sentAt }: ExportedMessage['message']): boolean {
+  const sent = findSeqs(tx, queue.id, id).map((seq) => tx.value('SELECT sent_at FROM message WHERE seq=?', seq));
+  if (queue.dead > 0) {
+    const died = tx.sql<[number]>('SELECT sent_at FROM dead WHERE queue_id=? AND id=?').all(queue.id, id);
+    sent.push(...died.map(([at]) => at));
+  }
+  return sent.includes(sentAt) || (sent.length > 0 && isWithinWindow(tx, queue.id, id));
 }
 
 function importDead(
@@ -137,12 +122,7 @@ function importDead(
   queue.isChanged = true;
 }
 
-/** `newest`: when the message that is found by its id was sent. */
-function importPending(
-  tx: Transaction,
-  queue: QueueRow,
-  { exported, expiries, newest }: ImportedMessage & { readonly newest: number | undefined },
-): void {
+function importPending(tx: Transaction, queue: QueueRow, { exported, expiries }: ImportedMessage): void {
   const { now, time } = tx;
   const counters = tx.counters();
   counters.messageHead += 1;
@@ -155,9 +135,7 @@ function importPending(
     values.push(seq, queue.id, at, exported.attempts, expires, toHistory(exported));
     pushMessage(values, message);
   });
-  if (newest === undefined || newest < message.sentAt) {
-    indexIds(tx, { scope: queue.id, ids: [message.id], first: seq }, expiries);
-  }
+  indexIds(tx, { scope: queue.id, ids: [message.id], first: seq }, expiries);
   insertIntoState(tx, queue, { seq, at, priority: message.priority, orderingKey: message.orderingKey });
 }
 

@@ -3,7 +3,7 @@
 import { type MessageState, type PendingResult, QUEUE_DEFAULTS, type QueueSettings } from '@busbar/api/transport';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
-import { findSeq, indexIds } from '../queues/dedupe.ts';
+import { findSeqs, indexIds } from '../queues/dedupe.ts';
 import { findLease } from '../queues/lease-runs.ts';
 import { deleteMessage, insertIntoState, type MessagePlacement, removeFromState } from '../queues/message-state.ts';
 import { type QueueRow, saveSettings } from '../queues/queue-row.ts';
@@ -99,7 +99,7 @@ export function deleteQueues(tx: Transaction): void {
   tx.forgetQueues();
 }
 
-/** Removes messages from their state and applies `change` to each. Returns one result per id. */
+/** Removes messages from their state and applies `change` to each: all with these ids. Returns one result per id. */
 function changePending(
   tx: Transaction,
   queue: QueueRow | undefined,
@@ -107,33 +107,30 @@ function changePending(
   change: (queue: QueueRow, message: MessagePlacement) => void,
 ): PendingResult[] {
   return ids.map((id) => {
-    const message = queue && findPending(tx, queue, id);
-    if (queue === undefined || message === undefined) return { id, status: 'not-found' };
-    if (message === 'started') return { id, status: 'started' };
-    removeFromState(tx, queue, message);
-    change(queue, message);
-    tx.rowCount += 1;
-    return { id, status: 'done' };
+    if (queue === undefined) return { id, status: 'not-found' };
+    const seqs = findSeqs(tx, queue.id, id);
+    const pending = findPending(tx, seqs);
+    for (const message of pending) {
+      removeFromState(tx, queue, message);
+      change(queue, message);
+      tx.rowCount += 1;
+    }
+    if (pending.length > 0) return { id, status: 'done' };
+    const isStarted = seqs.length > 0 || tx.exists('SELECT 1 FROM dead WHERE queue_id=? AND id=?', queue.id, id);
+    return { id, status: isStarted ? 'started' : 'not-found' };
   });
 }
 
-/** Finds a pending message by its id. `started` means leased or dead. */
-function findPending(tx: Transaction, queue: QueueRow, id: string): MessagePlacement | 'started' | undefined {
-  const known = findSeq(tx, queue.id, id);
-  const row =
-    known === undefined
-      ? undefined
-      : tx
-          .sql<[number, number, string | null]>(
-            'SELECT at, priority, ordering_key FROM message WHERE seq=? AND queue_id=? AND id=?',
-          )
-          .get(known, queue.id, id);
-  if (known === undefined || row === undefined) {
-    return tx.exists('SELECT 1 FROM dead WHERE queue_id=? AND id=?', queue.id, id) ? 'started' : undefined;
-  }
-  if (findLease(tx, known) !== undefined) return 'started';
-  const [at, priority, orderingKey] = row;
-  return { seq: known, at, priority, orderingKey: orderingKey ?? undefined };
+/** Those of these messages that are not leased. */
+function findPending(tx: Transaction, seqs: readonly number[]): MessagePlacement[] {
+  return seqs
+    .filter((seq) => findLease(tx, seq) === undefined)
+    .map((seq) => {
+      const [at, priority, orderingKey] = tx
+        .sql<[number, number, string | null]>('SELECT at, priority, ordering_key FROM message WHERE seq=?')
+        .get(seq) as [number, number, string | null];
+      return { seq, at, priority, orderingKey: orderingKey ?? undefined };
+    });
 }
 
 function selectDead(tx: Transaction, queue: QueueRow, ids: readonly string[] | undefined, limit: number): number[] {
@@ -196,11 +193,6 @@ function findAllPending(
   state: 'ready' | 'delayed',
   ids: readonly string[],
 ): MessagePlacement[] {
-  const pending: MessagePlacement[] = [];
-  for (const id of new Set(ids)) {
-    const found = findPending(tx, queue, id);
-    if (found === undefined || found === 'started') continue;
-    if (found.at > tx.now === (state === 'delayed')) pending.push(found);
-  }
-  return pending;
+  const seqs = [...new Set(ids)].flatMap((id) => findSeqs(tx, queue.id, id));
+  return findPending(tx, seqs).filter(({ at }) => at > tx.now === (state === 'delayed'));
 }

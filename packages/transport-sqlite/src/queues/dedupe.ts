@@ -29,8 +29,19 @@ const WIDER = 1000;
 
 const COLUMNS = 'scope, id, until, seq';
 const CONFLICT = 'ON CONFLICT (scope, id) DO UPDATE SET';
-const RECORD = new Insertion('dedupe', COLUMNS, `${CONFLICT} until=excluded.until, seq=excluded.seq WHERE until <= ?`);
-const INDEX = new Insertion('dedupe', COLUMNS, `${CONFLICT} seq=excluded.seq`);
+/** Negative: earlier messages with this id may exist too. Only a scan of the queue finds them. */
+const SEQ = `seq=CASE WHEN dedupe.seq < 0
+    OR EXISTS (SELECT 1 FROM message WHERE message.seq=dedupe.seq AND queue_id=scope AND message.id=dedupe.id)
+  THEN -excluded.seq ELSE excluded.seq END`;
+const RECORD = new Insertion('dedupe', COLUMNS, `${CONFLICT} until=excluded.until, ${SEQ} WHERE until <= ?`);
+const INDEX = new Insertion('dedupe', COLUMNS, `${CONFLICT} ${SEQ}`);
+const SCAN = `
+  SELECT message.seq FROM ready CROSS JOIN message ON message.seq BETWEEN ready.seq AND ready.last
+    WHERE ready.queue_id=@queue AND message.id=@id
+  UNION SELECT message.seq FROM leased CROSS JOIN message ON message.seq BETWEEN leased.seq AND leased.last
+    WHERE leased.queue_id=@queue AND message.id=@id
+  UNION SELECT seq FROM delayed CROSS JOIN message USING (seq) WHERE delayed.queue_id=@queue AND message.id=@id
+  UNION SELECT seq FROM blocked CROSS JOIN message USING (seq) WHERE blocked.queue_id=@queue AND message.id=@id`;
 const IMPORT = new Insertion('dedupe', COLUMNS, `${CONFLICT} until=excluded.until WHERE until <= ?`);
 
 /** Records all ids. Those within their window are duplicates. */
@@ -106,9 +117,21 @@ export class IdExpiries {
   }
 }
 
-/** The number of the message with this id, within the dedupe window or while the message exists. */
+/** The number of the newest message or event with this id, within the dedupe window or while the message exists. */
 export function findSeq(tx: Transaction, scope: number, id: string): number | undefined {
-  return tx.value('SELECT seq FROM dedupe WHERE scope=? AND id=?', scope, id) as number | undefined;
+  return tx.value('SELECT abs(seq) FROM dedupe WHERE scope=? AND id=?', scope, id) as number | undefined;
+}
+
+/**
+ * The numbers of the messages of a queue with this id, dead letters excepted. An id is several times in a queue that is
+ * bound to topics with events of one id, or when it was sent again after its window.
+ */
+export function findSeqs(tx: Transaction, queueId: number, id: string): number[] {
+  const seq = tx.value('SELECT seq FROM dedupe WHERE scope=? AND id=?', queueId, id) as number | undefined;
+  if (seq === undefined) return [];
+  if (seq >= 0) return hasMessage(tx, queueId, id, seq) ? [seq] : [];
+  const rows = tx.sql<[number]>(SCAN).all({ queue: queueId, id });
+  return rows.map(([one]) => one);
 }
 
 /** Whether the dedupe window of this id is open. */
@@ -117,7 +140,7 @@ export function isWithinWindow(tx: Transaction, scope: number, id: string): bool
 }
 
 /** Whether message `seq` exists in the queue and has this id. */
-export function hasMessage(tx: Transaction, queueId: number, id: string, seq: number): boolean {
+function hasMessage(tx: Transaction, queueId: number, id: string, seq: number): boolean {
   return tx.exists('SELECT 1 FROM message WHERE seq=? AND queue_id=? AND id=?', seq, queueId, id);
 }
 
@@ -171,7 +194,7 @@ function expireId(tx: Transaction, scope: number, id: string): number | undefine
   if (row === undefined) return undefined;
   const [until, seq] = row;
   if (until > tx.now) return until;
-  if (hasMessage(tx, scope, id, seq)) return tx.now + RECHECK_MS;
+  if (seq < 0 ? findSeqs(tx, scope, id).length > 0 : hasMessage(tx, scope, id, seq)) return tx.now + RECHECK_MS;
   tx.sql('DELETE FROM dedupe WHERE scope=? AND id=?').run(scope, id);
   return undefined;
 }

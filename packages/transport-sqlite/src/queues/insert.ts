@@ -37,8 +37,8 @@ export function insertMessages(tx: Transaction, queue: QueueRow, messages: reado
 /** Stores events of a binding, all of them: `maxLength` and dedupe apply to sends only. */
 export function insertEvents(tx: Transaction, queue: QueueRow, events: readonly PreparedMessage[]): void {
   const first = takeNumbers(tx, events.length);
-  indexIds(tx, { scope: queue.id, ids: events.map(({ id }) => id), first });
   insertRun(tx, queue, events, first);
+  indexIds(tx, { scope: queue.id, ids: events.map(({ id }) => id), first });
 }
 
 /** Takes consecutive numbers for messages. Returns the first. */

@@ -145,9 +145,16 @@ export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-s
   {
     name: 'purges messages by id whatever their state',
     file: 'admin/operate.ts',
-    find: "if (found.at > tx.now === (state === 'delayed')) pending",
-    replace: 'pending',
+    find: ".filter(({ at }) => at > tx.now === (state === 'delayed'))",
+    replace: '',
     killedBy: 'D11',
+  },
+  {
+    name: 'finds only the newest message with an id',
+    file: 'queues/dedupe.ts',
+    find: 'THEN -excluded.seq ELSE',
+    replace: 'THEN excluded.seq ELSE',
+    killedBy: 'U16',
   },
   {
     name: 'renews a key of another holder',
