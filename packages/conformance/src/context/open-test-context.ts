@@ -16,16 +16,17 @@ export interface TestContextOptions {
 export async function openTestContext(
   harness: Harness,
   subject: ConformanceCase,
-  { seed, profile }: TestContextOptions,
+  options: TestContextOptions,
 ): Promise<TestContext> {
   const store = await harness.store({ server: needsServer(harness, subject) });
   try {
     const first = await store.open();
     return new TestContext(store, first, {
-      random: seededRandom(seed),
-      profile,
+      random: seededRandom(options.seed),
+      profile: options.profile,
       harnessFeatures: harnessFeaturesOf(harness, first.capabilities),
       untrustedClient: untrustedClientOf(harness, subject),
+      another: () => openTestContext(harness, subject, options),
     });
   } catch (error) {
     await store.remove();

@@ -23,6 +23,7 @@ const CLOSE_MS = 8_000;
 /** Further parameters of a test context. */
 export interface ContextSettings extends Pick<TestContext, 'random' | 'profile' | 'harnessFeatures'> {
   readonly untrustedClient: (() => Promise<UntrustedClient>) | undefined;
+  readonly another: () => Promise<TestContext>;
 }
 
 /** Created for each case with its own store. Closes and removes everything it opened. */
@@ -41,6 +42,7 @@ export class TestContext extends QueueSteps {
   readonly #buses: Bus[] = [];
   readonly #processes: RemoteClient[] = [];
   readonly #untrustedClient: (() => Promise<UntrustedClient>) | undefined;
+  readonly #another: () => Promise<TestContext>;
   #transports: Transport[];
   #first: Transport | undefined;
 
@@ -54,6 +56,7 @@ export class TestContext extends QueueSteps {
     this.profile = setting.profile;
     this.harnessFeatures = setting.harnessFeatures;
     this.#untrustedClient = setting.untrustedClient;
+    this.#another = setting.another;
   }
 
   /** Folder of the store. Needs the harness feature `files`. */
@@ -80,6 +83,16 @@ export class TestContext extends QueueSteps {
     const untrustedClient = await this.#untrustedClient();
     this.defer(async () => await untrustedClient.remove());
     return untrustedClient;
+  }
+
+  /** Creates a test context with a store of its own, for a fault beside another. It ends with this one. */
+  async another(): Promise<TestContext> {
+    const other = await this.#another();
+    this.defer(async () => {
+      const problems = await other.end();
+      if (problems.length > 0) throw new Error(problems.join('; '));
+    });
+    return other;
   }
 
   /** Opens another client of the store. */
