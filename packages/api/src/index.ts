@@ -14,6 +14,7 @@ export type { EventHandler, SubscribeOptions, Subscription } from './bus/events/
 export type { ChildResult } from './bus/flows/child-result.ts';
 export type { Flow, FlowTask } from './bus/flows/flow-options.ts';
 export type { ChildFailureRule } from './bus/flows/flow-record.ts';
+export type { HandlerOf } from './bus/handler-of.ts';
 export type { BusHealth } from './bus/health.ts';
 export type { Lock, LockHolder } from './bus/locks/lock.ts';
 export type { LockOptions, SemaphoreOptions } from './bus/locks/lock-options.ts';
@@ -25,7 +26,9 @@ export {
   defineQueue,
   defineRequest,
   defineTopic,
+  type InputOf,
   type MessageDefinition,
+  type OutputOf,
   type QueueDefinition,
   type RequestDefinition,
   type TopicDefinition,

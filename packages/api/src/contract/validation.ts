@@ -27,7 +27,9 @@ export function checkOptions(options: unknown, allowed: readonly string[], what:
   }
   for (const key of Object.keys(options)) {
     if (allowed.includes(key)) continue;
-    throw invalid(`${what} has no ${quote(key)}`, `Its keys are ${allowed.join(', ')}.`);
+    const meant = allowed.find((name) => name.startsWith(key));
+    const hint = meant === undefined ? '' : `Did you mean ${meant}? `;
+    throw invalid(`${what} has no ${quote(key)}`, `${hint}Its keys are ${allowed.join(', ')}.`);
   }
 }
 

@@ -7,7 +7,10 @@ import {
   defineQueue,
   defineRequest,
   defineTopic,
+  type HandlerOf,
+  type InputOf,
   type Lock,
+  type OutputOf,
   openBus,
   type TaskHandle,
 } from '@busbar/api';
@@ -111,5 +114,40 @@ describe('definitions', () => {
     expect(() => defineTopic('$a', numberSchema)).toThrow('starts with $');
     expect(() => defineQueue('a b')).toThrow('illegal token');
     expect(Object.isFrozen(defineQueue('a', { task: numberSchema }))).toBe(true);
+  });
+});
+
+describe('types of one definition', () => {
+  it('name the handler that stands alone, what a sender gives and what a handler gets', async () => {
+    const count = defineQueue('count', { task: spelled, result: numberSchema, progress: stringSchema });
+    const twice = defineRequest('twice', { request: spelled, response: numberSchema });
+    const news = defineTopic('news', spelled);
+    expectTypeOf<InputOf<typeof count>>().toEqualTypeOf<string>();
+    expectTypeOf<OutputOf<typeof count>>().toEqualTypeOf<number>();
+    expectTypeOf<InputOf<typeof twice>>().toEqualTypeOf<string>();
+    expectTypeOf<OutputOf<typeof twice>>().toEqualTypeOf<number>();
+    expectTypeOf<InputOf<typeof news>>().toEqualTypeOf<string>();
+    expectTypeOf<OutputOf<typeof news>>().toEqualTypeOf<number>();
+
+    const onCount: HandlerOf<typeof count> = async function* ({ body }) {
+      yield 'half';
+      return body + 1;
+    };
+    const onTwice: HandlerOf<typeof twice> = ({ body }) => body * 2;
+    const onNews: HandlerOf<typeof news> = async ({ body }, context) => {
+      expectTypeOf(body).toEqualTypeOf<number>();
+      await context.enqueue(count, String(body));
+    };
+    // @ts-expect-error a handler returns the result of its schema
+    const wrong: HandlerOf<typeof twice> = () => 'text';
+    expect(wrong).toBeTypeOf('function');
+
+    await using bus = openBus(await openMemory());
+    const agent = await bus.agent('agent');
+    agent.handle(twice, onTwice);
+    await bus.process(count, onCount);
+    await bus.subscribe(news, onNews);
+    expect(await bus.request('agent', twice, '21')).toBe(42);
+    expect(await (await bus.enqueue(count, '1')).result()).toBe(2);
   });
 });

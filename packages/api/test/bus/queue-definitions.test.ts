@@ -2,7 +2,7 @@
 import { defineMessage, defineQueue } from '@busbar/api';
 import { expect, expectTypeOf, it } from 'vitest';
 import { backends, Lab } from '../lab.ts';
-import { numberSchema, spelled, stringSchema } from '../schemas.ts';
+import { numberSchema, schemaOf, spelled, stringSchema } from '../schemas.ts';
 
 const count = defineQueue('count', {
   task: spelled,
@@ -71,8 +71,22 @@ it('a schedule takes the definition of a message', async () => {
   await expect(wrong).rejects.toThrow('expected a string');
 });
 
+it('a Date that arrives as a text is refused, unless the schema takes texts', async () => {
+  await using lab = await Lab.open('memory');
+  const bus = await lab.bus();
+  const dates = defineQueue('dates', { task: schemaOf<Date>('Date', (value) => value instanceof Date) });
+  await expect(bus.enqueue(dates, new Date(0))).rejects.toMatchObject({
+    message: 'the task of dates, as a receiver gets it, is not valid: expected a Date',
+    hint: expect.stringContaining('z.coerce.date()'),
+  });
+});
+
 it('bad settings are refused with the definition', () => {
   expect(() => defineQueue('a', { settings: { leaseMs: 1 } })).toThrow('leaseMs is illegal');
-  expect(() => defineQueue('a', { settings: { lease: 1 } as never })).toThrow('has no "lease"');
+  const misspelled = () => defineQueue('a', { settings: { lease: 1 } as never });
+  expect(misspelled).toThrow('has no "lease"');
+  expect(misspelled).toThrow(
+    expect.objectContaining({ hint: expect.stringMatching(/^Did you mean leaseMs\? Its keys are /) }),
+  );
   expect(() => defineQueue('a', null as never)).toThrow('must be an object');
 });

@@ -80,6 +80,19 @@ export type BodyInput<D> = D extends { readonly schema: infer S } ? SchemaInput<
 /** What a handler of messages or events gets; `unknown` for a name. */
 export type BodyOutput<D> = D extends { readonly schema: infer S } ? SchemaOutput<S> : unknown;
 
+/** What a sender gives for a definition: the task, the request, or the body. */
+export type InputOf<D> = D extends QueueDefinition
+  ? TaskInput<D>
+  : D extends RequestDefinition
+    ? RequestInput<D>
+    : BodyInput<D>;
+/** What a handler gets for a definition: the task, the request, or the body. */
+export type OutputOf<D> = D extends QueueDefinition
+  ? TaskOutput<D>
+  : D extends RequestDefinition<infer S>
+    ? OutputAt<S, 'request'>
+    : BodyOutput<D>;
+
 /** Defines a type of request: `request` is its body, `response` the result, `part` each streamed part. */
 export function defineRequest<S extends RequestSchemas>(type: string, schemas: S = {} as S): RequestDefinition<S> {
   checkMessageType(type);

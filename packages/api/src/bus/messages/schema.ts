@@ -42,6 +42,16 @@ export function checkSchema(schema: unknown, name: string): void {
   throw invalid(`${name} is not a Standard Schema: ${describe(schema)}`, 'Use a schema of zod, valibot, arktype, …');
 }
 
+/** How a mismatch is reported. */
+interface MismatchOptions {
+  readonly hint: string;
+}
+
+const MISMATCH: MismatchOptions = { hint: 'Compare the value with the schema of its definition.' };
+const CHANGED: MismatchOptions = {
+  hint: 'The codec changes the value, as JSON makes a text of a Date. Use a schema that takes both, such as z.coerce.date().',
+};
+
 /**
  * Checks `value` and returns the output of `schema`, or `value` without a schema. Throws INVALID_ARGUMENT with the issues.
  * Returns a promise only for an asynchronous schema, so sends that are not awaited keep their order.
@@ -50,13 +60,14 @@ export function validate<Output>(
   schema: StandardSchema<unknown, Output> | undefined,
   value: unknown,
   what: string,
+  options?: MismatchOptions,
 ): Output | Promise<Output> {
   if (schema === undefined) return value as Output;
   try {
     const result = schema['~standard'].validate(value);
-    if (!(result instanceof Promise)) return take(result, what);
+    if (!(result instanceof Promise)) return take(result, what, options);
     return result
-      .then((late) => take(late, what))
+      .then((late) => take(late, what, options))
       .catch((error: unknown) => {
         throw unchecked(error, what);
       });
@@ -78,7 +89,8 @@ export function validateSent(
   if (schema === undefined) return undefined;
   const again = (): Promise<unknown> | undefined => {
     const received = bodies.asReceived(value);
-    const checked = received === value ? undefined : validate(schema, received, `${what}, as a receiver gets it,`);
+    const checked =
+      received === value ? undefined : validate(schema, received, `${what}, as a receiver gets it,`, CHANGED);
     return checked instanceof Promise ? checked : undefined;
   };
   const checked = validate(schema, value, what);
@@ -92,11 +104,11 @@ function unchecked(error: unknown, what: string): BusbarError {
   return new BusbarError('INVALID_ARGUMENT', text, { hint: textOf(error), cause: error });
 }
 
-function take<Output>(result: SchemaResult<Output>, what: string): Output {
+function take<Output>(result: SchemaResult<Output>, what: string, { hint } = MISMATCH): Output {
   if (result.issues === undefined) return result.value;
   const issues = cutText(result.issues.map(sayIssue).join('; '));
   throw new BusbarError('INVALID_ARGUMENT', `${what} is not valid: ${issues}`, {
-    hint: 'Compare the value with the schema of its definition.',
+    hint,
     cause: result.issues,
   });
 }
