@@ -12,6 +12,7 @@ const turbo = (/** @type {string[]} */ ...args) => ({
 const node = (/** @type {string[]} */ ...args) => ({ args });
 const moves = 'packages/busbar/test/moves/main.ts';
 const mutants = 'packages/conformance/test/mutants/main.ts';
+const apiPages = node('smoke/api-pages.mjs');
 const check = [tsc(), biome('check', '--error-on-warnings'), vitest('test/repo')];
 
 /** @type {Record<string, (args: string[]) => Step[]>} */
@@ -20,6 +21,7 @@ export const tasks = {
   test: (args) => [vitest(...args)],
   'test:full': (args) => [
     ...check,
+    apiPages,
     { ...vitest(...args), env: { BUSBAR_FULL: '1' } },
     { ...node('scripts/conformance.ts', 'nats'), env: { BUSBAR_NATS_CLUSTER: '1' } },
     node(mutants, '--backend', 'sqlite,redis,nats,hub,zmq,hybrid'),
@@ -37,5 +39,6 @@ export const tasks = {
   moves: (args) => [node(moves, ...args)],
   cli: (args) => [node('packages/busbar/bin/busbar.js', ...args)],
   'docs:cli': () => [node('packages/busbar/test/programs/cli-page.ts')],
+  'docs:api': () => [apiPages],
   smoke: (args) => [node('smoke/main.mjs', ...args)],
 };

@@ -17,7 +17,7 @@ export interface RunOptions {
   readonly group?: Group | undefined;
   /** Maximum number of concurrent cases, each with its own store. Default 4. */
   readonly parallel?: number | undefined;
-  /** Seed of {@link import('./context/test-context.ts').TestContext.random}. Default: a new one, returned in the run. */
+  /** Seed of `random` of the context. Default: a new one, returned in the run. */
   readonly seed?: number | undefined;
   /** Default: the whole suite. */
   readonly cases?: readonly ConformanceCase[] | undefined;

@@ -37,9 +37,9 @@ export interface PreparedMessage extends Message {
 export interface Driver {
   readonly name: string;
   readonly capabilities: Capabilities;
-  /** Becomes {@link Transport.warnings}. */
+  /** Becomes `warnings` of the transport. */
   readonly warnings?: readonly Warning[];
-  /** Becomes {@link Transport.parts}. Only drivers over other transports have it. */
+  /** Becomes `parts` of the transport. Only drivers over other transports have it. */
   readonly parts?: readonly TransportPart[];
   readonly queues: QueueDriver;
   readonly topics: TopicDriver;

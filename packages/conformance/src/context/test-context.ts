@@ -77,7 +77,7 @@ export class TestContext extends QueueSteps {
     return this.#store.loss;
   }
 
-  /** Opens the client of {@link import("../case.ts").ConformanceCase.untrustedClient}. */
+  /** Opens the client of `untrustedClient` of the case. */
   async untrustedClient(): Promise<UntrustedClient> {
     if (this.#untrustedClient === undefined) throw new Error('the case needs an untrusted client');
     const untrustedClient = await this.#untrustedClient();

@@ -45,7 +45,7 @@ export class PendingRequest {
   readonly deadline: Deadline;
   /** When it was first sent; undefined while it waits for a connection. */
   sentAt: number | undefined;
-  /** The {@link import('./hub-client.ts').HubClient.epoch} in which its response arrived. */
+  /** The `epoch` of the client in which its response arrived. */
   epoch = -1;
   isCancelled = false;
   /** Whether it was sent over more than one connection. */

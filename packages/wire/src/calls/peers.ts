@@ -46,7 +46,7 @@ export class Peers {
     return best;
   }
 
-  /** Connects to a server, unless that failed less than {@link RETRY_MS} ago. Calls `onDead` if its process is gone. */
+  /** Connects to a server, unless that failed less than `RETRY_MS` ago. Calls `onDead` if its process is gone. */
   async open(name: string, onDead: () => void): Promise<void> {
     const slot = this.#slots.get(name) ?? { peer: undefined, opening: undefined, retryAt: 0, chosen: 0 };
     this.#slots.set(name, slot);

@@ -23,7 +23,7 @@ export interface SubscribeOptions extends ConsumeOptions {
   /**
    * Makes the subscription durable under this name: events are stored for it while no process is subscribed, are handled
    * at least once, and are retried when the handler throws. All subscribers of one name share its events. A second pattern
-   * adds its events, until {@link unsubscribe} deletes the subscription.
+   * adds its events, until `bus.unsubscribe` deletes the subscription.
    */
   readonly durableName?: string | undefined;
   /**

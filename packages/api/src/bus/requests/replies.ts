@@ -24,7 +24,7 @@ export function toReply(bodies: BodyCodec, kind: 'part' | 'progress' | 'final', 
   return kind === 'final' ? encoded : { ...encoded, headers: { [KIND_HEADER]: kind } };
 }
 
-/** The response with the value that a handler returned. Throws {@link InvalidOutputError}: it cannot be sent. */
+/** The response with the value that a handler returned. Throws InvalidOutputError: it cannot be sent. */
 export function toResponse(bodies: BodyCodec, value: unknown): MessageInput {
   try {
     return toReply(bodies, 'final', value);

@@ -106,7 +106,7 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
   readonly #dependencies: TaskHandleDependencies<R>;
   readonly #since: number | undefined;
 
-  /** `source`: when this call stored the task (see {@link TrackedTask.since}); or it found it stored, or got only its id. */
+  /** `source`: when this call stored the task (see `since` of a tracked task); or it found it stored, or got only its id. */
   constructor(dependencies: TaskHandleDependencies<R>, id: string, source: number | 'duplicate' | 'id') {
     this.#dependencies = dependencies;
     this.id = id;
