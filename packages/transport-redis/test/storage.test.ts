@@ -15,10 +15,11 @@ test.concurrent('bodies are stored as they are, and the commands of the README f
   await transport.kv.put('who', body);
   expect(await server.call('ZRANGE', '{busbar:}:queues', '0', '-1')).toEqual(['work']);
   expect(await server.call('ZRANGE', '{busbar:}:ready:work', '0', '9')).toEqual(['m-1']);
-  expect(await server.call('HGET', '{busbar:}:body:work', 'm-1')).toBe(body.toString());
-  expect(String(await server.call('HGET', '{busbar:}:envelope:work', 'm-1'))).toContain('"type":"note"');
+  const stored = String(await server.call('HGET', '{busbar:}:message:work', 'm-1'));
+  expect(stored).toContain('"type":"note"');
+  expect(stored.endsWith(`\n${body}`)).toBe(true);
   expect(JSON.stringify(await server.call('XREVRANGE', '{busbar:}:log', '+', '-', 'COUNT', '1'))).toContain('grüße');
-  expect(await server.call('HGET', '{busbar:}:kv:values', 'who')).toBe(body.toString());
+  expect(String(await server.call('HGET', '{busbar:}:kv:entries', 'who')).endsWith(`\n${body}`)).toBe(true);
 });
 
 test.concurrent('namespaces are separate, whatever their names', async () => {
@@ -32,8 +33,8 @@ test.concurrent('namespaces are separate, whatever their names', async () => {
   }
   await using transport = await openRedis({ ...parseRedisUrl(server.url), ns: 'a' });
   await transport.admin.clear();
-  expect(await server.call('EXISTS', '{busbar:a:}:body:b:work', '{busbar:}:body:b:work')).toBe(2);
-  expect(await server.call('EXISTS', '{busbar:a}:body:b:work')).toBe(0);
+  expect(await server.call('EXISTS', '{busbar:a:}:message:b:work', '{busbar:}:message:b:work')).toBe(2);
+  expect(await server.call('EXISTS', '{busbar:a}:message:b:work')).toBe(0);
 });
 
 test.concurrent('clear and close leave no key, and revisions still rise', async () => {

@@ -4,12 +4,19 @@ import type { BrowseFilter } from '@busbar/api/driver';
 import { type BrowsedMessage, type BrowsePage, invalid, type MessageState, quote } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { BROWSE, FIND_MESSAGES } from '../lua/inspect.ts';
-import { type DeliveryRules, keyOf, parseAttempts, parseRules, toMessage } from '../queues/stored-message.ts';
+import {
+  type DeliveryRules,
+  keyOf,
+  parseAttempts,
+  parseRules,
+  splitStored,
+  toMessage,
+} from '../queues/stored-message.ts';
 
 const STATES: readonly MessageState[] = ['leased', 'ready', 'delayed', 'dead'];
 const LEASE_INFO = /^\d+ \d+ (\d+) \S* (.*)$/s;
 
-/** state, key, score, envelope, body, attempts, lease info, dead reason, end of life */
+/** state, key, score, message, attempts, lease info, dead reason, end of life */
 type MessageRow = readonly Buffer[];
 
 /** A message, with what only an export needs. */
@@ -92,8 +99,9 @@ function toPage(all: readonly FoundMessage[], limit: number): FoundPage {
 }
 
 function toFoundMessage(row: MessageRow, now: number): FoundMessage {
-  const [state, key = '', score, envelope = '', , attemptsText = '', lease = '', deadReason = '', endsAt = ''] =
-    row.map(String) as [MessageState, ...string[]];
+  const [state, key = '', score] = row.slice(0, 3).map(String) as [MessageState, ...string[]];
+  const [attemptsText = '', lease = '', deadReason = '', endsAt = ''] = row.slice(4).map(String);
+  const [envelope, body] = splitStored(row[3] as Buffer);
   const [, leasedLifeEndsAt = '0', consumer = ''] = LEASE_INFO.exec(lease) ?? [];
   const { attempts, history } = parseAttempts(attemptsText);
   const [, diedAt = '', reason = ''] = /^(\d+) (.*)$/s.exec(deadReason) ?? [];
@@ -102,7 +110,7 @@ function toFoundMessage(row: MessageRow, now: number): FoundMessage {
   const lifeEndsAt = isLeased ? leasedLifeEndsAt : endsAt || '0';
   return {
     browsed: {
-      message: toMessage(key, envelope, row[4] as Buffer),
+      message: toMessage(key, envelope, body),
       state,
       attempts: attempts + (isLeased ? 1 : 0) || (state === 'dead' ? history.length : 0),
       delayLeftMs: state === 'delayed' ? leftMs(score) : undefined,

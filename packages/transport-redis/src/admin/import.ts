@@ -11,7 +11,7 @@ import { CONFIGURE } from '../lua/queues.ts';
 import { atGateRevision, type Script } from '../lua/script.ts';
 import type { Settings } from '../options.ts';
 import { NEW_QUEUE, newQueueJson } from '../queues/settings.ts';
-import { formatAttempts, keyOf, toStoredMessage } from '../queues/stored-message.ts';
+import { formatAttempts, joinStored, keyOf, toStoredMessage } from '../queues/stored-message.ts';
 
 /** Records of one round trip, and events of one read. */
 const STEP = 100;
@@ -155,8 +155,8 @@ function shareGroup(one: StateRecord, other: StateRecord): boolean {
 
 function toArguments(exported: ExportedMessage): Argument[] {
   const message = fromExportedMessage(exported);
-  const { key, envelope, body } = toStoredMessage(message);
+  const stored = toStoredMessage(message);
   const { dead, ttlLeftMs } = exported;
   const deadReason = dead ? `${Math.floor(dead.at)} ${dead.reason}` : '';
-  return [key, envelope, body, formatAttempts(exported), deadReason, ttlLeftMs ?? '', message.sentAt];
+  return [stored.key, joinStored(stored), formatAttempts(exported), deadReason, ttlLeftMs ?? '', message.sentAt];
 }

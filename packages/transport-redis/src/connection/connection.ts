@@ -27,7 +27,7 @@ class EncodedCommand extends Command {
 
   constructor(name: string, args: readonly Argument[]) {
     super(name, [], { replyEncoding: null });
-    this.args = args as Argument[];
+    this.args = args as string[];
     this.#bytes = encodeCommand(name, args);
   }
 

@@ -1,6 +1,12 @@
 /** Commands as the server reads them. */
 
-export type Argument = string | number | Buffer;
+/** Bytes behind a text, as one argument. */
+export interface HeadedBody {
+  readonly head: string;
+  readonly body: Buffer;
+}
+
+export type Argument = string | number | Buffer | HeadedBody;
 
 /** The command and its arguments, each behind its length, in one piece. */
 export function encodeCommand(name: string, args: readonly Argument[]): Buffer {
@@ -9,23 +15,35 @@ export function encodeCommand(name: string, args: readonly Argument[]): Buffer {
   let size = 0;
   let isAscii = true;
   for (const arg of args) {
-    if (typeof arg === 'object') {
-      text += `$${arg.length}\r\n`;
-      size += text.length + arg.length;
-      parts.push(text, arg);
-      text = '\r\n';
-      continue;
-    }
-    const own = typeof arg === 'string' ? arg : String(arg);
+    const own = textOf(arg);
     const length = Buffer.byteLength(own);
     if (length !== own.length) {
       isAscii = false;
       size += length - own.length;
     }
-    text += `$${length}\r\n${own}\r\n`;
+    const bytes = bytesOf(arg);
+    if (bytes === undefined) {
+      text += `$${length}\r\n${own}\r\n`;
+      continue;
+    }
+    text += `$${length + bytes.length}\r\n${own}`;
+    size += text.length + bytes.length;
+    parts.push(text, bytes);
+    text = '\r\n';
   }
   parts.push(text);
   return join(parts, size + text.length, isAscii ? 'latin1' : 'utf8');
+}
+
+function textOf(arg: Argument): string {
+  if (typeof arg === 'string') return arg;
+  if (typeof arg === 'number') return String(arg);
+  return Buffer.isBuffer(arg) ? '' : arg.head;
+}
+
+function bytesOf(arg: Argument): Buffer | undefined {
+  if (typeof arg !== 'object') return undefined;
+  return Buffer.isBuffer(arg) ? arg : arg.body;
 }
 
 function join(parts: readonly (string | Buffer)[], size: number, encoding: 'latin1' | 'utf8'): Buffer {

@@ -7,16 +7,17 @@ import { BASE, Library, type Script } from './script.ts';
 export const DELIVER: Library = new Library(`
 -- Copies events into a bound queue.
 local function deliver(queue, keys, envelopes, bodies, sequences)
-  local own, ids = {}, {}
+  local own, messages, ids = {}, {}, {}
   for i, key in ipairs(keys) do
     own[i] = unusedKey(queue, key)
+    messages[i] = envelopes[i] .. '\\n' .. bodies[i]
     push(ids, num(-now - KEEP), key)
     rememberId(queue, key, envelopes[i])
   end
   -- A known id keeps a later send from overwriting the message. Its negative score opens no dedupe window.
   call('ZADD', ns .. 'dedupe:' .. queue.name, 'NX', unpack(ids))
   dueBy(queue, now + KEEP)
-  insert(queue, own, envelopes, bodies, sequences)
+  insert(queue, own, messages, sequences)
   queue.sent = queue.sent + #keys
 end
 `);

@@ -6,8 +6,8 @@ import { QUEUE } from './queue-state.ts';
 import { Library, type Script } from './script.ts';
 
 /**
- * ARGV: queue, settings of a new queue, then key, envelope, body, attempts, dead reason or '', ms of life left or '' and Unix ms
- * of sending of each. Returns how many are new.
+ * ARGV: queue, settings of a new queue, then key, message, attempts, dead reason or '', ms of life left or '' and Unix ms of
+ * sending of each. Returns how many are new.
  */
 export const IMPORT_MESSAGES: Script = QUEUE.denyOom(`
 local name = ARGV[1]
@@ -18,18 +18,18 @@ local hasAliases = call('EXISTS', ns .. 'aliases:' .. name) == 1
 -- Whether the queue has this message, or within its window another one with its id. After its window an id has several.
 local function isKnown(key, sentAt)
   local keys = hasAliases and aliasesOf(name, key) or {}
-  if call('HEXISTS', ns .. 'body:' .. name, key) == 1 then keys[#keys + 1] = key end
+  if call('HEXISTS', ns .. 'message:' .. name, key) == 1 then keys[#keys + 1] = key end
   if #keys > 0 and tonumber(call('ZSCORE', ns .. 'dedupe:' .. name, key) or 0) > now then return true end
   for _, known in ipairs(keys) do
-    local envelope = call('HGET', ns .. 'envelope:' .. name, known)
-    if not envelope or sentAtOf(envelope) == sentAt then return true end
+    local message = call('HGET', ns .. 'message:' .. name, known)
+    if not message or sentAtOf(message) == sentAt then return true end
   end
   return false
 end
 
-for i = 3, #ARGV, 7 do
-  local key, envelope, body, attempts, deadReason = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
-  if not isKnown(key, tonumber(ARGV[i + 6])) then
+for i = 3, #ARGV, 6 do
+  local key, message, attempts, deadReason = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  if not isKnown(key, tonumber(ARGV[i + 5])) then
     count = count + 1
     call('ZADD', ns .. 'dedupe:' .. name, 'NX', num(-now - KEEP), key)
     dueBy(queue, now + KEEP)
@@ -38,15 +38,14 @@ for i = 3, #ARGV, 7 do
     key = own
     if attempts ~= '' then call('HSET', ns .. 'attempts:' .. name, key, attempts) end
     if deadReason == '' then
-      insert(queue, { key }, { envelope }, { body })
-      if ARGV[i + 5] ~= '' then
-        local ends = now + math.ceil(ARGV[i + 5] * 1000)
+      insert(queue, { key }, { message })
+      if ARGV[i + 4] ~= '' then
+        local ends = now + math.ceil(ARGV[i + 4] * 1000)
         call('ZADD', ns .. 'ttl:' .. name, ends, key)
         dueBy(queue, ends)
       end
     else
-      call('HSET', ns .. 'envelope:' .. name, key, envelope)
-      call('HSET', ns .. 'body:' .. name, key, body)
+      call('HSET', ns .. 'message:' .. name, key, message)
       call('HSET', ns .. 'dead-reason:' .. name, key, deadReason)
       local at = tonumber(string.match(deadReason, '^%d+')) * 1000
       while #call('ZRANGE', ns .. 'dead:' .. name, num(at), num(at), 'BYSCORE', 'LIMIT', 0, 1) > 0 do at = at + 1 end

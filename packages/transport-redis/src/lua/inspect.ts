@@ -33,10 +33,10 @@ return all
 `);
 
 const MESSAGE_ROW = new Library(`
--- state, key, score, envelope, body, attempts, lease info, dead reason, end of life
+-- state, key, score, message, attempts, lease info, dead reason, end of life
 local function messageRow(name, state, key, score)
   local function get(kind) return call('HGET', ns .. kind .. ':' .. name, key) or '' end
-  return { state, key, num(tonumber(score)), get('envelope'), get('body'), get('attempts'),
+  return { state, key, num(tonumber(score)), get('message'), get('attempts'),
     state == 'leased' and get('lease-info') or '', state == 'dead' and get('dead-reason') or '',
     call('ZSCORE', ns .. 'ttl:' .. name, key) or '' }
 end
@@ -86,7 +86,7 @@ local bytes = 0
 for i = 1, math.min(limit, #found) do
   local row = messageRow(name, state, found[i][1], found[i][2])
   rows[#rows + 1] = row
-  bytes = bytes + #row[5]
+  bytes = bytes + #row[4]
   if bytes > 4194304 then break end
 end
 return rows

@@ -3,23 +3,24 @@
 import { BASE, Library, type Script } from './script.ts';
 
 /**
- * - `kv:values`: values by key. `kv:records`: revision, revision of creation and end of life by key.
+ * - `kv:entries`: by key a line with revision, revision of creation and end of life, then the value.
  * - `kv:keys`: keys in byte order. `kv:expiry`: keys by end of life. `kv:deleted`: the last 10,000 removals by revision.
  *
  * Changes are published on the channel `kv`, and on a channel of the keys that begin with the same 8 bytes.
  */
 export const KV: Library = new Library(`
 -- Hexadecimal, without what is equal or missing: at most 31 characters take half of the memory of 50.
-local function formatRecord(revision, created, expires)
-  if created == revision and expires > 0 then return string.format('%x  %x', revision, expires) end
+local function formatEntry(revision, created, expires, value)
+  if created == revision and expires > 0 then return string.format('%x  %x', revision, expires) .. '\\n' .. value end
   return string.format('%x', revision) .. ' ' .. (created == revision and '' or string.format('%x', created)) .. ' ' ..
-    (expires == 0 and '' or string.format('%x', expires))
+    (expires == 0 and '' or string.format('%x', expires)) .. '\\n' .. value
 end
 
--- revision, revision of creation, end of life (0: none)
-local function parseRecord(text)
-  local revision, created, expires = string.match(text, '^(%x+) (%x*) (%x*)$')
-  return tonumber(revision, 16), tonumber(created == '' and revision or created, 16), expires == '' and 0 or tonumber(expires, 16)
+-- revision, revision of creation, end of life (0: none), where the value begins
+local function parseEntry(text)
+  local revision, created, expires, from = string.match(text, '^(%x+) (%x*) (%x*)\\n()')
+  return tonumber(revision, 16), tonumber(created == '' and revision or created, 16),
+    expires == '' and 0 or tonumber(expires, 16), from
 end
 
 local function channelOf(key)
@@ -36,8 +37,7 @@ end
 -- kind: d (deleted) or x (expired)
 local function removeEntry(key, kind)
   local revision = nextNumber('revision')
-  call('HDEL', ns .. 'kv:records', key)
-  call('HDEL', ns .. 'kv:values', key)
+  call('HDEL', ns .. 'kv:entries', key)
   call('ZREM', ns .. 'kv:keys', key)
   call('ZREM', ns .. 'kv:expiry', key)
   call('ZADD', ns .. 'kv:deleted', revision, kind .. key)
@@ -45,16 +45,16 @@ local function removeEntry(key, kind)
   publishChange(kind, revision, 0, 0, key, '')
 end
 
--- revision, revision of creation, end of life (0: none); nil for an unknown key
+-- revision, revision of creation, end of life (0: none), value; nil for an unknown key
 local function findEntry(key)
-  local text = call('HGET', ns .. 'kv:records', key)
+  local text = call('HGET', ns .. 'kv:entries', key)
   if not text then return nil end
-  local revision, created, expires = parseRecord(text)
+  local revision, created, expires, from = parseEntry(text)
   if expires > 0 and expires <= now then
     removeEntry(key, 'x')
     return nil
   end
-  return revision, created, expires
+  return revision, created, expires, string.sub(text, from)
 end
 
 -- The end of life after a time to live in ms (0: none).
@@ -62,8 +62,8 @@ local function endOf(ttl)
   return ttl > 0 and now + math.ceil(ttl * 1000) or 0
 end
 
-local function writeRecord(key, revision, created, expires)
-  call('HSET', ns .. 'kv:records', key, formatRecord(revision, created, expires))
+local function storeEntry(key, value, revision, created, expires)
+  call('HSET', ns .. 'kv:entries', key, formatEntry(revision, created, expires, value))
   if expires > 0 then
     call('ZADD', ns .. 'kv:expiry', expires, key)
     schedule('\\nkv', expires)
@@ -73,8 +73,7 @@ local function writeRecord(key, revision, created, expires)
 end
 
 local function writeEntry(key, value, revision, created, expires)
-  writeRecord(key, revision, created, expires)
-  call('HSET', ns .. 'kv:values', key, value)
+  storeEntry(key, value, revision, created, expires)
   call('ZADD', ns .. 'kv:keys', 0, key)
   call('ZREM', ns .. 'kv:deleted', 'd' .. key, 'x' .. key)
   publishChange('p', revision, created, expires, key, value)
@@ -83,12 +82,11 @@ end
 -- Puts new entries, given as parallel lists of keys, values and times to live in ms (0: none).
 local function insertEntries(keys, values, ttls)
   local revision = nextNumber('revision', #keys)
-  local records, stored, members, ends, firstEnd = {}, {}, {}, {}, math.huge
+  local stored, members, ends, firstEnd = {}, {}, {}, math.huge
   local unwatched = {}
   for i, key in ipairs(keys) do
     local expires, channel = endOf(ttls[i]), channelOf(key)
-    push(records, key, formatRecord(revision, revision, expires))
-    push(stored, key, values[i])
+    push(stored, key, formatEntry(revision, revision, expires, values[i]))
     push(members, '0', key)
     if expires > 0 then
       push(ends, num(expires), key)
@@ -98,8 +96,7 @@ local function insertEntries(keys, values, ttls)
     if not unwatched[channel] then unwatched[channel] = not publishChange('p', revision, revision, expires, key, values[i]) end
     revision = revision + 1
   end
-  call('HSET', ns .. 'kv:records', unpack(records))
-  call('HSET', ns .. 'kv:values', unpack(stored))
+  call('HSET', ns .. 'kv:entries', unpack(stored))
   call('ZADD', ns .. 'kv:keys', unpack(members))
   if #ends > 0 then
     call('ZADD', ns .. 'kv:expiry', unpack(ends))
@@ -119,7 +116,7 @@ end
 -- Puts entries without a condition, given like those of insertEntries.
 local function putEntries(keys, values, ttls)
   if #keys == 0 then return end
-  local known = call('HMGET', ns .. 'kv:records', unpack(keys))
+  local known = call('HMGET', ns .. 'kv:entries', unpack(keys))
   local newKeys, newValues, newTtls, others, isNew = {}, {}, {}, {}, {}
   for i, key in ipairs(keys) do
     if known[i] or isNew[key] then
@@ -136,30 +133,25 @@ local function putEntries(keys, values, ttls)
   end
 end
 
--- nil if the store lost the value; then the entry is removed.
-local function entryReply(key, revision, created, expires)
-  local value = call('HGET', ns .. 'kv:values', key)
-  if value then return { key, value, num(revision), num(created), num(expires > 0 and expires - now or 0) } end
-  removeEntry(key, 'd')
-  call('HINCRBY', ns .. 'lost', 'keys', 1)
-  return nil
+-- Takes what findEntry returns.
+local function entryReply(key, revision, created, expires, value)
+  return { key, value, num(revision), num(created), num(expires > 0 and expires - now or 0) }
 end
 
 local function isConsistent()
-  local records = call('HLEN', ns .. 'kv:records')
-  return records == call('HLEN', ns .. 'kv:values') and records == call('ZCARD', ns .. 'kv:keys')
+  return call('HLEN', ns .. 'kv:entries') == call('ZCARD', ns .. 'kv:keys')
 end
 
--- Removes the entries of which the store lost a part, and plans the expiry of the others.
+-- Removes the keys whose entries the store lost, and plans the expiry of the others.
 local function repairEntries()
   if isConsistent() and call('EXISTS', ns .. 'kv:expiry') == 1 then return end
   local removed = {}
-  for _, names in ipairs({ call('ZRANGE', ns .. 'kv:keys', 0, -1), call('HKEYS', ns .. 'kv:records'), call('HKEYS', ns .. 'kv:values') }) do
+  for _, names in ipairs({ call('ZRANGE', ns .. 'kv:keys', 0, -1), call('HKEYS', ns .. 'kv:entries') }) do
     for _, key in ipairs(names) do
-      local record = call('HGET', ns .. 'kv:records', key)
-      if record and call('HEXISTS', ns .. 'kv:values', key) == 1 then
+      local entry = call('HGET', ns .. 'kv:entries', key)
+      if entry then
         call('ZADD', ns .. 'kv:keys', 0, key)
-        local _, _, expires = parseRecord(record)
+        local _, _, expires = parseEntry(entry)
         if expires > 0 then call('ZADD', ns .. 'kv:expiry', expires, key) end
       elseif not removed[key] then
         removed[key] = true
@@ -182,17 +174,17 @@ end
 
 /** ARGV: key. */
 export const KV_GET: Script = KV.allowOom(`
-local revision, created, expires = findEntry(ARGV[1])
+local revision, created, expires, value = findEntry(ARGV[1])
 if not revision then return false end
-return entryReply(ARGV[1], revision, created, expires) or false
+return entryReply(ARGV[1], revision, created, expires, value)
 `);
 
 /** ARGV: key, value, time to live in ms (0: none), required revision or '', of each. Returns a list of each. */
 export const KV_PUT: Script = KV.denyOom(`
 local function put(key, value, ttl, required)
-  local revision, created, expires = findEntry(key)
+  local revision, created, expires, present = findEntry(key)
   if required and required ~= (revision or 0) then
-    return { 'conflict', revision and entryReply(key, revision, created, expires) or nil }
+    return { 'conflict', revision and entryReply(key, revision, created, expires, present) or nil }
   end
   revision, created = replaceEntry(key, value, ttl, created)
   return { 'stored', num(revision), num(created) }
@@ -207,11 +199,11 @@ export const KV_TOUCH: Script = KV.allowOom(
   `
 local results = {}
 for i = 1, #ARGV, 3 do
-  local revision, created = findEntry(ARGV[i])
+  local revision, created, _, value = findEntry(ARGV[i])
   if not revision or (ARGV[i + 2] ~= '' and created ~= tonumber(ARGV[i + 2])) then
     results[#results + 1] = 'l'
   else
-    writeRecord(ARGV[i], revision, created, endOf(tonumber(ARGV[i + 1])))
+    storeEntry(ARGV[i], value, revision, created, endOf(tonumber(ARGV[i + 1])))
     results[#results + 1] = 't'
   end
 end
@@ -240,9 +232,8 @@ while #found < limit do
   local size = math.min(200, limit - #found)
   local keys = call('ZRANGE', ns .. 'kv:keys', from, to, 'BYLEX', 'LIMIT', 0, size)
   for _, key in ipairs(keys) do
-    local revision, created, expires = findEntry(key)
-    local entry = revision and entryReply(key, revision, created, expires)
-    if entry then found[#found + 1] = entry end
+    local revision, created, expires, value = findEntry(key)
+    if revision then found[#found + 1] = entryReply(key, revision, created, expires, value) end
   end
   if #keys < size then break end
   from = '(' .. keys[#keys]

@@ -17,7 +17,7 @@ local function pruneDedupeIds(queue)
   local deleted = {}
   for _, list in ipairs({ ended, kept }) do
     for _, key in ipairs(list) do
-      if call('HEXISTS', ns .. 'body:' .. queue.name, key) == 1 or #aliasesOf(queue.name, key) > 0 then
+      if call('HEXISTS', ns .. 'message:' .. queue.name, key) == 1 or #aliasesOf(queue.name, key) > 0 then
         call('ZADD', set, num(-now - KEEP), key)
       else deleted[#deleted + 1] = key end
     end
@@ -48,7 +48,7 @@ local function sizeOf(queue, kind) return call('ZCARD', ns .. kind .. queue.name
 local function countOrphans(queue)
   local placed = 0
   for _, kind in ipairs({ 'ready:', 'blocked:', 'delayed:', 'leased:', 'dead:' }) do placed = placed + sizeOf(queue, kind) end
-  return math.max(call('HLEN', ns .. 'envelope:' .. queue.name), call('HLEN', ns .. 'body:' .. queue.name)) - placed
+  return call('HLEN', ns .. 'message:' .. queue.name) - placed
 end
 
 -- Gives a message a state if it has none.
@@ -88,20 +88,13 @@ local function repair(queue)
     isMore = #free == 2 * STEP
   end
   if countOrphans(queue) > 0 then
-    local keys, cursor = {}, '0'
-    if call('EXISTS', ns .. 'envelope:' .. name) == 0 then
-      keys = call('HKEYS', ns .. 'body:' .. name)
-    else
-      local page = call('HSCAN', ns .. 'envelope:' .. name, call('HGET', ns .. 'queue:' .. name, 'scan') or '0', 'COUNT', STEP)
-      cursor = page[1]
-      for i = 1, #page[2], 2 do keys[#keys + 1] = page[2][i] end
-    end
-    call('HSET', ns .. 'queue:' .. name, 'scan', cursor)
-    for _, key in ipairs(keys) do adopt(queue, key) end
-    isMore = isMore or cursor ~= '0'
+    local page = call('HSCAN', ns .. 'message:' .. name, call('HGET', ns .. 'queue:' .. name, 'scan') or '0', 'COUNT', STEP)
+    call('HSET', ns .. 'queue:' .. name, 'scan', page[1])
+    for i = 1, #page[2], 2 do adopt(queue, page[2][i]) end
+    isMore = isMore or page[1] ~= '0'
   end
-  if sizeOf(queue, 'dedupe:') < call('HLEN', ns .. 'body:' .. name) then
-    for _, key in ipairs(call('HKEYS', ns .. 'body:' .. name)) do call('ZADD', ns .. 'dedupe:' .. name, 'NX', num(-now - KEEP), key) end
+  if sizeOf(queue, 'dedupe:') < call('HLEN', ns .. 'message:' .. name) then
+    for _, key in ipairs(call('HKEYS', ns .. 'message:' .. name)) do call('ZADD', ns .. 'dedupe:' .. name, 'NX', num(-now - KEEP), key) end
   end
   return isMore
 end

@@ -63,7 +63,7 @@ for i, key in ipairs(keys) do
   call('HDEL', ns .. 'dead-reason:' .. name, key)
   local attempts = call('HGET', ns .. 'attempts:' .. name, key)
   if attempts then call('HSET', ns .. 'attempts:' .. name, key, (string.gsub(attempts, '^%d+', '0', 1))) end
-  local score = place(queue, key, call('HGET', ns .. 'envelope:' .. name, key), nextSequence(queue, 1), i, 0)
+  local score = place(queue, key, call('HGET', ns .. 'message:' .. name, key), nextSequence(queue, 1), i, 0)
   if score then
     call('ZADD', ns .. 'ready:' .. name, score, key)
     queue.freed = queue.freed + 1
@@ -102,7 +102,7 @@ end
 local results = {}
 for i = 3, #ARGV do
   local keys = aliasesOf(name, ARGV[i])
-  local result = (#keys > 0 or call('HEXISTS', ns .. 'body:' .. name, ARGV[i]) == 1) and 's' or 'n'
+  local result = (#keys > 0 or call('HEXISTS', ns .. 'message:' .. name, ARGV[i]) == 1) and 's' or 'n'
   keys[#keys + 1] = ARGV[i]
   for _, key in ipairs(keys) do if change(key, i) then result = 'd' end end
   results[#results + 1] = result

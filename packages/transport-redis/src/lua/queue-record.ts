@@ -4,7 +4,7 @@
  * The keys of a queue are `KIND:NAME`.
  *
  * - `queue`: its settings and counters.
- * - `body`, `envelope`, `attempts` (ended ones), `dead-reason`, `lease-info`: hashes by message key.
+ * - `message` (envelope, line end, body), `attempts` (ended ones), `dead-reason`, `lease-info`: hashes by message key.
  * - `ready`, `blocked`, `delayed`, `leased`, `dead`: the message keys in each state. A blocked message has its turn after an
  *   older one of the same ordering key. Scores: priority and sequence, or the time when it is due, expires or died.
  * - `ttl`: message keys by end of life. `dedupe`: message keys by end of the window. `aliases`: the sequence numbers in other
@@ -18,7 +18,7 @@ local PRIORITY_STEP = 562949953421312
 local EPOCH = 1735689600000000
 local PLAIN = '4 0 - 0 \\n'
 
--- A letter and the time of sending, without options or other fields.
+-- These functions take an envelope, alone or with the body behind it. A brief one is a letter and the time of sending.
 local function isBrief(envelope)
   return (string.byte(envelope) or 0) > 57
 end
@@ -28,10 +28,15 @@ local function isPlain(envelope)
   return isBrief(envelope) or string.sub(envelope, 1, 9) == PLAIN
 end
 
+-- The fields of an envelope that is not brief.
+local function fieldsOf(envelope)
+  return cjson.decode(string.match(envelope, '\\n([^\\n]*)'))
+end
+
 -- Unix ms; nil if the store lost it.
 local function sentAtOf(envelope)
-  if isBrief(envelope) then return tonumber(string.sub(envelope, 2), 36) end
-  return cjson.decode(string.match(envelope, '\\n(.*)$')).sentAt
+  if isBrief(envelope) then return tonumber(string.match(envelope, '^.(%w*)'), 36) end
+  return fieldsOf(envelope).sentAt
 end
 
 -- How often a dedupe id without a window is checked against its message.
@@ -91,7 +96,7 @@ end
 -- An export needs the id of a key that is a hash.
 local function rememberId(queue, key, envelope)
   if string.byte(key) ~= 10 then return end
-  call('HSET', ns .. 'long-ids:' .. queue.name, key, cjson.decode(string.match(envelope, '\\n(.*)$')).id)
+  call('HSET', ns .. 'long-ids:' .. queue.name, key, fieldsOf(envelope).id)
 end
 
 -- Wakes up to n waiting processes. SPUBLISH shows which ones are gone; those are skipped.

@@ -22,7 +22,7 @@ end
 
 -- Makes a message ready behind all others of its priority.
 local function makeReadyLast(queue, key)
-  local p = parse(call('HGET', ns .. 'envelope:' .. queue.name, key))
+  local p = parse(call('HGET', ns .. 'message:' .. queue.name, key))
   makeReady(queue, key, (9 - p) * PRIORITY_STEP + nextSequence(queue, 1))
 end
 
@@ -52,14 +52,14 @@ local function aliasesOf(name, key)
   local aliases = {}
   for alias in string.gmatch(call('HGET', ns .. 'aliases:' .. name, key) or '', '%d+') do
     alias = key .. '\\n' .. alias
-    if call('HEXISTS', ns .. 'body:' .. name, alias) == 1 then aliases[#aliases + 1] = alias end
+    if call('HEXISTS', ns .. 'message:' .. name, alias) == 1 then aliases[#aliases + 1] = alias end
   end
   return aliases
 end
 
 -- The key, with a sequence number appended if an older message still has it.
 local function unusedKey(queue, key)
-  if call('HEXISTS', ns .. 'body:' .. queue.name, key) == 0 then return key end
+  if call('HEXISTS', ns .. 'message:' .. queue.name, key) == 0 then return key end
   local sequence = num(nextSequence(queue, 1))
   local known = { sequence }
   for _, alias in ipairs(aliasesOf(queue.name, key)) do known[#known + 1] = string.match(alias, '%d+$') end
@@ -79,26 +79,24 @@ local function askedKeys(name, from)
 end
 
 -- Stores messages given as parallel lists. Without sequences they get new ones.
-local function insert(queue, keys, envelopes, bodies, sequences)
+local function insert(queue, keys, messages, sequences)
   local n = #keys
   if n == 0 then return end
   local name = queue.name
   local base = sequences and 0 or nextSequence(queue, n) - 1
-  local envelopeArgs, bodyArgs, readyArgs = {}, {}, {}
+  local messageArgs, readyArgs = {}, {}
   for i = 1, n do
-    local key, envelope = keys[i], envelopes[i]
+    local key, message = keys[i], messages[i]
     local sequence = sequences and sequences[i] or base + i
-    push(envelopeArgs, key, envelope)
-    push(bodyArgs, key, bodies[i])
+    push(messageArgs, key, message)
     local score
-    if isPlain(envelope) then score = 5 * PRIORITY_STEP + sequence
-    else score = place(queue, key, envelope, sequence, i) end
+    if isPlain(message) then score = 5 * PRIORITY_STEP + sequence
+    else score = place(queue, key, message, sequence, i) end
     if score then
       push(readyArgs, num(score), key)
     end
   end
-  call('HSET', ns .. 'envelope:' .. name, unpack(envelopeArgs))
-  call('HSET', ns .. 'body:' .. name, unpack(bodyArgs))
+  call('HSET', ns .. 'message:' .. name, unpack(messageArgs))
   if #readyArgs > 0 then
     call('ZADD', ns .. 'ready:' .. name, unpack(readyArgs))
     queue.freed = queue.freed + #readyArgs / 2
@@ -108,8 +106,7 @@ end
 -- Deletes a message that the caller has removed from its state.
 local function deleteMessage(queue, key)
   local name = queue.name
-  call('HDEL', ns .. 'envelope:' .. name, key)
-  call('HDEL', ns .. 'body:' .. name, key)
+  call('HDEL', ns .. 'message:' .. name, key)
   call('HDEL', ns .. 'attempts:' .. name, key)
   removeFromGroup(queue, key)
 end
@@ -149,7 +146,7 @@ local function readLease(text)
 end
 
 local function maxAttempts(queue, key)
-  local _, m = parse(call('HGET', ns .. 'envelope:' .. queue.name, key))
+  local _, m = parse(call('HGET', ns .. 'message:' .. queue.name, key))
   return m > 0 and m or queue.maxAttempts
 end
 
@@ -183,13 +180,11 @@ local function bury(queue, key, expires, reason)
   removeFromGroup(queue, key)
 end
 
--- Buries a message of which the store lost a part. It is delivered to no consumer.
-local function buryLost(queue, key, envelope, body)
-  local name = queue.name
-  if not envelope then call('HSET', ns .. 'envelope:' .. name, key, PLAIN .. '{}') end
-  if not body then call('HSET', ns .. 'body:' .. name, key, '') end
-  countLost('messages of the queue ' .. name)
-  bury(queue, key, 0, 'the store lost the ' .. (body and 'envelope' or 'body') .. ' of this message')
+-- Buries a message that the store lost. It is delivered to no consumer.
+local function buryLost(queue, key)
+  call('HSET', ns .. 'message:' .. queue.name, key, PLAIN .. '{}\\n')
+  countLost('messages of the queue ' .. queue.name)
+  bury(queue, key, 0, 'the store lost the body of this message')
 end
 
 -- Requeues or buries a message whose lease has expired.
@@ -232,7 +227,7 @@ local function loadCurrent(name)
   return queue
 end
 
-local QUEUE_KEYS = { 'queue', 'body', 'envelope', 'attempts', 'dead-reason', 'ready', 'blocked', 'delayed', 'leased',
+local QUEUE_KEYS = { 'queue', 'message', 'attempts', 'dead-reason', 'ready', 'blocked', 'delayed', 'leased',
   'lease-info', 'dead', 'ttl', 'dedupe', 'aliases', 'long-ids', 'order-member', 'order-groups' }
 
 -- The numbers of queues and bindings, among the counters, show that the store lost some.

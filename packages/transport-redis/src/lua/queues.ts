@@ -4,7 +4,7 @@ import { KV } from './kv.ts';
 import { QUEUE } from './queue-state.ts';
 import type { Script } from './script.ts';
 
-/** ARGV: queue, whether to create it, settings of a new queue, then key, envelope, body of each message. */
+/** ARGV: queue, whether to create it, settings of a new queue, then key and message of each. */
 export const SEND: Script = QUEUE.denyOom(`
 local name = ARGV[1]
 local queue
@@ -12,16 +12,16 @@ if ARGV[2] == '1' then queue = ensure(name, ARGV[3]) else queue = load(name) end
 if not queue then return 'absent' end
 if queue.frozen then return 'frozen' end
 queue.usedAt = now
-local n = (#ARGV - 3) / 3
+local n = (#ARGV - 3) / 2
 local asked = {}
-for i = 1, n do asked[i] = ARGV[3 * i + 1] end
+for i = 1, n do asked[i] = ARGV[2 * i + 2] end
 local known = call('ZMSCORE', ns .. 'dedupe:' .. name, unpack(asked))
-local held = call('HLEN', ns .. 'body:' .. name)
+local held = call('HLEN', ns .. 'message:' .. name)
 local room = queue.maxLength - held + call('ZCARD', ns .. 'dead:' .. name)
 -- Each message has its id there, unless the store lost the key.
 local isDedupeLost = call('ZCARD', ns .. 'dedupe:' .. name) < held
 if isDedupeLost then dueBy(queue, now) end
-local seen, keys, envelopes, bodies, ids, results = {}, {}, {}, {}, {}, {}
+local seen, keys, messages, ids, results = {}, {}, {}, {}, {}
 local windowEnd = now + queue.dedupeMs * 1000
 local windowEndText = num(windowEnd)
 for i = 1, n do
@@ -34,18 +34,17 @@ for i = 1, n do
   else
     seen[key] = true
     push(ids, windowEndText, key)
-    rememberId(queue, key, ARGV[3 * i + 2])
+    rememberId(queue, key, ARGV[2 * i + 3])
     -- The window of the id is over, but its message may still exist.
     keys[#keys + 1] = (score or isDedupeLost) and unusedKey(queue, key) or key
-    envelopes[#envelopes + 1] = ARGV[3 * i + 2]
-    bodies[#bodies + 1] = ARGV[3 * i + 3]
+    messages[#messages + 1] = ARGV[2 * i + 3]
     results[i] = 's'
   end
 end
 if #keys > 0 then
   call('ZADD', ns .. 'dedupe:' .. name, unpack(ids))
   dueBy(queue, windowEnd)
-  insert(queue, keys, envelopes, bodies)
+  insert(queue, keys, messages)
   queue.sent = queue.sent + #keys
 end
 saveAndWake(queue)
@@ -54,8 +53,8 @@ return table.concat(results)
 
 /**
  * ARGV: queue, max, consumer, process (registered as waiting unless empty), claim id. Returns lease ms, ms to the next due
- * message or -1, expireIdleMs, pending backfills, messages left, the heads, then the body of each delivery. The heads have five
- * values for each delivery, with NUL between: key, token, attempt, microseconds to live or '', envelope.
+ * message or -1, expireIdleMs, pending backfills, messages left, the heads, then the message of each delivery. The heads have four
+ * values for each delivery, with NUL between: key, token, attempt, microseconds to live or ''.
  */
 export const CLAIM: Script = QUEUE.allowOom(
   `
@@ -90,14 +89,13 @@ while taken < max and bytes < 4194304 and lost < STEP do
   size = math.min(size * 16, 128)
   local keys = {}
   for i = 1, n do keys[i] = popped[2 * i - 1] end
-  local envelopes = call('HMGET', ns .. 'envelope:' .. name, unpack(keys))
-  local bodies = call('HMGET', ns .. 'body:' .. name, unpack(keys))
+  local messages = call('HMGET', ns .. 'message:' .. name, unpack(keys))
   local attempts = hasAttempts and call('HMGET', ns .. 'attempts:' .. name, unpack(keys)) or {}
   local token = nextSequence(queue, n) - 1
   local leased, leases = {}, {}
   for i = 1, n do
-    local key, envelope = keys[i], envelopes[i]
-    local _, m, ttl = parse(envelope)
+    local key, message = keys[i], messages[i]
+    local _, m, ttl = parse(message)
     local ended = attemptCount(attempts[i])
     local expires = 0
     if ttl then
@@ -106,21 +104,20 @@ while taken < max and bytes < 4194304 and lost < STEP do
     end
     if expires > 0 and expires <= now then
       expire(queue, key)
-    elseif not envelope or not bodies[i] then
+    elseif not message then
       lost = lost + 1
-      buryLost(queue, key, envelope, bodies[i])
+      buryLost(queue, key)
     elseif ended >= (m > 0 and m or queue.maxAttempts) then
       bury(queue, key, expires, 'attempts used up')
     else
       taken = taken + 1
-      bytes = bytes + #bodies[i]
+      bytes = bytes + #message
       local own = num(token + i)
       push(leased, num(now + leaseUs + taken), key)
       push(leases, key, own .. ' ' .. popped[2 * i] .. ' ' .. (expires > 0 and num(expires) or '0') .. leaseTail)
       push(heads, key, own)
       push(heads, ended + 1, expires > 0 and num(expires - now) or '')
-      heads[#heads + 1] = envelope
-      out[6 + taken] = bodies[i]
+      out[6 + taken] = message
     end
   end
   if #leased > 0 then
@@ -217,9 +214,8 @@ end
 if #settled > 0 then call('HDEL', ns .. 'lease-info:' .. name, unpack(settled)) end
 if #acked > 0 then
   call('ZREM', ns .. 'leased:' .. name, unpack(acked))
-  call('HDEL', ns .. 'envelope:' .. name, unpack(acked))
-  call('HDEL', ns .. 'body:' .. name, unpack(acked))
-  call('HDEL', ns .. 'attempts:' .. name, unpack(acked))
+  call('HDEL', ns .. 'message:' .. name, unpack(acked))
+  if call('EXISTS', ns .. 'attempts:' .. name) == 1 then call('HDEL', ns .. 'attempts:' .. name, unpack(acked)) end
   if hasGroups(queue) then for _, key in ipairs(acked) do removeFromGroup(queue, key) end end
 end
 queue.usedAt = now

@@ -6,7 +6,7 @@ import type { ReconnectingClient } from '../connection/client.ts';
 import { CLAIM, UNDO_CLAIM } from '../lua/queues.ts';
 import type { Backfill } from '../topics/backfill.ts';
 import { toReceipt } from './receipt.ts';
-import { toMessage } from './stored-message.ts';
+import { splitStored, toMessage } from './stored-message.ts';
 
 /** The server forgets a waiting process after ten minutes, so it registers again after five. */
 const REGISTER_AGAIN_MS = 300_000;
@@ -14,10 +14,10 @@ const ONCE = { deadline: Number.POSITIVE_INFINITY, repeat: false };
 
 type Reply = [
   ...[leaseMs: number, dueMs: number, expireIdleMs: number, backfills: number, left: number, heads: Buffer],
-  ...bodies: Buffer[],
+  ...messages: Buffer[],
 ];
 /** Values of each delivery in the heads. */
-const HEAD_WIDTH = 5;
+const HEAD_WIDTH = 4;
 
 export class Claimer {
   readonly #client: ReconnectingClient;
@@ -90,10 +90,10 @@ export class Claimer {
 }
 
 function toResult(queue: string, groups: readonly ReceiverGroup[], reply: Reply): ClaimResult {
-  const [leaseMs, dueMs, expireIdleMs, , left, headsText, ...bodies] = reply;
+  const [leaseMs, dueMs, expireIdleMs, , left, headsText, ...messages] = reply;
   // No value has this character.
   const heads = headsText.toString().split('\0');
-  const deliveries = bodies.map((body, index) => toDelivery({ queue, leaseMs, body }, heads, index * HEAD_WIDTH));
+  const deliveries = messages.map((stored, index) => toDelivery({ queue, leaseMs, stored }, heads, index * HEAD_WIDTH));
   // A group that got all it asked for says nothing about the next one, for which the process must register too.
   const isNextOpen = groups.length > 1 && deliveries.length === groups[0]?.max;
   const useIdleMs = expireIdleMs < 0 ? Number.POSITIVE_INFINITY : expireIdleMs / 4;
@@ -102,11 +102,12 @@ function toResult(queue: string, groups: readonly ReceiverGroup[], reply: Reply)
 }
 
 function toDelivery(
-  { queue, leaseMs, body }: { readonly queue: string; readonly leaseMs: number; readonly body: Buffer },
+  { queue, leaseMs, stored }: { readonly queue: string; readonly leaseMs: number; readonly stored: Buffer },
   heads: readonly string[],
   at: number,
 ): Delivery {
-  const [key = '', token = '', attempt, ttlLeftUs = '', envelope = ''] = heads.slice(at, at + HEAD_WIDTH);
+  const [key = '', token = '', attempt, ttlLeftUs = ''] = heads.slice(at, at + HEAD_WIDTH);
+  const [envelope, body] = splitStored(stored);
   return {
     ...toMessage(key, envelope, body),
     queue,

@@ -15,7 +15,7 @@ import { notRefused, toFailures } from '../errors.ts';
 import { chunksOf, MAX_ITEMS, runChunks } from '../lua/arguments.ts';
 import { SEND } from '../lua/queues.ts';
 import { NEW_QUEUE } from './settings.ts';
-import { type StoredMessage, toStoredMessage } from './stored-message.ts';
+import { joinStored, type StoredMessage, toStoredMessage } from './stored-message.ts';
 
 interface SendItem {
   readonly queue: string;
@@ -61,7 +61,7 @@ export class Sender {
     deadline: number,
   ): Promise<SendResult[]> {
     const args: Argument[] = [queue, create ? 1 : 0, NEW_QUEUE];
-    for (const { stored } of items) args.push(stored.key, stored.envelope, stored.body);
+    for (const { stored } of items) args.push(stored.key, joinStored(stored));
     let reply: unknown;
     let isRepeated: boolean;
     try {

@@ -3,8 +3,10 @@
 import { createHash } from 'node:crypto';
 import { decodeFields, encodeFields, type PreparedMessage } from '@busbar/api/driver';
 import type { AttemptRecord, Message } from '@busbar/api/transport';
+import type { Argument } from '../connection/encode-command.ts';
 
 const MAX_KEY_BYTES = 200;
+const LINE_END = 10;
 /** The rules of a message without options. */
 const PLAIN = '4 0 - 0 ';
 /** Of brief envelopes. Scripts know them by their first byte, which is no digit. */
@@ -57,9 +59,25 @@ function timeText(time: number): string {
   return lastTimeText;
 }
 
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte <= 57;
+}
+
 function isEmpty(fields: object): boolean {
   for (const _ in fields) return false;
   return true;
+}
+
+/** The value that a queue stores: the envelope, a line end, the body. */
+export function joinStored({ envelope, body }: StoredMessage): Argument {
+  return { head: `${envelope}\n`, body };
+}
+
+/** The reverse of {@link joinStored}. A brief envelope has one line, another one has two. */
+export function splitStored(stored: Buffer): readonly [envelope: string, body: Buffer] {
+  let end = stored.indexOf(LINE_END);
+  if (isDigit(stored[0])) end = stored.indexOf(LINE_END, end + 1);
+  return [stored.toString('utf8', 0, Math.max(0, end)), stored.subarray(end + 1)];
 }
 
 /** The reverse of {@link toStoredMessage}. The caller adds the topic of an event of the log. */
