@@ -47,18 +47,21 @@ const STEPS = ['send', 'publish', 'enqueue', 'request', 'receive', 'handle'] as 
 /** The middleware of one bus. The first is the outermost. */
 export class MiddlewareChain {
   readonly #all: Middleware[] = [];
+  readonly #steps = new Set<(typeof STEPS)[number]>();
 
   add(middleware: Middleware): void {
     if (middleware === undefined) throw invalid('middleware is missing', 'Pass an object with steps.');
     checkOptions(middleware, ['name', ...STEPS], 'middleware');
     checkText(middleware.name, 'middleware.name', 255);
-    for (const step of STEPS) if (middleware[step] !== undefined) checkCallback(middleware[step], `middleware.${step}`);
+    const steps = STEPS.filter((step) => middleware[step] !== undefined);
+    for (const step of steps) checkCallback(middleware[step], `middleware.${step}`);
     this.#all.push(middleware);
+    for (const step of steps) this.#steps.add(step);
   }
 
   /** Whether any middleware has this step. */
   has(step: (typeof STEPS)[number]): boolean {
-    return this.#all.some((middleware) => middleware[step] !== undefined);
+    return this.#steps.has(step);
   }
 
   outgoing<R>(outgoing: OutgoingMessage, last: () => Promise<R>): Promise<R> {

@@ -5,7 +5,7 @@ export class LazyAbortController {
   #controller: AbortController | undefined;
   #isAborted = false;
   #reason: unknown;
-  #listeners: (() => void)[] = [];
+  #listeners: (() => void)[] | undefined;
 
   /** Aborts when `outer` does, too, for the same reason or one made of it. */
   constructor(outer?: AbortSignal, toReason: (reason: unknown) => unknown = (reason) => reason) {
@@ -31,15 +31,18 @@ export class LazyAbortController {
     this.#isAborted = true;
     this.#reason = reason;
     this.#controller?.abort(reason);
-    for (const listener of this.#listeners.splice(0)) listener();
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    if (listeners !== undefined) for (const listener of listeners) listener();
   }
 
   /** Calls `listener` when it aborts. Returns a function that ends this. A listener of the signal takes ten times as long. */
   onAbort(listener: () => void): () => void {
+    this.#listeners ??= [];
     this.#listeners.push(listener);
     return () => {
-      const at = this.#listeners.lastIndexOf(listener);
-      if (at >= 0) this.#listeners.splice(at, 1);
+      const at = this.#listeners?.lastIndexOf(listener) ?? -1;
+      if (at >= 0) this.#listeners?.splice(at, 1);
     };
   }
 }

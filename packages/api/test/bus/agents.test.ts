@@ -493,12 +493,12 @@ describe('closing a bus', () => {
 it('reads its inbox as soon as the server answers, also if it was away when the first handler came', async () => {
   await using lab = await Lab.open('memory');
   const [bus, other] = [await lab.bus(), await lab.bus()];
-  const { admin } = bus.transport;
-  const queues = admin.queues.bind(admin);
+  const { queues } = bus.transport;
+  const receive = queues.receive.bind(queues);
   let isAway = true;
-  Object.defineProperty(admin, 'queues', {
-    value: (...args: Parameters<typeof queues>) =>
-      isAway ? Promise.reject(new BusbarError('UNAVAILABLE', 'the server is away')) : queues(...args),
+  Object.defineProperty(queues, 'receive', {
+    value: (...args: Parameters<typeof receive>) =>
+      isAway ? Promise.reject(new BusbarError('UNAVAILABLE', 'the server is away')) : receive(...args),
   });
   const agent = await bus.agent('@worker');
   const seen: unknown[] = [];

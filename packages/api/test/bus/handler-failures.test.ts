@@ -1,7 +1,7 @@
 // Time limits of handlers, errors that say when to retry, and functions that decide it: bad input and faults.
-import { type BackgroundFailure, type Bus, type BusbarError, openBus, RetryError } from '@busbar/api';
+import { type BackgroundFailure, type Bus, BusbarError, openBus, RetryError } from '@busbar/api';
 import { openMemory } from '@busbar/transport-memory';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 const INVALID = expect.objectContaining({ code: 'INVALID_ARGUMENT' });
 const never = new Promise<never>(() => undefined);
@@ -16,6 +16,48 @@ async function open(): Promise<{ bus: Bus; errors: BusbarError[]; failures: Back
   onTestFinished(() => bus.close({ drainMs: 0 }));
   return { bus, errors, failures };
 }
+
+describe('the attempts of a queue', () => {
+  it('are read at the first failure, not at the start: that reads the whole queue on NATS', async () => {
+    const { bus } = await open();
+    const { admin } = bus.transport;
+    const reads: unknown[] = [];
+    const queues = admin.queues.bind(admin);
+    Object.defineProperty(admin, 'queues', {
+      value: (...args: Parameters<typeof queues>) => {
+        reads.push(args[0]?.names);
+        return queues(...args);
+      },
+    });
+    const failures: unknown[] = [];
+    bus.events.on('failed', ({ attempt, next }) => failures.push([attempt, next]));
+    await bus.transport.queues.configure('jobs', { maxAttempts: 2 });
+    await bus.process('jobs', ({ body }) => (body === 'good' ? 'done' : Promise.reject(new Error('bad'))), {
+      retry: { baseMs: 0 },
+    });
+    expect(await (await bus.enqueue('jobs', 'good')).result()).toBe('done');
+    expect(reads).toEqual([]);
+    const [one, other] = [await bus.enqueue('jobs', 'bad'), await bus.enqueue('jobs', 'bad')];
+    for (const task of [one, other]) await expect(task.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
+    await expect
+      .poll(() => failures.toSorted())
+      .toEqual([1, 1, 2, 2].map((n) => [n, n === 1 ? 'retry' : 'dead-letter']));
+    expect(reads).toEqual([['jobs']]);
+  });
+
+  it('count as five while they cannot be read', async () => {
+    const { bus, errors } = await open();
+    const unread = vi
+      .spyOn(bus.transport.admin, 'queues')
+      .mockRejectedValueOnce(new BusbarError('UNAVAILABLE', 'away'));
+    await bus.transport.queues.configure('jobs', { maxAttempts: 2 });
+    await bus.process('jobs', () => Promise.reject(new Error('bad')), { retry: { baseMs: 0 } });
+    const task = await bus.enqueue('jobs');
+    await expect(task.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
+    expect(errors.map(({ code }) => code)).toEqual(['UNAVAILABLE', 'HANDLER_FAILED', 'HANDLER_FAILED']);
+    expect(unread).toHaveBeenCalledTimes(2);
+  });
+});
 
 describe('the time limit of a handler', () => {
   it('is 1 to 2^31-1', async () => {

@@ -15,7 +15,7 @@ import { type BusRuntime, DEFAULT_MAX_ATTEMPTS } from '../runtime.ts';
 import { type BusPart, CLEANUP_MS } from '../shutdown.ts';
 import { backoffMs, type CompleteRetry, type RetryRule } from './backoff.ts';
 import type { DeliveryLease } from './delivery-leases.ts';
-import { type Failure, type InvalidRule, isLastAttempt, isSnooze, toFailure } from './failure.ts';
+import { type Failure, type InvalidRule, isLastAttempt, isRejectError, isSnooze, toFailure } from './failure.ts';
 
 /** How a consumer works. */
 export interface ConsumerPlan {
@@ -27,7 +27,10 @@ export interface ConsumerPlan {
   readonly retry: RetryRule;
   /** Default `retry`. */
   readonly onInvalid?: InvalidRule | undefined;
-  /** The attempts of a message without its own `maxAttempts`. Default: read from the settings of the queue before the first message. */
+  /**
+   * The attempts of a message without its own `maxAttempts`. Default: those of the queue, which are read at the first failure.
+   * That reads the whole queue on NATS, and few consumers need it.
+   */
   readonly maxAttempts: number | undefined;
   /** The place in error reports and events. */
   readonly place: MessageSource;
@@ -48,10 +51,10 @@ export interface ConsumerPlan {
   /** Handles one delivery. If it resolves, the message is acked. If it rejects, the message is retried by `retry`, or rejected for a RejectError. */
   readonly handle: (delivery: Delivery, lease: DeliveryLease) => Promise<unknown>;
   /**
-   * Runs with the value of `handle` before the ack, if the lease is still held. Resolves with the entry of the ack. A rejection
+   * Runs with the value of `handle` before the ack, if the lease is still held. Its value is the entry of the ack. An error
    * counts as a failed attempt.
    */
-  readonly onDone?: (delivery: Delivery, result: unknown) => Promise<KvPut | undefined>;
+  readonly onDone?: (delivery: Delivery, result: unknown) => Promise<KvPut | undefined> | KvPut | undefined;
   /**
    * Runs before a failed delivery is settled, if the lease is still held. Resolves with the entry of the settlement. A rejection
    * is only reported.
@@ -75,6 +78,7 @@ export class Consumer implements BusPart {
   readonly #changed = new Condition();
   #concurrency: number;
   #maxAttempts: number | undefined;
+  #reading: Promise<number> | undefined;
   #isPaused = false;
   #isStopped = false;
   #receive = new AbortController();
@@ -182,7 +186,6 @@ export class Consumer implements BusPart {
     const { signal } = this.#receive;
     try {
       const { queue, consumer } = this.#plan;
-      this.#maxAttempts ??= await this.#runtime.maxAttemptsOf(queue, { signal });
       const max = Math.min(free, MAX_RECEIVE);
       const options = { max, waitMs: Number.POSITIVE_INFINITY, consumer, signal };
       for (const delivery of await this.#runtime.transport.queues.receive(queue, options)) this.#start(delivery);
@@ -203,50 +206,55 @@ export class Consumer implements BusPart {
     }
     const { ackFirst = false } = this.#plan;
     const lease = this.#runtime.leases.hold(delivery);
-    const mayBegin = performance.now() < lease.endsAt;
     this.#running.add(lease);
-    const acked = ackFirst ? this.#settle(delivery, lease, toAck(delivery)) : undefined;
-    if (acked !== undefined) this.#track(acked);
-    const begun = mayBegin ? undefined : (acked ?? this.#runtime.leases.ensure(lease));
-    void this.#handle(delivery, lease, begun).then((settlement) => {
-      this.#running.delete(lease);
-      if (this.#runtime.leases.wasBlocked(lease)) this.#reportBlocked(lease, delivery);
-      if (!lease.isOver) this.#track(this.#settle(delivery, lease, settlement));
-      else if (!ackFirst) this.#endedBefore(lease, delivery);
-      this.#changed.notify();
-      this.#checkIdle();
-    });
+    const acked = ackFirst
+      ? new Promise<void>((resolve) => this.#settle(delivery, lease, toAck(delivery), resolve))
+      : undefined;
+    const mayBegin = lease.heldAt < lease.endsAt;
+    void this.#work(delivery, lease, mayBegin ? undefined : (acked ?? this.#runtime.leases.ensure(lease)));
   }
 
-  /** Runs the handler after `begun`. Resolves with the settlement. Never rejects. */
-  async #handle(delivery: Delivery, lease: DeliveryLease, begun: Promise<void> | undefined): Promise<Settlement> {
-    const { handle, onDone } = this.#plan;
+  /** Runs the handler after `begun`, and settles the delivery. Never rejects. */
+  async #work(delivery: Delivery, lease: DeliveryLease, begun: Promise<void> | undefined): Promise<void> {
+    const { ready, handle, onDone } = this.#plan;
+    let settlement: Settlement;
     try {
       if (begun !== undefined) await begun;
-      if (lease.isLost) return toRelease(delivery);
-      const ready = this.#plan.ready?.(delivery);
-      if (ready !== undefined) await ready;
+      if (lease.isLost) return this.#ended(delivery, lease, toRelease(delivery));
+      const waits = ready?.(delivery);
+      if (waits !== undefined) await waits;
       this.#handling?.started(delivery);
       const result = await handle(delivery, lease);
-      if (onDone === undefined) return toAck(delivery);
-      const confirmed = this.#runtime.leases.check(lease);
+      const confirmed = onDone && this.#runtime.leases.check(lease);
       if (confirmed !== undefined) await confirmed;
-      return toAck(delivery, await onDone(delivery, result));
+      const entry = onDone?.(delivery, result);
+      settlement = toAck(delivery, entry instanceof Promise ? await entry : entry);
     } catch (error) {
-      return this.#failed(delivery, lease, error);
+      settlement = await this.#failed(delivery, lease, error);
     }
+    this.#ended(delivery, lease, settlement);
+  }
+
+  /** The handler has ended. */
+  #ended(delivery: Delivery, lease: DeliveryLease, settlement: Settlement): void {
+    this.#running.delete(lease);
+    if (this.#runtime.leases.wasBlocked(lease)) this.#reportBlocked(lease, delivery);
+    if (!lease.isOver) this.#settle(delivery, lease, settlement);
+    else if (this.#plan.ackFirst !== true) this.#endedBefore(lease, delivery);
+    this.#changed.notify();
+    this.#checkIdle();
   }
 
   async #failed(delivery: Delivery, lease: DeliveryLease, error: unknown): Promise<Settlement> {
     const { receipt } = delivery;
     if (lease.isOver) return toRelease(delivery);
+    const isDecided = isRejectError(error) || isSnooze(error);
+    const known = this.#maxAttempts ?? (isDecided ? DEFAULT_MAX_ATTEMPTS : undefined);
+    const maxAttempts = known ?? (await this.#readMaxAttempts(delivery));
+    if (lease.isOver) return toRelease(delivery);
     const { retry, onInvalid = 'retry' } = this.#plan;
-    const failure = toFailure(error, delivery, {
-      maxAttempts: this.#maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
-      retry,
-      onInvalid,
-      onError: (failed) => this.#report(failed, delivery),
-    });
+    const onError = (failed: unknown): void => this.#report(failed, delivery);
+    const failure = toFailure(error, delivery, { maxAttempts, retry, onInvalid, onError });
     if (!isSnooze(error)) this.#report(failure.error, delivery);
     let entry: KvPut | undefined;
     try {
@@ -264,17 +272,42 @@ export class Consumer implements BusPart {
       : { receipt, action: 'release', delayMs: next };
   }
 
-  async #settle(delivery: Delivery, lease: DeliveryLease, settlement: Settlement): Promise<void> {
-    const status = await this.#runtime.leases.settle(lease, settlement);
-    if (status === 'done') {
-      const isLast = isLastAttempt(delivery, this.#maxAttempts ?? DEFAULT_MAX_ATTEMPTS);
-      this.#handling?.settled(delivery, settlement, lease, isLast);
-      const { action } = settlement;
-      const isFailed = action === 'reject' || (action === 'retry' && isLast) || lease.isCancelled === true;
-      const more = this.#plan.onSettled?.(delivery, settlement, isFailed);
-      if (more !== undefined) await more.catch((error) => this.#report(error, delivery));
+  /** Failures that come together share one read. */
+  async #readMaxAttempts(delivery: Delivery): Promise<number> {
+    this.#reading ??= this.#runtime.maxAttemptsOf(this.#plan.queue);
+    try {
+      this.#maxAttempts = await this.#reading;
+    } catch (error) {
+      this.#report(error, delivery);
+    } finally {
+      this.#reading = undefined;
     }
-    this.#reportLost(lease, delivery);
+    return this.#maxAttempts ?? DEFAULT_MAX_ATTEMPTS;
+  }
+
+  /** Settles a delivery; then calls `onEnd`. Without a promise for each message, of which there are many. */
+  #settle(delivery: Delivery, lease: DeliveryLease, settlement: Settlement, onEnd?: () => void): void {
+    this.#settling += 1;
+    const end = (): void => {
+      this.#reportLost(lease, delivery);
+      this.#settling -= 1;
+      onEnd?.();
+      this.#checkIdle();
+    };
+    this.#runtime.leases.end(lease, settlement, (status) => {
+      const more = status === 'done' ? this.#settled(delivery, lease, settlement) : undefined;
+      if (more === undefined) end();
+      else void more.catch((error) => this.#report(error, delivery)).then(end);
+    });
+  }
+
+  /** After a settlement has taken effect. */
+  #settled(delivery: Delivery, lease: DeliveryLease, settlement: Settlement): Promise<void> | undefined {
+    const { action } = settlement;
+    const isLast = action === 'retry' && isLastAttempt(delivery, this.#maxAttempts ?? DEFAULT_MAX_ATTEMPTS);
+    this.#handling?.settled(delivery, settlement, lease, isLast);
+    const isFailed = action === 'reject' || isLast || lease.isCancelled;
+    return this.#plan.onSettled?.(delivery, settlement, isFailed);
   }
 
   /** The lease was lost, or the closing consumer has released it, while the handler ran. */

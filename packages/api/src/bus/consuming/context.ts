@@ -67,7 +67,7 @@ export class HandlerContext extends OriginSender implements Context {
   readonly #hooks: ContextHooks;
 
   constructor(operations: Operations, origin: Origin, hooks: ContextHooks) {
-    super(operations, { ...origin, work: hooks.signalOf });
+    super(operations, { from: origin.from, cause: origin.cause, work: hooks.signalOf });
     this.#hooks = hooks;
   }
 
@@ -93,7 +93,17 @@ export class HandlerContext extends OriginSender implements Context {
     return this.#hooks.begin?.();
   }
 
-  /** Runs a handler, and records in its contexts how long it blocks the event loop. */
+  /** Runs a handler, and records how long it blocks the event loop. */
+  timed<M>(handler: (message: M, context: this) => unknown, message: M): unknown {
+    const beganAt = performance.now();
+    try {
+      return handler(message, this);
+    } finally {
+      this.#hooks.signalOf.ran?.(performance.now() - beganAt);
+    }
+  }
+
+  /** Runs a handler of a batch, and records in its contexts how long it blocks the event loop. */
   static timed<R>(contexts: readonly HandlerContext[], run: () => R): R {
     const beganAt = performance.now();
     try {
@@ -131,10 +141,10 @@ export class HandlerContext extends OriginSender implements Context {
 
   /** Takes a value that a generator yields: a part for the requester, or progress of a task. */
   async take(value: unknown): Promise<void> {
-    const { signalOf, reply, progress } = this.#hooks;
-    if (signalOf.isAborted === true) throw signalOf.signal.reason;
+    const hooks = this.#hooks;
+    if (hooks.signalOf.isAborted === true) throw hooks.signalOf.signal.reason;
     try {
-      await (reply ?? progress)?.(value);
+      await (hooks.reply === undefined ? hooks.progress?.(value) : hooks.reply(value));
     } catch (error) {
       throw isBusbarError(error) && UNSENDABLE.has(error.code)
         ? new InvalidOutputError('a value that the handler yielded', error)

@@ -86,13 +86,19 @@ export class DeliveryLeases {
 
   /** Settles a lease and stops renewing it. Never rejects: failures are reported and have the status `unknown`. */
   settle(lease: DeliveryLease, settlement: Settlement): Promise<SettleStatus> {
-    if (lease.isOver) return Promise.resolve('lease-lost');
+    return new Promise((resolve) => this.end(lease, settlement, resolve));
+  }
+
+  /** Like {@link DeliveryLeases.settle}, without a promise. */
+  end(lease: DeliveryLease, settlement: Settlement, done: (status: SettleStatus) => void): void {
+    if (lease.isOver) {
+      done('lease-lost');
+      return;
+    }
     this.#untrack(lease);
-    return new Promise((resolve) => {
-      this.#push(settlement, (status) => {
-        if (status === 'lease-lost') lease.isLost = true;
-        resolve(status);
-      });
+    this.#push(settlement, (status) => {
+      if (status === 'lease-lost') lease.isLost = true;
+      done(status);
     });
   }
 
@@ -168,10 +174,10 @@ export class DeliveryLeases {
 
   async #settleBatch(batch: readonly PendingSettlement[]): Promise<void> {
     const results = await this.#trySettle(batch.map(({ settlement }) => settlement));
-    for (const [index, { done }] of batch.entries()) {
+    batch.forEach(({ done }, index) => {
       const result = results[index];
       done(result?.status ?? 'unknown', result?.leaseLeftMs);
-    }
+    });
   }
 
   /** Resolves without results if the outcome is unknown. A store that is too full for the entries settles without them. */

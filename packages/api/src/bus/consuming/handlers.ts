@@ -37,60 +37,110 @@ export interface HandlerPlan {
 }
 
 /** Runs the user's handler inside the middleware. Rejects with InvalidMessageError for a body that no codec or not the schema takes. */
-export async function handleDelivery(
+export function handleDelivery(
   runtime: BusRuntime,
   plan: HandlerPlan,
   delivery: Delivery,
   lease: DeliveryLease,
 ): Promise<unknown> {
-  const received = await readDelivery(runtime, plan, delivery);
-  const { progress, children } = plan;
-  const context = new HandlerContext(
-    plan.operations,
-    { from: undefined, cause: new Causation(delivery, plan.scope) },
-    {
-      attempt: delivery.attempt,
-      source: plan.source,
-      signalOf: lease,
-      begin: () => runtime.leases.check(lease),
-      extend: () => runtime.leases.extend(lease),
-      ...(children && { children: () => children(delivery) }),
-      ...(progress && { progress: async (value: unknown) => progress(delivery, lease, value) }),
-    },
-  );
-  return runHandler(runtime, plan, received, context);
+  const run = (received: ReceivedMessage): Promise<unknown> => {
+    const origin = { from: undefined, cause: new Causation(delivery, plan.scope) };
+    const hooks = new DeliveryHooks(runtime, plan, delivery, lease);
+    return runHandler(runtime, plan, received, new HandlerContext(plan.operations, origin, hooks));
+  };
+  try {
+    const received = decode(runtime, delivery);
+    return plan.schema === undefined ? run(received) : checkDelivery(plan, plan.schema, received).then(run);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** What the context of a delivery does. A class, since closures for each message cost more. */
+class DeliveryHooks implements ContextHooks {
+  readonly #runtime: BusRuntime;
+  readonly #plan: HandlerPlan;
+  readonly #delivery: Delivery;
+  readonly signalOf: DeliveryLease;
+
+  constructor(runtime: BusRuntime, plan: HandlerPlan, delivery: Delivery, lease: DeliveryLease) {
+    this.#runtime = runtime;
+    this.#plan = plan;
+    this.#delivery = delivery;
+    this.signalOf = lease;
+  }
+
+  get attempt(): number {
+    return this.#delivery.attempt;
+  }
+
+  get source(): MessageSource {
+    return this.#plan.source;
+  }
+
+  begin(): Promise<void> | undefined {
+    return this.#runtime.leases.check(this.signalOf);
+  }
+
+  extend(): Promise<void> {
+    return this.#runtime.leases.extend(this.signalOf);
+  }
+
+  async children(): Promise<ChildResult[]> {
+    return (await this.#plan.children?.(this.#delivery)) ?? [];
+  }
+
+  async progress(value: unknown): Promise<void> {
+    this.#plan.progress?.(this.#delivery, this.signalOf, value);
+  }
 }
 
 /**
  * Runs a handler inside the middleware. A generator runs to its end: its values go to the requester or become progress, and
  * its return value is the result.
  */
-export async function runHandler(
+export function runHandler(
   runtime: BusRuntime,
+  plan: Pick<HandlerPlan, 'handler' | 'timeoutMs'>,
+  received: ReceivedMessage,
+  context: HandlerContext,
+): Promise<unknown> {
+  if (!runtime.middleware.has('handle')) return begin(plan, received, context);
+  return runtime.middleware.handle(received, context, () => begin(plan, received, context));
+}
+
+/** Runs a handler as soon as it may begin. */
+function begin(
   { handler, timeoutMs }: Pick<HandlerPlan, 'handler' | 'timeoutMs'>,
   received: ReceivedMessage,
   context: HandlerContext,
 ): Promise<unknown> {
-  const handle = async (): Promise<unknown> => {
-    const result = await HandlerContext.timed([context], () => handler(received as ReceivedMessage<never>, context));
-    return isGenerator(result) ? drainGenerator(result, (value) => context.take(value)) : result;
-  };
-  const run = async (): Promise<unknown> => {
-    const begun = context.begin();
-    if (begun !== undefined) await begun;
-    return timeoutMs === undefined ? handle() : context.within(timeoutMs, handle);
-  };
-  return runtime.middleware.has('handle') ? runtime.middleware.handle(received, context, run) : run();
+  const begun = context.begin();
+  if (begun === undefined && timeoutMs === undefined) return call(handler, received, context);
+  const run = (): Promise<unknown> => call(handler, received, context);
+  const bounded = timeoutMs === undefined ? run : (): Promise<unknown> => context.within(timeoutMs, run);
+  return begun === undefined ? bounded() : begun.then(bounded);
 }
 
-async function readDelivery(runtime: BusRuntime, plan: HandlerPlan, delivery: Delivery): Promise<ReceivedMessage> {
-  const received = decode(runtime, delivery);
-  if (plan.schema === undefined) return received;
+async function call(
+  handler: HandlerPlan['handler'],
+  received: ReceivedMessage,
+  context: HandlerContext,
+): Promise<unknown> {
+  const result = await context.timed(handler, received as ReceivedMessage<never>);
+  return isGenerator(result) ? drainGenerator(result, (value) => context.take(value)) : result;
+}
+
+async function checkDelivery(
+  { what }: HandlerPlan,
+  schema: StandardSchema,
+  received: ReceivedMessage,
+): Promise<ReceivedMessage> {
   try {
-    return { ...received, body: await validate(plan.schema, received.body, plan.what) };
+    return { ...received, body: await validate(schema, received.body, what) };
   } catch (error) {
     if (isBusbarError(error)) throw new InvalidMessageError(error, true);
-    throw new RejectError(`the schema of ${plan.what} failed: ${textOf(error)}`, { cause: error });
+    throw new RejectError(`the schema of ${what} failed: ${textOf(error)}`, { cause: error });
   }
 }
 

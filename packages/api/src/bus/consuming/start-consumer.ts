@@ -26,7 +26,6 @@ export async function startConsumer(
     if (Object.keys(settings).length > 0) await runtime.transport.queues.configure(queue, settings, bounds);
   };
   await configure(open);
-  const attempts = maxAttempts ?? (await runtime.maxAttemptsOf(queue));
   runtime.assertOpen();
   return new Consumer(runtime, {
     ...plan,
@@ -35,7 +34,7 @@ export async function startConsumer(
     consumer,
     retry: checkRetry(retry),
     onInvalid,
-    maxAttempts: attempts,
+    maxAttempts,
     resetsBefore,
     declare: async (reset) => {
       await declare?.(reset);

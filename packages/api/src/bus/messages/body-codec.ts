@@ -74,8 +74,9 @@ export class BodyCodec {
 
   /** Decodes a body: text for `text/…`, bytes for an unknown content type. Throws INVALID_ARGUMENT. */
   decode({ body, contentType }: EncodedBody): unknown {
-    const name = mediaType(contentType);
-    const codec = this.#readers.get(name) ?? (name.endsWith('+json') ? jsonCodec : undefined);
+    const exact = this.#readers.get(contentType);
+    const name = exact === undefined ? mediaType(contentType) : contentType;
+    const codec = exact ?? this.#readers.get(name) ?? (name.endsWith('+json') ? jsonCodec : undefined);
     try {
       if (codec !== undefined) return codec.decode(body);
       return name.startsWith('text/') ? decoder.decode(body) : body;

@@ -24,13 +24,20 @@ export class Cancelled {
   }
 }
 
+/** A task whose handler runs. */
+interface RunningTask {
+  readonly sentAt: number;
+  readonly lease: DeliveryLease;
+  readonly resolve: (value: Cancelled) => void;
+}
+
 /** The cancelled tasks of one worker. */
 export class CancelledTasks implements BusPart {
   readonly #runtime: BusRuntime;
   readonly #place: FailurePlace;
   /** By the id of the task. */
   readonly #requests = new Map<string, CancelRequest>();
-  readonly #running = new ChurnMap<string, () => unknown>();
+  readonly #running = new ChurnMap<string, RunningTask>();
   #watch: KvWatch | undefined;
 
   constructor(runtime: BusRuntime, place: FailurePlace) {
@@ -59,31 +66,35 @@ export class CancelledTasks implements BusPart {
   run(delivery: Delivery, lease: DeliveryLease, handle: () => Promise<unknown>): Promise<unknown> {
     const { id, sentAt } = delivery;
     return new Promise((resolve, reject) => {
-      const isCancelled = (): boolean => {
-        const request = this.#requests.get(id);
-        if (request?.sentAt !== sentAt) return false;
-        const cancelled = new Cancelled(request.reason);
-        lease.isCancelled = true;
-        lease.abort(new BusbarError('ABORTED', cancelled.text));
-        resolve(cancelled);
-        return true;
-      };
-      if (isCancelled()) return;
-      const forget = (): void => {
-        if (this.#running.get(id) === isCancelled) this.#running.delete(id);
-      };
-      this.#running.set(id, isCancelled);
+      const running: RunningTask = { sentAt, lease, resolve };
+      if (this.#cancel(id, running)) return;
+      this.#running.set(id, running);
       handle().then(
         (value) => {
-          forget();
+          this.#forget(id, running);
           resolve(value);
         },
         (error: unknown) => {
-          forget();
+          this.#forget(id, running);
           reject(error);
         },
       );
     });
+  }
+
+  /** Ends a task with its value {@link Cancelled}, if that was requested. */
+  #cancel(id: string, { sentAt, lease, resolve }: RunningTask): boolean {
+    const request = this.#requests.get(id);
+    if (request?.sentAt !== sentAt) return false;
+    const cancelled = new Cancelled(request.reason);
+    lease.isCancelled = true;
+    lease.abort(new BusbarError('ABORTED', cancelled.text));
+    resolve(cancelled);
+    return true;
+  }
+
+  #forget(id: string, running: RunningTask): void {
+    if (this.#running.get(id) === running) this.#running.delete(id);
   }
 
   #onChanges(changes: readonly KvChange[]): void {
@@ -93,7 +104,8 @@ export class CancelledTasks implements BusPart {
       const id = key.slice(cancelKey('').length);
       if (change.kind === 'put') this.#requests.set(id, readCancelRequest(change.entry.value));
       else this.#requests.delete(id);
-      this.#running.get(id)?.();
+      const running = this.#running.get(id);
+      if (running !== undefined) this.#cancel(id, running);
     }
   }
 }

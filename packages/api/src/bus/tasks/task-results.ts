@@ -75,22 +75,36 @@ export class TaskResultStore {
     }
   }
 
-  /** The entry of the ack: the result. */
-  async done(delivery: Delivery, result: unknown): Promise<KvPut | undefined> {
-    const { schema } = this.#plan;
-    const resultTtlMs = this.#ttlMsOf(delivery);
-    if (schema !== undefined) await this.#check(result);
+  /** The entry of the ack: the result. A promise only if there is something to wait for. */
+  done(delivery: Delivery, result: unknown): Promise<KvPut | undefined> | KvPut | undefined {
+    if (this.#plan.schema !== undefined) return this.#check(result).then(() => this.#done(delivery, result));
+    return this.#done(delivery, result);
+  }
+
+  #done(delivery: Delivery, result: unknown): Promise<KvPut | undefined> | KvPut | undefined {
     const encoded = this.#encode(result);
-    const state = this.#stateOf(delivery);
-    if (state.progress !== undefined) await state.progress.stop();
+    const state = this.#states.get(delivery);
+    if (state?.progress !== undefined) return state.progress.stop().then(() => this.#kept(delivery, encoded, state));
+    return this.#kept(delivery, encoded, state);
+  }
+
+  #kept(
+    delivery: Delivery,
+    encoded: EncodedBody,
+    state: RecordState | undefined,
+  ): Promise<KvPut | undefined> | KvPut | undefined {
+    const resultTtlMs = this.#ttlMsOf(delivery);
     if (resultTtlMs === 0) {
-      if (state.revision !== 0) void this.#delete(delivery, state);
+      if (state !== undefined && state.revision !== 0) void this.#delete(delivery, state);
       return undefined;
     }
-    const isSmall = encoded.body.byteLength <= MAX_KEPT_BYTES;
-    const body = isSmall ? encoded : await storeParts(this.#runtime.transport.kv, encoded, resultTtlMs);
     const { sentAt } = delivery;
-    return this.#entry(delivery, { state: 'done', sentAt, body });
+    if (encoded.body.byteLength <= MAX_KEPT_BYTES) {
+      return this.#entry(delivery, { state: 'done', sentAt, body: encoded });
+    }
+    return storeParts(this.#runtime.transport.kv, encoded, resultTtlMs).then((body) =>
+      this.#entry(delivery, { state: 'done', sentAt, body }),
+    );
   }
 
   /** The entry of the settlement: the failure. It is stored with the last attempt; earlier ones are in the history. */
