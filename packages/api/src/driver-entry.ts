@@ -86,5 +86,5 @@ export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet
 export { waitForServer } from './driver-kit/wait-for-server.ts';
 export { WaitingReceives } from './driver-kit/waiting-receives.ts';
 export { WorkFailures } from './driver-kit/work-failures.ts';
-export { openTransport } from './open/open-transport.ts';
+export { type OpenTransportOptions, openTransport } from './open/open-transport.ts';
 export { checkMessage, prepareMessages } from './open/prepare-message.ts';

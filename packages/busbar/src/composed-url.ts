@@ -27,13 +27,13 @@ const COMPOSITIONS: Readonly<Record<string, Composition>> = {
   migrate: { parts: ['from', 'to'], options: [], holds: [], example: 'migrate:?from=sqlite&to=redis' },
   hybrid: {
     parts: ['fast', 'durable'],
-    options: ['fastQueues', 'fastTopics', 'urgent', 'reach'],
+    options: ['fastQueues', 'fastTopics', 'urgent', 'reach', 'callTimeoutMs'],
     holds: ['migrate'],
     example: 'hybrid:?fast=redis&durable=sqlite',
   },
 };
 /** Options of every composed bus. */
-const SHARED = ['ns', 'waitForServerMs'];
+const SHARED = ['ns', 'waitForServerMs', 'callTimeoutMs'];
 /** A composed bus may contain one more. */
 const MAX_LEVELS = 2;
 
@@ -44,6 +44,7 @@ export interface ComposedUrl {
   /** The query with the options of the composed bus itself. */
   readonly options: string;
   readonly waitForServerMs: number | undefined;
+  readonly callTimeoutMs: number | undefined;
 }
 
 /** The scheme of the URL of a composed bus; undefined for other URLs. */
@@ -75,11 +76,12 @@ export function resolveComposedUrl(url: string, what: string, resolve: (part: st
 /** Parses a URL whose parts are complete. */
 export function parseComposedUrl(url: string): ComposedUrl {
   const { composition, parameters } = split(url, 'the URL');
-  const wait = parameters.get('waitForServerMs');
+  const read = (name: string): number | undefined => (parameters.has(name) ? Number(parameters.get(name)) : undefined);
   return {
     part: (name) => partOf(parameters, name),
     options: new URLSearchParams([...parameters].filter(([name]) => composition.options.includes(name))).toString(),
-    waitForServerMs: wait === null ? undefined : Number(wait),
+    waitForServerMs: read('waitForServerMs'),
+    callTimeoutMs: read('callTimeoutMs'),
   };
 }
 
@@ -127,9 +129,13 @@ function split(
 function checkShared(parameters: URLSearchParams, what: string): void {
   const ns = parameters.get('ns');
   if (ns !== null) checkNamespace(ns, 'ns');
-  const wait = parameters.get('waitForServerMs');
-  if (wait !== null && !(Number(wait) >= 0)) {
-    throw invalid(`waitForServerMs of ${what} is illegal: ${quote(wait)}`, 'Use milliseconds.');
+  for (const [name, least] of [
+    ['waitForServerMs', 0],
+    ['callTimeoutMs', 100],
+  ] as const) {
+    const value = parameters.get(name);
+    if (value === null || Number(value) >= least) continue;
+    throw invalid(`${name} of ${what} is illegal: ${quote(value)}`, `Use milliseconds, ${least} or more.`);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Opens the bus that a name, a URL or the environment selects. */
 
 import { type Bus, type BusOptions, openBus } from '@busbar/api';
-import type { Transport } from '@busbar/api/transport';
+import { checkBoolean, invalid, type Transport } from '@busbar/api/transport';
 import { checkNamespace } from './bus-url.ts';
 import { withNamespace } from './composed-url.ts';
 import { createProjectFolder, locateBus } from './config/locate-bus.ts';
@@ -18,10 +18,20 @@ export interface ConnectTransportOptions {
    */
   readonly waitForServerMs?: number | undefined;
   /**
-   * The program of a hub that this process starts, such as `{ command: 'busbar' }`. Bundles need it for `unix`, `zmq:ipc` and `ws:FILE`.
-   * Default: the command of this package.
+   * The time-out of each call to the store that has no `timeoutMs`, 100 or more, Infinity for no limit. Requests and waits for
+   * results keep their own. Default: that of the URL, else 30,000.
    */
-  readonly hub?: HubCommand | undefined;
+  readonly callTimeoutMs?: number | undefined;
+  /**
+   * Whether a bus must be named: by `url`, `MESSAGE_BUS` or a config file. Otherwise it rejects with INVALID_ARGUMENT, and no
+   * SQLite file is created in the project's folder. For services. Default false.
+   */
+  readonly required?: boolean | undefined;
+  /**
+   * The program of a hub that this process starts, such as `{ command: 'busbar' }`. Bundles need it for `unix`, `zmq:ipc` and `ws:FILE`.
+   * With false it starts none, and rejects with UNAVAILABLE where none listens. Default: the command of this package.
+   */
+  readonly hub?: HubCommand | false | undefined;
 }
 
 /** Options of {@link connect}. */
@@ -33,8 +43,8 @@ export interface ConnectOptions extends BusOptions, ConnectTransportOptions {}
  * `.busbar` folder. Rejects an unknown name with INVALID_ARGUMENT and lists the valid ones.
  */
 export async function connect(url?: string, options: ConnectOptions = {}): Promise<Bus> {
-  const { ns, waitForServerMs, hub, ...busOptions } = options;
-  const transport = await connectTransport(url, { ns, waitForServerMs, hub });
+  const { ns, waitForServerMs, callTimeoutMs, required, hub, ...busOptions } = options;
+  const transport = await connectTransport(url, { ns, waitForServerMs, callTimeoutMs, required, hub });
   try {
     return openBus(transport, busOptions);
   } catch (error) {
@@ -46,12 +56,16 @@ export async function connect(url?: string, options: ConnectOptions = {}): Promi
 /** Like {@link connect}, but opens only the transport below the bus. */
 export async function connectTransport(
   url?: string,
-  { ns, waitForServerMs, hub }: ConnectTransportOptions = {},
+  { ns, required = false, ...options }: ConnectTransportOptions = {},
 ): Promise<Transport> {
-  checkHubCommand(hub);
+  checkHubCommand(options.hub);
+  checkBoolean(required, 'required');
   const located = locateBus(url);
+  if (required && located.origin === 'default') {
+    throw invalid('no bus is named', 'Set MESSAGE_BUS, pass a URL, or name the bus in busbar.config.json.');
+  }
   createProjectFolder(located);
-  if (ns === undefined) return openUrl(located.url, { waitForServerMs, hub });
+  if (ns === undefined) return openUrl(located.url, options);
   checkNamespace(ns, 'ns');
-  return openUrl(withNamespace(located.url, ns), { waitForServerMs, hub });
+  return openUrl(withNamespace(located.url, ns), options);
 }

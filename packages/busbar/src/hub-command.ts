@@ -11,8 +11,8 @@ export interface HubCommand {
 }
 
 /** Throws INVALID_ARGUMENT for a value that names no program. */
-export function checkHubCommand(hub: HubCommand | undefined): void {
-  if (hub === undefined) return;
+export function checkHubCommand(hub: HubCommand | false | undefined): void {
+  if (hub === undefined || hub === false) return;
   const { command, args = [] } = hub ?? {};
   const isText = (value: unknown): boolean => typeof value === 'string' && !value.includes('\0');
   if (isText(command) && command !== '' && Array.isArray(args) && args.every(isText)) return;

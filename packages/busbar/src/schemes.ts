@@ -18,8 +18,10 @@ type Compose = typeof import('@busbar/compose');
 export interface OpenOptions {
   /** How long to wait for a server that cannot be reached. Default: as the URL says. */
   readonly waitForServerMs?: number | undefined;
-  /** The program of a hub that is started. Default: the command of this package. */
-  readonly hub?: HubCommand | undefined;
+  /** The time-out of calls without one. Default: as the URL says. */
+  readonly callTimeoutMs?: number | undefined;
+  /** The program of a hub that is started, false for none. Default: the command of this package. */
+  readonly hub?: HubCommand | false | undefined;
 }
 
 /** Opens a transport at a URL. */
@@ -97,7 +99,10 @@ const SCHEMES: readonly Scheme[] = [
     composed: true,
     load: async () => {
       const { openMigrate } = await loadCompose();
-      return (url, options) => openMigrate(migrateParts(url, options));
+      return (url, options) => {
+        const { callTimeoutMs } = parseComposedUrl(url);
+        return openMigrate(migrateParts(url, options), { callTimeoutMs });
+      };
     },
     isMissing: async (url) => {
       const { part } = parseComposedUrl(url);
@@ -155,9 +160,9 @@ interface PartBus {
 
 /** One of the buses of a composed URL. */
 function partAt(url: string, name: string, { hub }: OpenOptions): PartBus {
-  const { part, waitForServerMs } = parseComposedUrl(url);
+  const { part, waitForServerMs, callTimeoutMs } = parseComposedUrl(url);
   const inner = part(name);
-  return { name: maskUrl(inner), url: inner, open: () => openUrl(inner, { waitForServerMs, hub }) };
+  return { name: maskUrl(inner), url: inner, open: () => openUrl(inner, { waitForServerMs, callTimeoutMs, hub }) };
 }
 
 function hubScheme(names: readonly string[], bare: string): Scheme {
@@ -221,15 +226,19 @@ export function isSchemeName(name: string): boolean {
   return findScheme(name.toLowerCase()) !== undefined;
 }
 
-/** Opens the transport that `url` names, and waits for its server as long as `waitForServerMs` or the URL says. */
+/** Opens the transport that `url` names. The options count more than the same parameters of the URL. */
 export async function openUrl(url: string, options: OpenOptions = {}): Promise<Transport> {
   const name = url.slice(0, Math.max(0, url.indexOf(':')));
   const scheme = findScheme(name);
   if (scheme === undefined) throw unknownBus(url, 'the URL', []);
-  const { waitForServerMs } = options;
+  const { waitForServerMs, callTimeoutMs } = options;
   const open = await scheme.load();
-  if (waitForServerMs === undefined || scheme.serverless) return open(url, options);
-  return open(withParameter(url, 'waitForServerMs', String(waitForServerMs)), options);
+  const given = { waitForServerMs: scheme.serverless ? undefined : waitForServerMs, callTimeoutMs };
+  let complete = url;
+  for (const [name, value] of Object.entries(given)) {
+    if (value !== undefined) complete = withParameter(complete, name, String(value));
+  }
+  return open(complete, options);
 }
 
 /** Whether the bus at `url` is in files that do not exist yet. */
@@ -310,8 +319,9 @@ export async function storeUrlOf(url: string): Promise<string> {
 /** Opens transports over a hub. For a path on this machine the first client starts the hub. */
 async function loadHubClient(): Promise<Opener> {
   const { openSocket } = await loadSockets();
-  return (url, { hub }) =>
-    openSocket(url, ({ store, listen, idleMs }) => {
+  return (url, { hub }) => {
+    if (hub === false) return openSocket(url);
+    return openSocket(url, ({ store, listen, idleMs }) => {
       const { command, args = [] } = hub ?? ownCommand();
       // The store's URL goes through a pipe: `ps` must not show its password.
       return {
@@ -320,6 +330,7 @@ async function loadHubClient(): Promise<Opener> {
         input: store,
       };
     });
+  };
 }
 
 function parseWord(value: string, what: string): BusName {

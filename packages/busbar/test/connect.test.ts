@@ -47,6 +47,10 @@ test.each([
   ['memory', { middlewares: [] }, 'INVALID_ARGUMENT'],
   ['memory', { hub: 'busbar' }, 'INVALID_ARGUMENT'],
   ['memory', { hub: { command: '' } }, 'INVALID_ARGUMENT'],
+  ['memory', { required: 'yes' }, 'INVALID_ARGUMENT'],
+  ['memory', { callTimeoutMs: 99 }, 'INVALID_ARGUMENT'],
+  ['hybrid:?fast=memory&durable=memory%3Ab', { callTimeoutMs: 99 }, 'INVALID_ARGUMENT'],
+  ['unix:./none.sock', { hub: false }, 'UNAVAILABLE'],
   ['memory', { hub: { command: 'busbar', args: [1] } }, 'INVALID_ARGUMENT'],
   [7, {}, 'INVALID_ARGUMENT'],
 ])('connect(%j, %j) rejects with %s', async (url, options, code) => {
@@ -61,6 +65,29 @@ test.each(['', 'hybrid:?fast=memory&durable='])('%s: the option hub names the pr
   const args = ['-e', 'console.error("busbar: " + process.argv.slice(1, 3)); process.exit(1)', '--', 'mine'];
   const failure = connect(url, { hub: { command: process.execPath, args } });
   await expect(failure).rejects.toMatchObject({ code: 'UNAVAILABLE', message: expect.stringMatching('mine,hub') });
+});
+
+test('with required, a bus must be named', async () => {
+  await using folder = tempDir();
+  vi.spyOn(process, 'cwd').mockReturnValue(folder.path);
+  vi.stubEnv('MESSAGE_BUS', undefined);
+  const refused = connect(undefined, { required: true });
+  await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', hint: expect.stringMatching('MESSAGE_BUS') });
+  vi.stubEnv('MESSAGE_BUS', 'memory:named');
+  await using bus = await connect(undefined, { required: true });
+  vi.unstubAllEnvs();
+  vi.restoreAllMocks();
+  expect([bus.transport.name, existsSync(folder.join('.busbar'))]).toEqual(['memory', false]);
+});
+
+test.each(['option', 'parameter'])('the %s callTimeoutMs bounds calls, also of a bus that may move', async (by) => {
+  const url = `migrate:?from=memory:${by}.from&to=memory:${by}.to`;
+  await using store = await connect(`memory:${by}.from`);
+  await using bus =
+    by === 'option' ? await connect(url, { callTimeoutMs: 100 }) : await connect(`${url}&callTimeoutMs=100`);
+  const { admin } = store.transport;
+  await admin.setGate('closed', { ifRevision: (await admin.gate()).revision, ttlMs: 60_000 });
+  await expect(bus.enqueue('work', 1)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
 });
 
 test('a bus that may move has the namespace of its URL in each part without one', async () => {

@@ -9,5 +9,6 @@ export { type MemoryOptions, parseMemoryUrl };
 
 /** Opens a transport over a store in this process. Throws INVALID_ARGUMENT for bad options. */
 export async function openMemory(options?: MemoryOptions): Promise<Transport> {
-  return openTransport(new MemoryDriver(OPTIONS.complete(options)));
+  const settings = OPTIONS.complete(options);
+  return openTransport(new MemoryDriver(settings), settings);
 }

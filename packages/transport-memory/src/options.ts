@@ -24,6 +24,8 @@ export interface MemoryOptions {
   readonly topicDedupeMs?: number | undefined;
   /** The largest body, 524,288 to 2^30. Default 1,048,576 (1 MiB). */
   readonly maxBodyBytes?: number | undefined;
+  /** The time-out of each call to the store that has none of its own, 100 to 2^31-1, Infinity for no limit. Default 30,000. */
+  readonly callTimeoutMs?: number | undefined;
 }
 
 /** Options, complete. */
@@ -55,6 +57,7 @@ export const OPTIONS: OptionTable<MemoryOptions, MemorySettings> = defineOptions
       min: 524_288,
       max: 2 ** 30,
     }),
+    callTimeoutMs: option.callTimeoutMs(),
   },
   refused: {
     durability: 'A store in memory ends with its process. Use sqlite: or redis: for messages that must last.',

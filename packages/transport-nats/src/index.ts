@@ -11,5 +11,5 @@ export { type NatsOptions, parseNatsUrl };
 /** Opens a bus on a NATS server. Throws INVALID_ARGUMENT for bad options, UNAVAILABLE without a server, at once or after `waitForServerMs`. */
 export async function openNats(options?: NatsOptions): Promise<Transport> {
   const settings = toSettings(options);
-  return openTransport(await waitForServer(() => NatsDriver.open(settings), settings.waitForServerMs));
+  return openTransport(await waitForServer(() => NatsDriver.open(settings), settings.waitForServerMs), settings);
 }

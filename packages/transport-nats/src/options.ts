@@ -52,6 +52,8 @@ export interface NatsOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** How long opening waits for a server that cannot be reached, Infinity for no limit. Default 0: it fails at once. */
   readonly waitForServerMs?: number | undefined;
+  /** The time-out of each call to the store that has none of its own, 100 to 2^31-1, Infinity for no limit. Default 30,000. */
+  readonly callTimeoutMs?: number | undefined;
 }
 
 /** The complete options. */
@@ -127,6 +129,7 @@ export const OPTIONS: OptionTable<NatsOptions, Complete> = defineOptions({
     topicDedupeMs: option.topicDedupeMs(),
     connectTimeoutMs: option.connectTimeoutMs(),
     waitForServerMs: option.waitForServerMs(),
+    callTimeoutMs: option.callTimeoutMs(),
   },
 });
 

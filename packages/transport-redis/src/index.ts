@@ -14,7 +14,7 @@ export { parseRedisUrl, type RedisOptions } from './options.ts';
 /** Opens a bus on a Redis server, 7.0 or newer. Without a server it rejects with UNAVAILABLE at once, or after `waitForServerMs`. */
 export async function openRedis(options?: RedisOptions): Promise<Transport> {
   const settings = toSettings(options);
-  return openTransport(await waitForServer(() => openDriver(settings), settings.waitForServerMs));
+  return openTransport(await waitForServer(() => openDriver(settings), settings.waitForServerMs), settings);
 }
 
 async function openDriver(settings: Settings): Promise<RedisDriver> {

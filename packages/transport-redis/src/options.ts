@@ -51,6 +51,8 @@ export interface RedisOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** How long opening waits for a server that cannot be reached, Infinity for no limit. Default 0: it fails at once. */
   readonly waitForServerMs?: number | undefined;
+  /** The time-out of each call to the store that has none of its own, 100 to 2^31-1, Infinity for no limit. Default 30,000. */
+  readonly callTimeoutMs?: number | undefined;
   /** A connection is replaced if the server does not reply for this long, 500 to 600,000. Default 5,000. */
   readonly silenceMs?: number | undefined;
 }
@@ -111,6 +113,7 @@ export const OPTIONS: OptionTable<RedisOptions, CheckedOptions> = defineOptions(
     }),
     connectTimeoutMs: option.connectTimeoutMs(),
     waitForServerMs: option.waitForServerMs(),
+    callTimeoutMs: option.callTimeoutMs(),
     silenceMs: option.duration({
       meaning: 'a connection is replaced if the server does not reply for this long',
       default: 5_000,

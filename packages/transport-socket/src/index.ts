@@ -51,5 +51,5 @@ async function openLink(link: ClientLink, settings: LinkSettings, start: HubStar
       connectTimeoutMs,
       start: start && ((signal) => startHub(start, signal)),
     });
-  return openTransport(await waitForServer(open, waitForServerMs));
+  return openTransport(await waitForServer(open, waitForServerMs), settings);
 }

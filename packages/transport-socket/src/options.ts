@@ -14,6 +14,8 @@ export interface LinkOptions {
   readonly connectTimeoutMs?: number | undefined;
   /** How long opening waits for a hub that cannot be reached, Infinity for no limit. Default 0: it fails at once. */
   readonly waitForServerMs?: number | undefined;
+  /** The time-out of each call to the store that has none of its own, 100 to 2^31-1, Infinity for no limit. Default 30,000. */
+  readonly callTimeoutMs?: number | undefined;
   /** After this silence a ping is sent; after three times as long the connection is dropped. 100 to 60,000. Default 3,000. */
   readonly heartbeatMs?: number | undefined;
 }
@@ -66,7 +68,7 @@ const REFUSED: Readonly<Record<string, string>> = {
 };
 
 /** Parameters of every client's URL. */
-const LINK_PARAMETERS = ['ns', 'agent', 'connectTimeoutMs', 'waitForServerMs', 'heartbeatMs'];
+const LINK_PARAMETERS = ['ns', 'agent', 'connectTimeoutMs', 'waitForServerMs', 'callTimeoutMs', 'heartbeatMs'];
 /** Parameters of URLs with a path: `unix:PATH`, `ws:PATH` and `zmq:ipc://PATH`. */
 export const PATH_PARAMETERS: readonly string[] = [...LINK_PARAMETERS, 'store', 'idleMs'];
 /** Parameters of URLs with a port, for clients. */
@@ -94,6 +96,7 @@ export const OPTIONS: OptionTable<UrlOptions, UrlSettings> = defineOptions({
     }),
     connectTimeoutMs: option.connectTimeoutMs('how long connecting to a hub that answers, or starting one, may take'),
     waitForServerMs: option.waitForServerMs(),
+    callTimeoutMs: option.callTimeoutMs(),
     heartbeatMs: option.duration({
       meaning: 'silence after which a ping is sent; three times as long ends the connection; 100 ms to 60 s',
       default: 3_000,

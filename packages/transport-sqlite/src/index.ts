@@ -13,5 +13,5 @@ export { parseSqliteUrl, type SqliteOptions } from './options.ts';
 /** Opens the store in a SQLite file, creating it if needed. */
 export async function openSqlite(options: SqliteOptions): Promise<Transport> {
   const settings = toSettings(options);
-  return openTransport(new SqliteDriver(new Store(await openDatabase(settings), settings)));
+  return openTransport(new SqliteDriver(new Store(await openDatabase(settings), settings)), settings);
 }

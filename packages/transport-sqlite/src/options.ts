@@ -28,6 +28,8 @@ export interface SqliteOptions {
   readonly topicDedupeMs?: number | undefined;
   /** Opens a file on a network file system. Its locks must be known to work. Default false. */
   readonly allowNetworkFileSystem?: boolean | undefined;
+  /** The time-out of each call to the store that has none of its own, 100 to 2^31-1, Infinity for no limit. Default 30,000. */
+  readonly callTimeoutMs?: number | undefined;
 }
 
 /** Options, complete. */
@@ -56,6 +58,7 @@ export const OPTIONS: OptionTable<SqliteOptions, SqliteSettings> = defineOptions
       meaning: 'opens a file on NFS, SMB, FUSE and the like, whose locks must be known to work',
       default: false,
     }),
+    callTimeoutMs: option.callTimeoutMs(),
   },
   refused: {
     maxLength: 'Set maxLength of each queue with configure.',

@@ -11,7 +11,7 @@ import type { KeepAlive } from '../driver-kit/keep-alive.ts';
 import { type Abortable, isAborted, LazyAbortController, whenAborted } from '../driver-kit/lazy-abort.ts';
 import type { Lifecycle } from './lifecycle.ts';
 
-/** The time-out of a call without `timeoutMs`. */
+/** The time-out of a call without `timeoutMs`, unless the transport has another one. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** How a call is carried out. */
@@ -40,6 +40,8 @@ export interface InflightDependencies {
   readonly deadlines: DeadlineQueue;
   readonly lifecycle: Lifecycle;
   readonly keepAlive: KeepAlive;
+  /** The time-out of a call without one. */
+  readonly callTimeoutMs: number;
 }
 
 /** The calls of one transport that are in progress. */
@@ -50,6 +52,7 @@ export class InflightCalls {
   readonly #abandoned = new ChurnSet<Call>();
   readonly #deadlines: DeadlineQueue;
   readonly #keepAlive: KeepAlive;
+  readonly #callTimeoutMs: number;
   readonly #idle = new Condition();
   #holds = 0;
   readonly #release = (): void => {
@@ -57,10 +60,11 @@ export class InflightCalls {
     this.#notifyIdle();
   };
 
-  constructor({ deadlines, lifecycle, keepAlive }: InflightDependencies) {
+  constructor({ deadlines, lifecycle, keepAlive, callTimeoutMs }: InflightDependencies) {
     this.#deadlines = deadlines;
     this.#lifecycle = lifecycle;
     this.#keepAlive = keepAlive;
+    this.#callTimeoutMs = callTimeoutMs;
   }
 
   /** Runs a call that changes nothing. */
@@ -92,7 +96,7 @@ export class InflightCalls {
     const { signal, timeoutMs: given } = options ?? {};
     checkSignal(signal);
     if (plan.timeoutMs === undefined) checkDuration(given, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
-    const timeoutMs = plan.timeoutMs ?? given ?? DEFAULT_TIMEOUT_MS;
+    const timeoutMs = plan.timeoutMs ?? given ?? this.#callTimeoutMs;
     const outer = plan.outer ?? (signal && { signal });
     if (outer !== undefined && isAborted(outer)) return Promise.reject(abortedBy(outer.signal, 'failed'));
     return new Promise<T>((resolve, reject) => {

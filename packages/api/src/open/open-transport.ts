@@ -27,7 +27,7 @@ import { KeepAlive, keepAliveDuring } from '../driver-kit/keep-alive.ts';
 import { openExport, openOperations } from './admin.ts';
 import { openCalls } from './calls.ts';
 import { withErrorContext } from './error-context.ts';
-import { InflightCalls } from './inflight-calls.ts';
+import { DEFAULT_TIMEOUT_MS, InflightCalls } from './inflight-calls.ts';
 import { openKv } from './kv.ts';
 import { LeaseTracker } from './lease-tracker.ts';
 import { Lifecycle } from './lifecycle.ts';
@@ -36,13 +36,19 @@ import { openTopics } from './topics.ts';
 import type { Closable, TransportInternals } from './transport-internals.ts';
 import { validateCapabilities } from './validate-capabilities.ts';
 
+/** How a transport treats calls. */
+export interface OpenTransportOptions {
+  /** The time-out of a call to the store without `timeoutMs`, 100 or more, Infinity for no limit. Default 30,000. */
+  readonly callTimeoutMs?: number | undefined;
+}
+
 /**
  * Makes a transport of `driver`. An opener calls it last. Throws a TypeError when the driver declares a feature that it
  * does not have.
  */
-export function openTransport(driver: Driver): Transport {
+export function openTransport(driver: Driver, options: OpenTransportOptions = {}): Transport {
   validateCapabilities(driver);
-  return new OpenTransport(driver);
+  return new OpenTransport(driver, options);
 }
 
 class OpenTransport implements Transport {
@@ -63,14 +69,14 @@ class OpenTransport implements Transport {
   readonly #closables = new ChurnSet<Closable>();
   #closed: Promise<void> | undefined;
 
-  constructor(driver: Driver) {
+  constructor(driver: Driver, { callTimeoutMs = DEFAULT_TIMEOUT_MS }: OpenTransportOptions) {
     this.#driver = driver;
     this.name = driver.name;
     this.capabilities = deepFreeze(driver.capabilities);
     if (driver.warnings !== undefined) this.warnings = deepFreeze([...driver.warnings]);
     this.#lifecycle = new Lifecycle(driver.name);
     const shared = { lifecycle: this.#lifecycle, deadlines: this.#deadlines, keepAlive: this.#keepAlive };
-    this.#inflight = new InflightCalls(shared);
+    this.#inflight = new InflightCalls({ ...shared, callTimeoutMs });
     const internals: TransportInternals = {
       ...shared,
       driver,

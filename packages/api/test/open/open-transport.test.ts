@@ -42,13 +42,14 @@ interface Overrides {
   readonly capabilities?: Capabilities;
   readonly close?: () => Promise<void>;
   readonly onFailure?: Driver['onFailure'];
+  readonly callTimeoutMs?: number;
 }
 
 function declaring(features: Partial<Features>): Capabilities {
   return { ...capabilities, features: { ...capabilities.features, ...features } };
 }
 
-function open(overrides: Overrides): Transport {
+function open({ callTimeoutMs, ...overrides }: Overrides): Transport {
   const driver = {
     name: 'stub',
     capabilities,
@@ -59,7 +60,7 @@ function open(overrides: Overrides): Transport {
     ...overrides,
     queues: { ...unsupportedFacet('queues'), ...overrides.queues },
   };
-  return openTransport(driver as unknown as Driver);
+  return openTransport(driver as unknown as Driver, { callTimeoutMs });
 }
 
 test('failures of background work are passed on until the transport closes; what the close ends is none', async () => {
@@ -88,6 +89,14 @@ test('a call that takes too long rejects with TIMEOUT, its outcome unknown', asy
   });
   const error = await transport.queues.send('q', [{ body: new Uint8Array() }], { timeoutMs: 10 }).catch((e) => e);
   expect(error).toMatchObject({ code: 'TIMEOUT', outcome: 'unknown', operation: 'queues.send', transport: 'stub' });
+});
+
+test('a call without a time-out has that of its transport', async () => {
+  const send = (_queue: string, _messages: unknown, _create: unknown, { signal }: { readonly signal: AbortSignal }) =>
+    new Promise<never>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  await using transport = open({ queues: { send }, callTimeoutMs: 10 });
+  const sent = transport.queues.send('q', [{ body: new Uint8Array() }]);
+  await expect(sent).rejects.toMatchObject({ code: 'TIMEOUT' });
 });
 
 test('messages that an aborted receive has claimed are released', async () => {

@@ -65,7 +65,7 @@ export async function openHybrid({ fast, durable }: HybridParts, options?: Hybri
     const one = first.status === 'fulfilled' ? first.value : openLater(fast, other, settings, first.reason);
     if (one.transport instanceof LateTransport) opened.push(one.transport);
     checkParts(one, other, settings);
-    return openTransport(new HybridDriver(one, other, settings));
+    return openTransport(new HybridDriver(one, other, settings), settings);
   } catch (error) {
     await Promise.all(opened.map((transport) => transport.close()));
     throw error;

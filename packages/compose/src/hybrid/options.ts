@@ -13,6 +13,8 @@ export interface HybridOptions {
   readonly urgent?: number | undefined;
   /** How far apart the programs of this bus may be. Default: as far as the durable side reaches. */
   readonly reach?: Capabilities['reach'] | undefined;
+  /** The time-out of each call to the store that has none of its own, 100 to 2^31-1, Infinity for no limit. Default 30,000. */
+  readonly callTimeoutMs?: number | undefined;
 }
 
 /** Options, complete. */
@@ -21,6 +23,7 @@ export interface HybridSettings {
   readonly fastTopics: readonly string[];
   readonly urgent: number | undefined;
   readonly reach: Capabilities['reach'] | undefined;
+  readonly callTimeoutMs: number;
 }
 
 export const OPTIONS: OptionTable<HybridOptions, HybridSettings> = defineOptions({
@@ -42,6 +45,7 @@ export const OPTIONS: OptionTable<HybridOptions, HybridSettings> = defineOptions
       shown: 'as far as the durable side reaches',
       choices: ['process', 'host', 'network'],
     }),
+    callTimeoutMs: option.callTimeoutMs(),
   },
 });
 

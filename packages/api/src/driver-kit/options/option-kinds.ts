@@ -10,6 +10,7 @@ import {
   checkOptions,
   checkText,
   MAX_DURATION_MS,
+  MAX_TIMER_MS,
   type NumberRange,
 } from '../../contract/validation.ts';
 import { type Retention, toRetention } from './retention.ts';
@@ -155,6 +156,17 @@ export function waitForServerMs(): OptionRow<number> {
     default: 0,
     min: 0,
     max: MAX_DURATION_MS,
+    infinity: true,
+  });
+}
+
+/** The time-out of calls without one: the same option on every backend. See `openTransport`. */
+export function callTimeoutMs(): OptionRow<number> {
+  return duration({
+    meaning: 'the time-out of each call to the store that has none of its own; 100 ms or more',
+    default: 30_000,
+    min: 100,
+    max: MAX_TIMER_MS,
     infinity: true,
   });
 }

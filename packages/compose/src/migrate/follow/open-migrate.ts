@@ -1,6 +1,6 @@
 /** A transport over two stores that follows a move from one to the other, without a word of its program. */
 
-import { type Driver, openTransport, WorkFailures } from '@busbar/api/driver';
+import { type Driver, type OpenTransportOptions, openTransport, WorkFailures } from '@busbar/api/driver';
 import {
   BusbarError,
   invalid,
@@ -40,7 +40,7 @@ export interface MigrateParts {
  * Opens the bus in whichever of both stores carries it, and follows its moves. Calls wait during a move. Rejects with
  * CONFLICT if the bus has moved to a third store, and with UNSUPPORTED if a store has no gate.
  */
-export async function openMigrate({ from, to }: MigrateParts): Promise<Transport> {
+export async function openMigrate({ from, to }: MigrateParts, options?: OpenTransportOptions): Promise<Transport> {
   if (from.name === to.name) throw invalid(`from and to are the same bus: ${from.name}`, 'Name two stores.');
   const target = { name: to.name, transport: await to.open() };
   const opened: Side[] = [target];
@@ -48,7 +48,7 @@ export async function openMigrate({ from, to }: MigrateParts): Promise<Transport
     const source = await openSource(from, target);
     opened.push(source);
     checkParts([source, target]);
-    return openTransport(await MigrateDriver.open([source, target]));
+    return openTransport(await MigrateDriver.open([source, target]), options);
   } catch (error) {
     await Promise.all(opened.map(({ transport }) => transport?.close()));
     throw error;
