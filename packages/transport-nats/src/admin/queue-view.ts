@@ -3,6 +3,7 @@
 import { completeMessage, readAhead } from '@busbar/api/driver';
 import type { BrowsedMessage, MessageState, QueueInfo } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
+import { sequenceOf } from '../connection/message-headers.ts';
 import { type Lane, LEVELS } from '../connection/names.ts';
 import { isDenied } from '../errors.ts';
 import { endMessage, isOver } from '../queues/claim.ts';
@@ -217,26 +218,57 @@ export class QueueViews {
   async *#pages(queue: KnownQueue, from: number, extent: Extent): AsyncGenerator<readonly StoredInLane[], void> {
     const { requests, names } = this.#shared;
     const filter = names.lane(queue.name, '*');
-    const readPage = (
-      page: readonly Msg[],
-      read: (message: Msg) => StoredMessage & { readonly subject: string },
-    ): StoredInLane[] =>
-      page.flatMap((message) => {
-        const { subject, ...stored } = read(message);
-        const { inc } = stored.envelope;
-        if (inc !== undefined && inc !== queue.record.inc) return [];
-        const kept = extent === 'messages' ? stored : { ...stored, message: NO_CONTENT };
-        return [{ stored: kept, lane: laneOf(subject, names) }];
-      });
+    const read = (page: readonly Msg[]): StoredInLane[] =>
+      page.flatMap((message) => this.#inLane(queue, extent, readDirect(message)));
     try {
-      for await (const page of requests.reader.scan(names.queues, filter, from)) yield readPage(page, readDirect);
+      const normal = extent === 'states' ? await this.#normalOnly(queue, from, read) : undefined;
+      if (normal !== undefined) yield normal;
+      else for await (const page of requests.reader.scan(names.queues, filter, from)) yield read(page);
     } catch (error) {
       // A user who may read only some queues is denied the first page.
       if (!isDenied(error)) throw error;
       for await (const page of pullStored(this.#shared, filter, from)) {
-        yield readPage(page, (message) => ({ ...readPulled(message), subject: message.subject }));
+        yield page.flatMap((message) =>
+          this.#inLane(queue, extent, { ...readPulled(message), subject: message.subject }),
+        );
       }
     }
+  }
+
+  /** A message of this life of a queue; nothing for one of an earlier life. */
+  #inLane(queue: KnownQueue, extent: Extent, direct: StoredMessage & { readonly subject: string }): StoredInLane[] {
+    const { subject, ...stored } = direct;
+    const { inc } = stored.envelope;
+    if (inc !== undefined && inc !== queue.record.inc) return [];
+    const kept = extent === 'messages' ? stored : { ...stored, message: NO_CONTENT };
+    return [{ stored: kept, lane: laneOf(subject, this.#shared.names) }];
+  }
+
+  /**
+   * The messages of a queue that has some in its normal lane only; undefined if it may have others. The server finds the
+   * messages of one subject at once. For a pattern it looks at the subjects of all queues: with ten thousand, for 1.3 ms.
+   */
+  async #normalOnly(
+    { name, record }: KnownQueue,
+    from: number,
+    read: (page: readonly Msg[]) => StoredInLane[],
+  ): Promise<StoredInLane[] | undefined> {
+    if (record.lanes.length > 0) return undefined;
+    const { requests, names } = this.#shared;
+    const normal = names.lane(name, 'normal');
+    const found: StoredInLane[] = [];
+    let last = 0;
+    for await (const page of requests.reader.scan(names.queues, normal, from)) {
+      found.push(...read(page));
+      last = Math.max(last, sequenceOf(page.at(-1)));
+    }
+    // A message that went to another lane meanwhile, or came from one, is seen.
+    for await (const page of requests.reader.lastOf(names.queues, [names.lane(name, '*')])) {
+      const isNew = (message: Msg): boolean =>
+        message.headers?.get('Nats-Subject') !== normal || sequenceOf(message) > last;
+      if (page.some(isNew)) return undefined;
+    }
+    return found;
   }
 
   /** Ends messages without attempts or time left. Resolves with their sequences. */
