@@ -1,6 +1,7 @@
 // Looking at a bus: top, agents, queues, topics, peek, ping, stats. Nothing is received or created.
 import { describe, expect, test } from 'vitest';
 import { overview, verbHelp } from '../src/cli/help.ts';
+import { BROWSED_HEADINGS } from '../src/cli/output/browsed-view.ts';
 import { widthOf } from '../src/cli/output/printable.ts';
 import { tableLines } from '../src/cli/output/table.ts';
 import { VERB_GROUPS } from '../src/cli/verbs.ts';
@@ -237,6 +238,14 @@ describe('tables', () => {
       'a-name-of-more-than-sixteen-characters',
       '                    11111  22222',
       'b                   11111  22222',
+    ]);
+  });
+
+  test('leave room for a part of the body on 60 columns', () => {
+    const row = ['READY', '0', '22:15:04', '0'.repeat(36), 'a body of some length'];
+    expect(tableLines(BROWSED_HEADINGS, [row], at(60))).toEqual([
+      `STATE  ID${' '.repeat(36)}BODY`,
+      `READY  ${'0'.repeat(36)}  a body of some…`,
     ]);
   });
 

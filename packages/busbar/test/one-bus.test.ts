@@ -1,6 +1,6 @@
 // One bus, found: git worktrees share it, verbs that look create nothing, and `where` says which bus it is.
 import { execFileSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { needServer, startRedis, tempDir } from '@busbar/testbed';
@@ -273,5 +273,17 @@ describe.runIf(process.geteuid?.() === 0)('the folder of another user', () => {
     expect(stderr).toMatch(
       /\.busbar belongs to another user \(uid 12345\)\nhint: .*busbar hub --listen ws:.*--token-file/,
     );
+  });
+
+  test('is refused also where it belongs to root, and is no missing bus', async () => {
+    await using dir = tempDir('busbar-cli');
+    mkdirSync(dir.join('.busbar'), { mode: 0o700 });
+    chmodSync(dir.path, 0o755);
+    try {
+      process.seteuid!(12_345);
+      expect(() => locateIn(dir.path)).toThrow(/this user may not enter .*\.busbar/);
+    } finally {
+      process.seteuid!(0);
+    }
   });
 });

@@ -131,6 +131,18 @@ onEachBus((open) => {
   });
 });
 
+test.concurrent('an agent is online for wait only while a process is there', async () => {
+  await using sh = shell();
+  // The heartbeat of this command outlives it.
+  await sh.out('register', '@a');
+  expect(await sh.run('wait', 'online', '@a', '--wait', '100ms')).toMatchObject({ code: 4 });
+  const online = sh.start({ args: ['wait', 'online', '@a'] });
+  const receiving = sh.start({ args: ['recv', '@a', '--wait'] });
+  expect(await online.ended).toMatchObject({ code: 0 });
+  receiving.child.kill('SIGINT');
+  await receiving.ended;
+});
+
 test.concurrent('an agent that registers again keeps what is not given', async () => {
   await using sh = shell();
   await sh.out('register', '@a', '--capability', 'review', '--note', 'reads diffs');
@@ -148,7 +160,8 @@ describe('a bad use of these verbs', () => {
     [['wait', 'online'], 2, /WHAT is missing/],
     [['wait', 'online', '@a', 'x'], 2, /online takes one argument/],
     [['wait', 'acked', '@a'], 2, /ID is missing/],
-    [['wait', 'empty', 'none'], 3, /unknown queue/],
+    [['wait', 'empty', '@none'], 3, /@none has no mailbox/],
+    [['wait', 'empty', 'none'], 0, /there is no queue "none"/],
     [['wait', 'done', 'q#none'], 3, /unknown task/],
     [['wait', 'done', 'x'], 2, /illegal task id/],
     [['log', 'loud', 'x', '--as', '@a'], 2, /LEVEL/],

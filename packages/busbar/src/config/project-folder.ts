@@ -49,6 +49,12 @@ export function makeProjectFolder({ path, exists }: ProjectFolder): void {
 function isFolder(path: string): boolean {
   if (readStats(path)?.isDirectory() !== true) return false;
   for (const stats of [lstatSync(path), statSync(path)]) checkOwner(path, stats, OWNER_HINT);
+  try {
+    // Files in a folder that this user may not enter look as if they did not exist.
+    statSync(`${path}/.`);
+  } catch (cause) {
+    throw new BusbarError('PERMISSION_DENIED', `this user may not enter ${path}`, { hint: OWNER_HINT, cause });
+  }
   return true;
 }
 

@@ -35,10 +35,18 @@ export async function openDatabase(settings: SqliteSettings): Promise<OpenedData
     try {
       return tryOpen(path, settings);
     } catch (error) {
-      if (!isBusy(error) || performance.now() > until) throw toStoreError(error);
+      if (!isBusy(error) || performance.now() > until) throw toOpenError(error, path);
     }
     await sleep(5 + Math.random() * 20);
   }
+}
+
+/** `error` as that of a store, with the path where the file is none of SQLite. */
+function toOpenError(error: unknown, path: string): BusbarError {
+  const known = toStoreError(error);
+  if ((error as { code?: unknown }).code !== 'SQLITE_NOTADB') return known;
+  const { code, hint } = known;
+  return new BusbarError(code, `${quote(path)} is not a SQLite database (SQLITE_NOTADB)`, { hint, cause: error });
 }
 
 /** Opens the file of a store that was open before, creating it if it was removed. Throws if another process locks it. */

@@ -116,6 +116,6 @@ export class PresenceView {
 
 /** The properties that count as a change. Load and times change too often. */
 function outline({ capabilities, limit, instances }: AgentInfo): string {
-  const ids = instances.map(({ instance }) => instance).sort();
+  const ids = instances.map(({ instance, pid }) => `${instance} ${pid}`).sort();
   return JSON.stringify([capabilities, limit, ids]);
 }

@@ -55,7 +55,7 @@ async function list(letters: DeadLetters, { args: [, , ...ids], flags, session }
   const { messages, next } = await letters.browse({ ...which, ...call });
   if (out.json) await out.jsonLines(messages.map(toJson));
   else if (messages.length > 0)
-    await out.lines(tableLines(['DIED', '#ATTEMPTS', '!ID', 'REASON', 'BODY'], messages.map(toRow), out));
+    await out.lines(tableLines(['?DIED', '?#ATTEMPTS', '!ID', 'REASON', '?BODY'], messages.map(toRow), out));
   if (messages.length === 0) out.note('busbar: no dead letters');
   if (next !== undefined) out.note(`busbar: more than ${messages.length}; --limit shows more`);
   return DONE;

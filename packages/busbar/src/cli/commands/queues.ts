@@ -35,8 +35,11 @@ export const queues: Command = defineCommand({
         kind === undefined ? all || args.length > 0 || kindOf(name) !== 'internal' : kindOf(name) === kind,
       );
       if (shown.length === 0) out.note('busbar: no queues');
-      const headings = ['!QUEUE', ...COUNT_HEADINGS, '#OLDEST', '?KIND', '?NOTE'];
-      const lines = (): string[] => (shown.length === 0 ? [] : tableLines(headings, shown.map(toRow), out));
+      const rows = shown.map(toRow);
+      // That a queue is paused is never left out.
+      const note = rows.some((row) => row.at(-1) !== '') ? 'NOTE' : '?NOTE';
+      const headings = ['!QUEUE', ...COUNT_HEADINGS, '#OLDEST', '?KIND', note];
+      const lines = (): string[] => (rows.length === 0 ? [] : tableLines(headings, rows, out));
       return { values: shown.map(toJson), lines };
     });
     return DONE;

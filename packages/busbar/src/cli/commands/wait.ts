@@ -1,8 +1,9 @@
 /** `busbar wait`: waits until something holds. */
 
-import { BusbarError, invalid, type QueueInfo } from '@busbar/api/transport';
+import { BusbarError, invalid, isBusbarError, type QueueInfo, quote } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation, selectAction } from '../command.ts';
-import { checkAgent, findQueues, knownName } from '../mail/mailbox.ts';
+import { checkAgent, findQueues, knownName, requireMailbox } from '../mail/mailbox.ts';
+import { hasProcess } from '../mail/presence.ts';
 import { DONE, UNEXPECTED } from '../output/exit-codes.ts';
 import { decodeBody, detailsOf, valueText } from '../output/message-view.ts';
 import { printable } from '../output/printable.ts';
@@ -35,6 +36,7 @@ export const wait: Command = defineCommand({
   ],
   notes: [
     'Exit 4 after --wait. Exit 1 if the message or the task became a dead letter.',
+    'A queue that does not exist is empty. Exit 3: there is no such agent, or no such task.',
     'acked also ends for a message that expired or was deleted: it is no longer in the inbox.',
   ],
   run: async (invocation) => {
@@ -55,7 +57,8 @@ async function online(invocation: WaitInvocation): Promise<number> {
   const bus = await session.bus();
   const seen = Promise.withResolvers<void>();
   await using watch = await bus.watchAgents((change) => {
-    if (change.agent.name === agent && change.kind !== 'offline') seen.resolve();
+    // A command that has ended leaves an instance behind for some seconds.
+    if (change.agent.name === agent && change.agent.instances.some(hasProcess)) seen.resolve();
   });
   void watch.ended.then((error) => seen.reject(error ?? new BusbarError('CLOSED', 'the transport was closed')));
   await within(invocation, seen.promise, `${agent} is not online`);
@@ -64,7 +67,12 @@ async function online(invocation: WaitInvocation): Promise<number> {
 
 async function empty(invocation: WaitInvocation): Promise<number> {
   const { args, session } = invocation;
-  const [queue] = await findQueues(args[1] ?? '', session);
+  const [, name = ''] = args;
+  const queue = await findQueue(name, session);
+  if (queue === undefined) {
+    session.out.note(`busbar: there is no queue ${quote(name)}; busbar queues lists them`);
+    return say(invocation, { name, empty: true });
+  }
   const { admin } = await session.transport();
   const left = async (): Promise<number> => {
     const [info] = await admin.queues({ names: [queue], ...session.call });
@@ -72,6 +80,18 @@ async function empty(invocation: WaitInvocation): Promise<number> {
   };
   await until(invocation, async () => (await left()) === 0, `${knownName(queue)} is not empty`);
   return say(invocation, { name: knownName(queue), empty: true });
+}
+
+/** The queue, or undefined: a queue that is idle may be deleted. A missing agent is an error. */
+async function findQueue(name: string, session: WaitInvocation['session']): Promise<string | undefined> {
+  if (name.startsWith('@')) return (await requireMailbox(name, session)).name;
+  try {
+    const [queue] = await findQueues(name, session);
+    return queue;
+  } catch (error) {
+    if (isBusbarError(error) && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
 }
 
 async function acked(invocation: WaitInvocation): Promise<number> {
