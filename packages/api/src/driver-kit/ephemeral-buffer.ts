@@ -8,11 +8,15 @@ export interface EphemeralBounds {
   readonly maxBytes?: number;
 }
 
+const CUT_AT = 256;
+
 /** A first-in, first-out buffer. An item that does not fit is dropped. */
 export class EphemeralBuffer<T> {
   readonly #maxItems: number;
   readonly #maxBytes: number;
   #items: { readonly item: T; readonly bytes: number }[] = [];
+  /** Items before this index are taken; the array is cut in large steps. */
+  #start = 0;
   #bytes = 0;
   #dropped = 0;
 
@@ -22,7 +26,7 @@ export class EphemeralBuffer<T> {
   }
 
   get length(): number {
-    return this.#items.length;
+    return this.#items.length - this.#start;
   }
 
   /** How many items were dropped. */
@@ -32,7 +36,7 @@ export class EphemeralBuffer<T> {
 
   /** Adds `item`, or counts it as dropped. Returns whether it was added. */
   push(item: T, bytes: number): boolean {
-    if (this.#items.length >= this.#maxItems || this.#bytes + bytes > this.#maxBytes) {
+    if (this.length >= this.#maxItems || this.#bytes + bytes > this.#maxBytes) {
       this.#dropped += 1;
       return false;
     }
@@ -48,19 +52,37 @@ export class EphemeralBuffer<T> {
 
   /** The item at `index`, without removing it. */
   at(index: number): T | undefined {
-    return this.#items[index]?.item;
+    return this.#items[this.#start + index]?.item;
   }
 
   /** Removes the first `count` items. */
   take(count: number): T[] {
-    const taken = this.#items.splice(0, count);
-    for (const { bytes } of taken) this.#bytes -= bytes;
-    return taken.map(({ item }) => item);
+    const taken: T[] = [];
+    while (taken.length < count) {
+      const item = this.shift();
+      if (item === undefined) break;
+      taken.push(item);
+    }
+    return taken;
+  }
+
+  /** Removes the first item. */
+  shift(): T | undefined {
+    const first = this.#items[this.#start];
+    if (first === undefined) return undefined;
+    this.#bytes -= first.bytes;
+    this.#start += 1;
+    if (this.#start === this.#items.length || this.#start >= CUT_AT) {
+      this.#items = this.#items.slice(this.#start);
+      this.#start = 0;
+    }
+    return first.item;
   }
 
   /** Removes every item. */
   clear(): void {
     this.#items = [];
+    this.#start = 0;
     this.#bytes = 0;
   }
 }

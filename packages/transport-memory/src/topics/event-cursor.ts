@@ -85,7 +85,7 @@ export class EventCursor implements Cursor, LogReader {
       );
       const event = events[0];
       if (ephemeral !== undefined && (event === undefined || ephemeral.before <= event.seq)) {
-        this.#ephemeral.take(1);
+        this.#ephemeral.shift();
         taken.push({ ...toMessage(ephemeral.message), topic: ephemeral.topic, position: undefined });
         continue;
       }

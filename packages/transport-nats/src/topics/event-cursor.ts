@@ -60,6 +60,9 @@ export class EventCursor implements Cursor {
   /** How many messages of the consumer have come. */
   #delivered = 0;
   #waiting: WaitingPull | undefined;
+  #mover: NodeJS.Timeout | undefined;
+  /** A wait that is open does not tell all: the log is read again. */
+  #hasNews = false;
   #error: unknown;
   #isClosed = false;
   /** All events before this sequence were returned, or do not match. */
@@ -90,7 +93,7 @@ export class EventCursor implements Cursor {
   /** The server does not permit the subscription. */
   #refused(error: Error): void {
     this.#error = toNatsError(error);
-    this.#changed.notify();
+    this.#readAgain();
   }
 
   get dropped(): number {
@@ -109,7 +112,12 @@ export class EventCursor implements Cursor {
       if (taken.length > 0) return taken;
       if (this.#error !== undefined) throw this.#error;
       this.#settled = this.#next;
-      await this.#read();
+      // Without news of stored events a wait goes on: one for each batch of ephemeral events is half of their cost.
+      if (this.#waiting === undefined || this.#hasNews || this.#passing.length > 0) {
+        await this.#endWait();
+        this.#hasNews = false;
+        await this.#read();
+      }
       if (this.#ahead.length === 0 && this.#passing.length === 0) await this.#wait();
     }
     return [];
@@ -121,28 +129,31 @@ export class EventCursor implements Cursor {
     this.#onClose();
     this.#shared.requests.connection.offBack(this.#onBack);
     this.#subscription.unsubscribe();
-    this.#changed.notify();
-    const waiting = this.#waiting;
+    this.#readAgain();
     const { requests, names } = this.#shared;
     if (this.#consumer !== undefined) requests.send(`$JS.API.CONSUMER.DELETE.${names.topics}.${this.#consumer}`);
-    await waiting?.withdraw();
+    await this.#endWait();
   }
 
   /** Goes on over a log that was replaced, or that lost the events after `last`. */
   rewind(isReplaced: boolean, last: number): void {
-    this.#passing.take(this.#passing.length);
+    this.#passing.clear();
     if (isReplaced) {
       this.#next = 1;
       this.#isAtStart = true;
     } else if (this.#next > last + 1) this.#next = last + 1;
     this.#settled = Math.min(this.#settled, this.#next);
     this.#consumer = undefined;
-    this.#changed.notify();
+    this.#readAgain();
   }
 
-  readonly #onBack = (): void => {
+  readonly #onBack = (): void => this.#readAgain();
+
+  /** Something other than an ephemeral event came: a wait ends. */
+  #readAgain(): void {
+    this.#hasNews = true;
     this.#changed.notify();
-  };
+  }
 
   #take(max: number): TopicEvent[] {
     const taken: TopicEvent[] = [];
@@ -150,7 +161,7 @@ export class EventCursor implements Cursor {
       const passing = this.#passing.at(0);
       const ahead = this.#ahead[0];
       if (passing !== undefined && passing.seq < (ahead?.seq ?? this.#next)) {
-        this.#passing.take(1);
+        this.#passing.shift();
         taken.push(passing.event);
       } else if (ahead !== undefined) {
         this.#ahead.shift();
@@ -234,25 +245,32 @@ export class EventCursor implements Cursor {
     return name;
   }
 
-  /** Waits for an event. At intervals it moves on past events that do not match, and looks for one that was not delivered. */
+  /** Waits for an event. */
   async #wait(): Promise<void> {
     if (this.#consumer === undefined || this.#isClosed) return;
-    const changed = this.#changed.wait();
-    const consumer = this.#consumer;
+    this.#waiting ??= this.#beginWait(this.#consumer);
+    if (!this.#hasNews) await this.#changed.wait();
+  }
+
+  /** At intervals a wait moves on past events that do not match, and looks for one that was not delivered. */
+  #beginWait(consumer: string): WaitingPull {
     const waiting = this.#shared.puller.wait(consumer, 1, (message) => {
       if (consumer === this.#consumer) this.#add([message]);
-      this.#changed.notify();
+      this.#readAgain();
     });
-    this.#waiting = waiting;
     void waiting.over.then((lost) => {
       if (lost && consumer === this.#consumer) this.#consumer = undefined;
-      this.#changed.notify();
+      if (waiting === this.#waiting) this.#readAgain();
     });
-    const mover = setInterval(() => void this.#moveOn(), MOVE_MS).unref();
-    await changed;
-    clearInterval(mover);
-    await waiting.withdraw();
+    this.#mover = setInterval(() => void this.#moveOn(), MOVE_MS).unref();
+    return waiting;
+  }
+
+  async #endWait(): Promise<void> {
+    const waiting = this.#waiting;
     this.#waiting = undefined;
+    clearInterval(this.#mover);
+    await waiting?.withdraw();
   }
 
   /** Moves past the end of the log if the consumer has nothing pending. */
@@ -270,7 +288,7 @@ export class EventCursor implements Cursor {
         if (delivered.stream_seq < this.#next || !isIdle()) return;
         // Its last message met a withdrawn wait. Another consumer delivers it again.
         this.#consumer = undefined;
-        this.#changed.notify();
+        this.#readAgain();
         return;
       }
       if ((await this.#hasUnread(last)) || !isIdle()) return;
@@ -283,9 +301,10 @@ export class EventCursor implements Cursor {
 
   #pass(message: Msg, topic: string): void {
     if (!matchTopic(this.#pattern, topic)) return;
-    const { message: event, envelope } = readStored(message, 0, Date.now());
+    const { message: stored, envelope } = readStored(message, 0, Date.now());
+    const event = Object.assign(stored, { topic, position: undefined });
     const isOwnLog = envelope.run === this.#shared.log.run;
-    const placed = { seq: isOwnLog ? (envelope.after ?? 0) : 0, event: { ...event, topic, position: undefined } };
-    if (this.#passing.push(placed, event.body.byteLength)) this.#changed.notify();
+    const seq = isOwnLog ? (envelope.after ?? 0) : 0;
+    if (this.#passing.push({ seq, event }, event.body.byteLength)) this.#changed.notify();
   }
 }

@@ -1,7 +1,7 @@
 /** The subscriptions of a process: opens cursors, and wakes those that a message on a channel concerns. */
 
 import { type CallContext, positionExpired } from '@busbar/api/driver';
-import { type From, hasWildcard, invalid, matchTopic } from '@busbar/api/transport';
+import { type From, hasWildcard, invalid, matchTopic, type TopicEvent } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import type { FoundReset } from '../connection/store-past.ts';
 import { RedisEventCursor } from './event-cursor.ts';
@@ -128,5 +128,15 @@ function dispatch(cursors: ReadonlySet<RedisEventCursor>, payload: Buffer): void
   }
   const event = parseEphemeral(payload);
   if (event === undefined) return;
-  for (const cursor of cursors) if (matchTopic(cursor.pattern, event.topic)) cursor.onEphemeral(event);
+  // The first subscriber gets the event, each other one a copy, so that changes of one do not reach another.
+  let isTaken = false;
+  for (const cursor of cursors) {
+    if (!matchTopic(cursor.pattern, event.topic)) continue;
+    cursor.onEphemeral(isTaken ? copyOf(event) : event);
+    isTaken = true;
+  }
+}
+
+function copyOf(event: TopicEvent): TopicEvent {
+  return { ...event, body: event.body.slice(), headers: { ...event.headers } };
 }

@@ -91,10 +91,10 @@ export class RedisEventCursor implements EventCursor {
     if (isMatch) this.wake();
   }
 
-  /** Buffers a copy of an ephemeral event, or counts it as dropped. */
+  /** Buffers an ephemeral event, or counts it as dropped. */
   onEphemeral(event: TopicEvent): void {
     if (this.#isClosed || this.#read === undefined) return;
-    this.#ephemeral.push({ after: this.#announced, event: copyOf(event) }, event.body.byteLength);
+    this.#ephemeral.push({ after: this.#announced, event }, event.body.byteLength);
     this.#news.notify();
   }
 
@@ -137,7 +137,7 @@ export class RedisEventCursor implements EventCursor {
     while (events.length < max && !this.#isClosed) {
       const ephemeral = this.#ephemeral.at(0);
       if (ephemeral !== undefined && compareIds(ephemeral.after, this.#read ?? START) <= 0) {
-        this.#ephemeral.take(1);
+        this.#ephemeral.shift();
         events.push(ephemeral.event);
         continue;
       }
@@ -161,9 +161,4 @@ export class RedisEventCursor implements EventCursor {
     this.#reached = page.reached;
     this.#announced = laterId(page.reached, this.#announced);
   }
-}
-
-/** Each subscriber gets its own copy, so that changes of one do not reach another. */
-function copyOf(event: TopicEvent): TopicEvent {
-  return { ...event, body: event.body.slice(), headers: { ...event.headers } };
 }

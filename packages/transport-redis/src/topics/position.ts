@@ -19,6 +19,7 @@ export function parsePosition(storeId: string, position: string): string {
 
 /** Compares log ids: negative, 0 or positive. */
 export function compareIds(one: string, other: string): number {
+  if (one === other) return 0;
   const [ms = 0, number = 0] = one.split('-').map(Number);
   const [otherMs = 0, otherNumber = 0] = other.split('-').map(Number);
   return ms - otherMs || number - otherNumber;

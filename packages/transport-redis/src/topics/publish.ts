@@ -63,7 +63,8 @@ export class Publisher {
   ): Promise<PublishResult[]> {
     const items = messages.map((message) => ({
       id: message.id,
-      payload: formatEphemeral(topic, toStoredMessage(message)),
+      // The payload has the topic already, and without it most envelopes are brief.
+      payload: formatEphemeral(topic, toStoredMessage({ ...message, topic: undefined })),
     }));
     return (await this.#ephemeral.call(topic, items, deadline)) as PublishResult[];
   }
@@ -132,13 +133,12 @@ function formatEphemeral(topic: string, { key, envelope, body }: StoredMessage):
 export function parseEphemeral(payload: Buffer): TopicEvent | undefined {
   const end = payload.indexOf('\n');
   if (payload[0] !== 'E'.charCodeAt(0) || end < 0) return undefined;
-  const lengths = payload.toString('latin1', 1, end).split(' ').map(Number);
-  const [topicLength = 0, keyLength = 0, envelopeLength = 0] = lengths;
-  const topicEnd = end + 1 + topicLength;
-  const keyEnd = topicEnd + keyLength;
-  const envelopeEnd = keyEnd + envelopeLength;
+  const lengths = payload.toString('latin1', 1, end).split(' ');
+  const topicEnd = end + 1 + Number(lengths[0]);
+  const keyEnd = topicEnd + Number(lengths[1]);
+  const envelopeEnd = keyEnd + Number(lengths[2]);
   const topic = payload.toString('latin1', end + 1, topicEnd);
   const key = payload.toString('utf8', topicEnd, keyEnd);
   const envelope = payload.toString('utf8', keyEnd, envelopeEnd);
-  return { ...toMessage(key, envelope, payload.subarray(envelopeEnd)), topic, position: undefined };
+  return Object.assign(toMessage(key, envelope, payload.subarray(envelopeEnd)), { topic, position: undefined });
 }
