@@ -17,7 +17,7 @@ export {
   toSizedHead,
 } from './driver-kit/calls/call-frames.ts';
 export { CallReplies, type CallRepliesOptions } from './driver-kit/calls/call-replies.ts';
-export { CallTask, type CallTaskOptions, type CallWork } from './driver-kit/calls/call-task.ts';
+export { CallTask, type CallTaskOptions } from './driver-kit/calls/call-task.ts';
 export { ChurnMap, ChurnSet } from './driver-kit/churn.ts';
 export { Condition } from './driver-kit/condition.ts';
 export { type Clock, Deadline, DeadlineQueue, type DeadlineQueueOptions } from './driver-kit/deadline-queue.ts';

@@ -1,16 +1,14 @@
 /** Calls within one process: the servers of each address. */
 
 import { completeMessage, Limiter, type PreparedMessage, toHandlerError } from '@busbar/api/driver';
-import { BusbarError, type Message, type MessageInput, type Service } from '@busbar/api/transport';
+import { BusbarError, type CallHandler, type Message, type Service } from '@busbar/api/transport';
 import { toMessage } from './queues/stored-message.ts';
-
-type Handler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
 
 /** The servers of each address. */
 export class CallTable {
   readonly #servers = new Map<string, Set<Server>>();
 
-  serve(address: string, max: number, handler: Handler): Service {
+  serve(address: string, max: number, handler: CallHandler): Service {
     const server = new Server(max, handler);
     const servers = this.#servers.get(address) ?? new Set();
     this.#servers.set(address, servers.add(server));
@@ -42,9 +40,9 @@ export class CallTable {
 /** One server of an address. */
 class Server {
   readonly limiter: Limiter;
-  readonly #handler: Handler;
+  readonly #handler: CallHandler;
 
-  constructor(max: number, handler: Handler) {
+  constructor(max: number, handler: CallHandler) {
     this.limiter = new Limiter(max);
     this.#handler = handler;
   }
@@ -52,7 +50,7 @@ class Server {
   async *run(message: PreparedMessage, signal: AbortSignal): AsyncIterable<Message> {
     await this.limiter.acquire(signal);
     try {
-      for await (const reply of this.#handler(toMessage(message), signal)) yield toMessage(completeMessage(reply));
+      for await (const reply of this.#handler(toMessage(message), { signal })) yield toMessage(completeMessage(reply));
     } catch (error) {
       throw toHandlerError(error);
     } finally {

@@ -11,7 +11,7 @@ beforeEach(({ skip }) => needServer('redis-server', skip));
 const echo: CallHandler = async function* ({ body }) {
   yield { body };
 };
-const never: CallHandler = async function* (_message, signal) {
+const never: CallHandler = async function* (_message, { signal }) {
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 };
 
@@ -102,10 +102,10 @@ test.concurrent('a call whose connection is lost is UNAVAILABLE with the outcome
   await using caller = await openRedis(parseRedisUrl(server.url));
   await using responder = await openRedis(parseRedisUrl(server.url));
   const signals: AbortSignal[] = [];
-  await responder.calls?.serve('service', {}, async function* (message, signal) {
-    if (message.type !== 'hang') return yield* echo(message, signal);
-    signals.push(signal);
-    yield* never(message, signal);
+  await responder.calls?.serve('service', {}, async function* (message, call) {
+    if (message.type !== 'hang') return yield* echo(message, call);
+    signals.push(call.signal);
+    yield* never(message, call);
   });
   const hanging = ask(caller, Buffer.from('x'), 'hang');
   const failure = expect(hanging).rejects.toMatchObject({ code: 'UNAVAILABLE', outcome: 'unknown' });
@@ -147,9 +147,9 @@ test.concurrent('when the other end is gone, the call and its handler end within
   await using near = await openRedis(direct);
   await using far = await openRedis(remote);
   const signals: AbortSignal[] = [];
-  const hang: CallHandler = (message, signal) => {
-    signals.push(signal);
-    return never(message, signal);
+  const hang: CallHandler = (message, call) => {
+    signals.push(call.signal);
+    return never(message, call);
   };
   await near.calls?.serve('near', {}, hang);
   await far.calls?.serve('far', {}, hang);

@@ -1,7 +1,7 @@
 /** Frames over Unix sockets between the processes of one host: the wire of a hub, and calls from process to process. */
 
 export { DirectCalls, type DirectCallsOptions } from './calls/direct-calls.ts';
-export { ServedAddress, ServedCalls, type ServedCallsOptions, type ServedHandler } from './calls/served-calls.ts';
+export { ServedAddress, ServedCalls, type ServedCallsOptions } from './calls/served-calls.ts';
 export { SocketFolder } from './calls/socket-folder.ts';
 export { connectionLost, protocolError } from './errors.ts';
 export {

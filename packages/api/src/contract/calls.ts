@@ -13,7 +13,7 @@ export interface Calls {
   /**
    * Serves calls to `address`, up to `max` at a time (1 to 10,000, default 16); further calls wait. Several servers of one
    * address share its calls. Yielded messages are sent back in order. An error of the handler reaches the caller as
-   * HANDLER_FAILED. `signal` fires when the caller left or timed out.
+   * HANDLER_FAILED.
    */
   serve(address: string, options: ServeOptions, handler: CallHandler): Promise<Service>;
   /**
@@ -28,7 +28,19 @@ export interface ServeOptions {
   readonly max?: number | undefined;
 }
 
-export type CallHandler = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
+/** A call, for the handler that serves it. */
+export interface IncomingCall {
+  /** Fires when the caller left or timed out. It is made on first use: most calls end without it. */
+  readonly signal: AbortSignal;
+}
+
+/** The replies to a call. */
+export interface Replies extends AsyncIterable<MessageInput> {
+  /** Whether the reply that was read last is the last one. Undefined: only a further read shows that. */
+  readonly isEnded?: boolean;
+}
+
+export type CallHandler = (message: Message, call: IncomingCall) => Replies;
 
 /** A server of calls. After `close` it takes no more calls; the promise resolves when running ones have ended. */
 export interface Service extends AsyncDisposable {

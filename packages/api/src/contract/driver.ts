@@ -9,11 +9,11 @@
 import type { GateChange } from '../driver-kit/gate.ts';
 import type { WaitingReceives } from '../driver-kit/waiting-receives.ts';
 import type { Binding, BrowsePage, MessageState, PendingResult, QueueInfo, StateRecord, TopicInfo } from './admin.ts';
-import type { Calls, Service } from './calls.ts';
+import type { CallHandler, Calls, Service } from './calls.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Gate } from './gate.ts';
 import type { DeleteResult, KvChange, KvEntry, KvTouch, PutResult, TouchResult } from './kv.ts';
-import type { Delivery, Message, MessageInput, TopicEvent } from './message.ts';
+import type { Delivery, Message, TopicEvent } from './message.ts';
 import type { QueueSettings, SendResult, Settlement, SettleResult } from './queues.ts';
 import type { From, PublishResult } from './topics.ts';
 import type { StateChange, StorePast, StoreReset, TransportPart, Warning, WorkFailure } from './transport.ts';
@@ -189,12 +189,7 @@ export interface CallDriver {
   /** Becomes {@link Calls.reach}. */
   readonly reach?: Calls['reach'];
   /** Errors of the handler reach the caller as HANDLER_FAILED with their message. */
-  serve(
-    address: string,
-    max: number,
-    handler: (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>,
-    context: CallContext,
-  ): Promise<Service>;
+  serve(address: string, max: number, handler: CallHandler, context: CallContext): Promise<Service>;
   /** The server must know `context.deadline`. */
   call(address: string, message: PreparedMessage, context: CallContext): AsyncIterable<Message>;
 }

@@ -1,7 +1,7 @@
 /** The agent that a page is: its inbox, its requests and its presence. */
 
 import { addressOf, identityKey, inboxOf, readIdentity, toFailedReply, toReply, toResponse } from '@busbar/api/parts';
-import { invalid, type Service } from '@busbar/api/transport';
+import { type CallHandler, invalid, type Service } from '@busbar/api/transport';
 import type { Handler } from '../page-bus.ts';
 import type { PageCore } from '../page-core.ts';
 import { QueueConsumer } from '../work/queue-consumer.ts';
@@ -33,7 +33,7 @@ export class PageAgent {
     await this.#declare();
     this.#service = await store.bounded(undefined, (context) => {
       const { maxConcurrent } = settings;
-      const respond = this.#responder.respond.bind(this.#responder);
+      const respond: CallHandler = (message, { signal }) => this.#responder.respond(message, signal);
       return store.calls.serve(addressOf(this.#name), maxConcurrent, respond, context);
     });
     const presence = new Presence(this.#core, this.#name, () => this.#responder.running + (this.#inbox?.running ?? 0));

@@ -14,9 +14,9 @@ export function auditCalls(calls: Calls, recorder: Recorder): Calls {
         options,
         typeof handler !== 'function'
           ? handler
-          : (message, signal) => {
+          : (message, call) => {
               recorder.writer.write({ action: 'served', id: message.id, queue: address });
-              return handler(message, signal);
+              return handler(message, call);
             },
       ),
     call: (address, message, options) => call(calls, recorder, address, message, options),

@@ -1,7 +1,7 @@
 /** Calls that this process answers. */
 
-import { type CallControl, CallTask, type CallWork, DeadlineQueue, Limiter } from '@busbar/api/driver';
-import { BusbarError, type Service } from '@busbar/api/transport';
+import { type CallControl, CallTask, DeadlineQueue, Limiter } from '@busbar/api/driver';
+import { BusbarError, type CallHandler, type Service } from '@busbar/api/transport';
 import type { Msg } from '@nats-io/transport-node';
 import type { Connection } from '../connection/connection.ts';
 import { drain } from '../connection/puller.ts';
@@ -32,7 +32,7 @@ export class Responder {
   }
 
   /** Answers calls on `subject`, up to `max` at a time. */
-  async serve(subject: string, max: number, handler: CallWork): Promise<Service> {
+  async serve(subject: string, max: number, handler: CallHandler): Promise<Service> {
     const slots = new Limiter(max);
     let refusal: Error | undefined;
     const subscription = this.#connection.client.subscribe(subject, {
@@ -57,7 +57,7 @@ export class Responder {
     for (const task of this.#tasks.values()) task.abandon(new BusbarError('CLOSED', 'the responder closed'));
   }
 
-  async #answer(slots: Limiter, handler: CallWork, { data, reply = '' }: Msg): Promise<void> {
+  async #answer(slots: Limiter, handler: CallHandler, { data, reply = '' }: Msg): Promise<void> {
     const connection = this.#connection;
     this.#count += 1;
     const id = String(this.#count);

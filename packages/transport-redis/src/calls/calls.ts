@@ -1,13 +1,7 @@
 /** The fast path of requests: sharded channels, nothing stored but large bodies on their way. */
 
-import {
-  type CallContext,
-  type CallDriver,
-  type CallWork,
-  DeadlineQueue,
-  type PreparedMessage,
-} from '@busbar/api/driver';
-import type { BusbarError, Message, Service } from '@busbar/api/transport';
+import { type CallContext, type CallDriver, DeadlineQueue, type PreparedMessage } from '@busbar/api/driver';
+import type { BusbarError, CallHandler, Message, Service } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { Arrivals } from './arrivals.ts';
 import { Caller } from './caller.ts';
@@ -39,7 +33,7 @@ export class RedisCalls implements CallDriver {
     this.#responder = new Responder(shared);
   }
 
-  async serve(address: string, max: number, work: CallWork): Promise<Service> {
+  async serve(address: string, max: number, work: CallHandler): Promise<Service> {
     await this.#subscribe();
     return this.#responder.serve(address, max, work);
   }

@@ -4,12 +4,11 @@ import {
   type CallAnswer,
   type CallControl,
   CallTask,
-  type CallWork,
   type DeadlineQueue,
   encodeError,
   Limiter,
 } from '@busbar/api/driver';
-import { BusbarError, type Service } from '@busbar/api/transport';
+import { BusbarError, type CallHandler, type Service } from '@busbar/api/transport';
 import type { ReconnectingClient } from '../connection/client.ts';
 import { Arrivals, type ArrivedParcel } from './arrivals.ts';
 import { addressChannel, callChannel, processChannel } from './channels.ts';
@@ -22,7 +21,7 @@ const ANSWER_MS = 2_000;
 
 interface Server {
   readonly slots: Limiter;
-  readonly work: CallWork;
+  readonly work: CallHandler;
 }
 
 /** The servers of this process at one address. */
@@ -52,7 +51,7 @@ export class Responder {
   }
 
   /** Serves calls of `name`, up to `max` at a time. */
-  async serve(name: string, max: number, work: CallWork): Promise<Service> {
+  async serve(name: string, max: number, work: CallHandler): Promise<Service> {
     const server = { slots: new Limiter(max), work };
     const address = this.#addresses.get(name) ?? this.#open(name);
     address.servers.add(server);

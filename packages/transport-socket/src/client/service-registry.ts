@@ -1,7 +1,8 @@
 /** The addresses that a client serves through the hub. */
 
 import { handlerFailed, toHandlerError } from '@busbar/api/driver';
-import { type Frame, type Header, ServedAddress, ServedCalls, type ServedHandler } from '@busbar/wire';
+import type { CallHandler } from '@busbar/api/transport';
+import { type Frame, type Header, ServedAddress, ServedCalls } from '@busbar/wire';
 import { type RequestSpec, ResponseLost } from './pending-request.ts';
 
 /** An address that this client serves. */
@@ -11,7 +12,7 @@ export class RemoteService extends ServedAddress {
   /** Whether the hub has registered it. */
   isRegistered = false;
 
-  constructor(id: number, address: string, max: number, handler: ServedHandler) {
+  constructor(id: number, address: string, max: number, handler: CallHandler) {
     // The hub limits the number of its calls.
     super(address, Number.POSITIVE_INFINITY, handler);
     this.id = id;
@@ -26,7 +27,7 @@ export class ServiceRegistry {
   #served: ServedCalls | undefined;
   #lastId = 0;
 
-  add(address: string, max: number, handler: ServedHandler): RemoteService {
+  add(address: string, max: number, handler: CallHandler): RemoteService {
     this.#lastId += 1;
     const service = new RemoteService(this.#lastId, address, max, handler);
     this.#services.set(service.id, service);

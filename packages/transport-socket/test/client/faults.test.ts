@@ -243,7 +243,7 @@ describe.concurrent.each(LINKS)('a connection over $name', (harness) => {
     await using all = await setting(harness);
     const [client, server] = [await all.open(), await all.openBoundToAgent()];
     let runs = 0;
-    await server.calls!.serve('slow', {}, async function* (_, signal) {
+    await server.calls!.serve('slow', {}, async function* (_, { signal }) {
       runs += 1;
       yield { body: body('one') };
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

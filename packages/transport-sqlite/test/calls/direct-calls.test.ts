@@ -89,7 +89,7 @@ describe.concurrent('calls between processes', () => {
     const file = folder.join('bus.db');
     await using server = await openSqlite({ file });
     const [begun, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    await server.calls?.serve(ADDRESS, {}, async function* (_message, signal) {
+    await server.calls?.serve(ADDRESS, {}, async function* (_message, { signal }) {
       begun.resolve();
       signal.addEventListener('abort', () => left.resolve());
       await left.promise;

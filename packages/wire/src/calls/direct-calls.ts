@@ -1,12 +1,12 @@
 /** Calls between the processes of one user on one host, over a Unix socket of each process that serves. */
 
 import type { CallContext, CallDriver, KvDriver, PreparedMessage, WorkFailures } from '@busbar/api/driver';
-import { BusbarError, type Message, type MessageInput, type Service } from '@busbar/api/transport';
+import { BusbarError, type CallHandler, type Message, type MessageInput, type Service } from '@busbar/api/transport';
 import { ServiceClosed } from './direct-peer.ts';
 import { DirectServer } from './direct-server.ts';
 import { Peers } from './peers.ts';
 import { Registration } from './registration.ts';
-import { ServedAddress, type ServedHandler } from './served-calls.ts';
+import { ServedAddress } from './served-calls.ts';
 import { keyOf, ServerDirectory } from './server-directory.ts';
 import type { SocketFolder } from './socket-folder.ts';
 
@@ -49,7 +49,7 @@ export class DirectCalls implements CallDriver {
     });
   }
 
-  async serve(address: string, max: number, handler: ServedHandler, context: CallContext): Promise<Service> {
+  async serve(address: string, max: number, handler: CallHandler, context: CallContext): Promise<Service> {
     const { beside } = this.#options;
     const service = new ServedAddress(address, max, handler);
     const other = await beside?.serve(address, max, inTurn(service), context);
@@ -208,11 +208,11 @@ class RoutedCall implements AsyncIterableIterator<Message> {
 }
 
 /** The handler of a service, within its limit of concurrent calls. */
-function inTurn({ handler, running }: ServedAddress): ServedHandler {
-  return async function* (message, signal): AsyncGenerator<MessageInput> {
-    await running.acquire(signal);
+function inTurn({ handler, running }: ServedAddress): CallHandler {
+  return async function* (message, call): AsyncGenerator<MessageInput> {
+    if (!running.tryAcquire()) await running.acquire(call.signal);
     try {
-      yield* handler(message, signal);
+      yield* handler(message, call);
     } finally {
       running.release();
     }

@@ -54,7 +54,7 @@ export class DirectPeer implements ConnectionEvents {
     try {
       await once(socket, 'connect');
       const peer = new DirectPeer(socket, address);
-      peer.#connection.send(frame(FRAME.hello, 0, { token: address.token }));
+      peer.#connection.send(frame(FRAME.hello, 0, { token: address.token, joinsEnd: true }));
       await peer.#welcome.promise;
       return peer;
     } catch (error) {
@@ -114,8 +114,11 @@ export class DirectPeer implements ConnectionEvents {
     if (type === FRAME.welcome) this.#welcome.resolve();
     else if (call === undefined) return;
     else if (type === FRAME.item) call.replies.arrive(decodeMessage(header, bodies[0]));
-    else if (type === FRAME.response) this.#end(id, call, undefined);
-    else if (type === FRAME.error) {
+    else if (type === FRAME.response) {
+      // The last reply can come in one frame with the end.
+      if (bodies.length > 0) call.replies.arrive(decodeMessage(header, bodies[0]));
+      this.#end(id, call, undefined);
+    } else if (type === FRAME.error) {
       this.#end(id, call, header['isAbsent'] === true ? new ServiceClosed(call.address) : decodeError(header));
     }
   }

@@ -91,6 +91,8 @@ class Session implements ConnectionEvents {
   readonly #calls: ServedCalls;
   readonly #helloTimer: NodeJS.Timeout;
   #isWelcome = false;
+  /** Whether the requester takes the last reply and the end of a call in one frame. */
+  #joinsEnd = false;
 
   constructor({ connection, token, services, onEnd }: SessionOptions) {
     this.#connection = connection;
@@ -99,6 +101,7 @@ class Session implements ConnectionEvents {
     this.#calls = new ServedCalls({
       find: ({ address }) => services.find(address),
       send: (each) => connection.send(each),
+      joinsEnd: () => this.#joinsEnd,
       isFull: () => connection.buffered > MAX_UNREAD_BYTES,
       maxBodyBytes: services.maxBodyBytes,
     });
@@ -136,10 +139,11 @@ class Session implements ConnectionEvents {
     else throw protocolError(`a requester does not send frames of type ${type}`);
   }
 
-  #welcome({ token }: Header): void {
+  #welcome({ token, joinsEnd }: Header): void {
     const [given, own] = [Buffer.from(String(token)), Buffer.from(this.#token)];
     if (given.length !== own.length || !timingSafeEqual(given, own)) throw protocolError('a wrong token');
     this.#isWelcome = true;
+    this.#joinsEnd = joinsEnd === true;
     clearTimeout(this.#helloTimer);
     this.#connection.send(frame(FRAME.welcome));
   }

@@ -2,7 +2,6 @@
 
 import {
   bodyTooLarge,
-  type CallDriver,
   ChurnMap,
   Condition,
   completeMessage,
@@ -13,13 +12,10 @@ import {
   Limiter,
   toHandlerError,
 } from '@busbar/api/driver';
-import { BusbarError } from '@busbar/api/transport';
+import { BusbarError, type CallHandler } from '@busbar/api/transport';
 import { FRAME, type Frame, frame, type Header } from '../frames/frame.ts';
 import { decodeMessage, encodeMessage } from '../frames/message-codec.ts';
 import { CALL_CREDIT } from '../limits.ts';
-
-/** Handles a call and yields its replies. */
-export type ServedHandler = Parameters<CallDriver['serve']>[2];
 
 /** Calls that may wait for one service while it is busy. */
 const MAX_WAITING = 10_000;
@@ -32,10 +28,10 @@ const LEFT = new BusbarError('ABORTED', 'the requester no longer waits');
 export class ServedAddress {
   readonly address: string;
   readonly max: number;
-  readonly handler: ServedHandler;
+  readonly handler: CallHandler;
   readonly running: Limiter;
 
-  constructor(address: string, max: number, handler: ServedHandler) {
+  constructor(address: string, max: number, handler: CallHandler) {
     this.address = address;
     this.max = max;
     this.handler = handler;
@@ -53,6 +49,8 @@ export interface ServedCallsOptions {
   find(header: Header): ServedAddress | undefined;
   /** Sends a frame over the connection. Does nothing after its end. */
   send(frame: Frame): void;
+  /** Whether the peer takes the last reply and the end of a call in one frame. */
+  joinsEnd?(): boolean;
   /** Whether the peer leaves too much unread. Replies then wait for {@link ServedCalls.onDrain}. */
   isFull(): boolean;
   /** The largest body of a reply. */
@@ -121,13 +119,17 @@ export class ServedCalls {
   async #run({ handler }: ServedAddress, call: ServedCall, { id, header, bodies }: Frame): Promise<void> {
     const { send, maxBodyBytes } = this.#options;
     try {
-      for await (const input of handler(decodeMessage(header['message'] as Header, bodies[0]), call.signal)) {
+      const replies = handler(decodeMessage(header['message'] as Header, bodies[0]), call);
+      for await (const input of replies) {
         if (!call.takeCredit()) await call.waitForCredit();
-        while (this.#options.isFull() && !call.isCancelled) await this.#drained.wait();
-        if (call.isCancelled) break;
+        while (this.#options.isFull() && !call.isAborted) await this.#drained.wait();
+        if (call.isAborted) break;
         const { byteLength } = input.body;
         if (byteLength > maxBodyBytes) throw bodyTooLarge(byteLength, maxBodyBytes);
-        send(frame(FRAME.item, id, encodeMessage(completeMessage(input)), [input.body]));
+        const isLast = replies.isEnded === true && this.#options.joinsEnd?.() === true;
+        const type = isLast ? FRAME.response : FRAME.item;
+        send(frame(type, id, encodeMessage(completeMessage(input)), [input.body]));
+        if (isLast) return;
       }
       send(frame(FRAME.response, id));
     } catch (error) {
@@ -148,19 +150,10 @@ export class ServedCalls {
 }
 
 /** A call in progress: its credit for replies, and whether the requester still waits. */
-class ServedCall {
+class ServedCall extends LazyAbortController {
   readonly deadline: Deadline = new Deadline(() => this.cancel());
-  readonly #left = new LazyAbortController();
   readonly #changed = new Condition();
   #credit = CALL_CREDIT;
-
-  get signal(): AbortSignal {
-    return this.#left.signal;
-  }
-
-  get isCancelled(): boolean {
-    return this.#left.isAborted;
-  }
 
   /** Whether one more reply may be sent now. */
   takeCredit(): boolean {
@@ -171,7 +164,7 @@ class ServedCall {
 
   /** Resolves when one more reply may be sent, or the call is cancelled. */
   async waitForCredit(): Promise<void> {
-    while (!this.takeCredit() && !this.isCancelled) await this.#changed.wait();
+    while (!this.takeCredit() && !this.isAborted) await this.#changed.wait();
   }
 
   addCredit(count: unknown): void {
@@ -180,7 +173,7 @@ class ServedCall {
   }
 
   cancel(): void {
-    this.#left.abort(LEFT);
+    this.abort(LEFT);
     this.#changed.notify();
   }
 }

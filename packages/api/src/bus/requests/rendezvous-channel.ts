@@ -14,12 +14,16 @@ const DONE = { done: true, value: undefined } as const;
 export class RendezvousChannel<T> implements AsyncIterableIterator<T, undefined> {
   readonly #pending: PendingItem<T>[] = [];
   #last: { readonly item: T } | undefined;
-  /** Whether the receiver has taken the last item or left. */
   #isOver = false;
   #waiting: ((result: IteratorResult<T, undefined>) => void) | undefined;
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  /** Whether the receiver has taken the last item or left. */
+  get isEnded(): boolean {
+    return this.#isOver;
   }
 
   /** Resolves when the receiver took the item. Rejects with ABORTED after it left. */

@@ -1,11 +1,11 @@
 /** Serves the requests of an agent that arrive over calls. */
 
-import type { Calls, Service } from '../../contract/calls.ts';
+import type { Calls, IncomingCall, Replies, Service } from '../../contract/calls.ts';
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
 import { isA } from '../../contract/thrown.ts';
 import { ChurnSet } from '../../driver-kit/churn.ts';
-import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
+import { isAborted, LazyAbortController, whenAborted } from '../../driver-kit/lazy-abort.ts';
 import { Limiter } from '../../driver-kit/limiter.ts';
 import type { LogLevel } from '../consuming/context.ts';
 import { InvalidMessageError, reasonOf as reasonOfFailure } from '../consuming/failure.ts';
@@ -59,7 +59,7 @@ export class Responder {
   async serve(ways: readonly Calls[], max: number): Promise<void> {
     const address = addressOf(this.#plan.agent);
     if (ways.length > 1) this.#turns = new Limiter(max);
-    const serving = ways.map((calls) => calls.serve(address, { max }, (...call) => this.#respond(...call)));
+    const serving = ways.map((calls) => calls.serve(address, { max }, (...args) => this.#respond(...args)));
     const results = await Promise.allSettled(serving);
     this.#services = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
     const [last, ...others] = results.toReversed();
@@ -83,28 +83,24 @@ export class Responder {
     for (const work of this.#running) work.abort(reason);
   }
 
-  #respond(message: Message, signal: AbortSignal): AsyncIterable<MessageInput> {
+  #respond(message: Message, call: IncomingCall): Replies {
     if (message.type === PING) return this.#pong();
     const channel = new RendezvousChannel<MessageInput>();
-    void this.#inTurn(message, signal, channel).then((last) => channel.end(last));
+    void this.#inTurn(message, call, channel).then((last) => channel.end(last));
     return channel;
   }
 
-  async #inTurn(
-    message: Message,
-    signal: AbortSignal,
-    channel: RendezvousChannel<MessageInput>,
-  ): Promise<MessageInput> {
+  async #inTurn(message: Message, call: IncomingCall, channel: RendezvousChannel<MessageInput>): Promise<MessageInput> {
     const turns = this.#turns;
-    if (turns === undefined) return this.#run(message, signal, channel);
+    if (turns === undefined) return this.#run(message, call, channel);
     try {
-      if (!turns.tryAcquire()) await turns.acquire(signal);
+      if (!turns.tryAcquire()) await turns.acquire(call.signal);
     } catch {
       // The requester left while its request waited.
       return toFailedReply('refused', LEFT);
     }
     try {
-      return await this.#run(message, signal, channel);
+      return await this.#run(message, call, channel);
     } finally {
       turns.release();
     }
@@ -115,10 +111,13 @@ export class Responder {
   }
 
   /** Runs the handler. Resolves with the last reply; never rejects. */
-  async #run(message: Message, signal: AbortSignal, channel: RendezvousChannel<MessageInput>): Promise<MessageInput> {
+  async #run(message: Message, call: IncomingCall, channel: RendezvousChannel<MessageInput>): Promise<MessageInput> {
     const { agent, handlers, timings, log } = this.#plan;
     const { bodyCodec } = this.#runtime;
-    const work = new LazyAbortController(signal, reasonOf);
+    const work = new LazyAbortController();
+    const leave = (): void => work.abort(reasonOf(call.signal.reason));
+    if (isAborted(call)) leave();
+    else whenAborted(call, leave);
     this.#running.add(work);
     const startedAt = performance.now();
     this.#handling.started(message);

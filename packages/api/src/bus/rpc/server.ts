@@ -103,7 +103,7 @@ export class RpcServer {
     const inflight = this.#begin(request);
     const stop = this.#inbox.listen('server', request.id, (message) => this.#onControl(inflight, message));
     try {
-      for await (const reply of handler(toRequest(request), inflight.work.signal)) {
+      for await (const reply of handler(toRequest(request), inflight.work)) {
         if (!(await this.#reply(inflight, reply))) return;
         if (!isPart(reply)) return;
       }

@@ -1,15 +1,14 @@
 /** One call that this process answers. */
 
+import type { CallHandler } from '../../contract/calls.ts';
 import { BusbarError } from '../../contract/errors.ts';
-import type { Message, MessageInput } from '../../contract/message.ts';
+import type { Message } from '../../contract/message.ts';
 import { Deadline, type DeadlineQueue } from '../deadline-queue.ts';
 import { toHandlerError } from '../errors.ts';
+import { LazyAbortController } from '../lazy-abort.ts';
 import type { Limiter } from '../limiter.ts';
 import { completeMessage } from '../message-fields.ts';
 import { CALL_WINDOW, type CallAnswer, type CallControl, type CallRequest } from './call-frames.ts';
-
-/** What serves the calls of an address. */
-export type CallWork = (message: Message, signal: AbortSignal) => AsyncIterable<MessageInput>;
 
 const ANSWER_BYTES = 262_144;
 /** Room for the fields of a reply. */
@@ -30,7 +29,7 @@ export class CallTask {
   readonly #options: CallTaskOptions;
   readonly #message: Message;
   readonly #deadline: Deadline | undefined;
-  readonly #controller = new AbortController();
+  readonly #controller = new LazyAbortController();
   #isOver = false;
   #replies: Message[] = [];
   #bytes = 0;
@@ -47,15 +46,15 @@ export class CallTask {
   }
 
   /** Runs `work` when there is a slot. Never rejects. */
-  async run(slots: Limiter, work: CallWork): Promise<void> {
+  async run(slots: Limiter, work: CallHandler): Promise<void> {
     try {
-      await slots.acquire(this.#controller.signal);
+      if (!slots.tryAcquire()) await slots.acquire(this.#controller.signal);
     } catch {
       // The call ended while it waited.
       return;
     }
     try {
-      for await (const reply of work(this.#message, this.#controller.signal)) {
+      for await (const reply of work(this.#message, this.#controller)) {
         if (this.#isOver) break;
         await this.#send(completeMessage(reply, { body: new Uint8Array(reply.body) }));
       }

@@ -17,7 +17,7 @@ export async function leaveWorkOpen(transport: Transport): Promise<string> {
   await kv.watch('', () => undefined);
   const delayed = { body, delayMs: 60_000, ttlMs: 120_000 };
   await queues.send('later', [delayed]);
-  await calls?.serve('answering', {}, async function* (_message, signal) {
+  await calls?.serve('answering', {}, async function* (_message, { signal }) {
     await new Promise((resolve) => signal.addEventListener('abort', resolve));
     yield { body };
   });
