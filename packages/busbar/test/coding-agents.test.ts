@@ -71,6 +71,9 @@ onEachBus((open) => {
       hookSpecificOutput: { hookEventName: 'BeforeAgent', additionalContext: text },
     });
     expect(await hook('{"hook_event_name":"AfterAgent"}', '@a')).toEqual({ decision: 'deny', reason: text });
+    expect(await hook('{"hook_event_name":"sessionStart"}', '@a')).toEqual({ additional_context: text });
+    expect(await hook('{"hook_event_name":"stop","loop_count":0}', '@a')).toEqual({ followup_message: text });
+    expect(await hook('{"hook_event_name":"stop","loop_count":1}', '@a')).toBeUndefined();
     expect(await hook('junk', '@a')).toBeUndefined();
   });
 });
@@ -143,6 +146,35 @@ describe('init', () => {
     });
     await sh.out(...args);
     expect(readFileSync(sh.dir.join(file), 'utf8')).toBe(text);
+  });
+
+  test('writes hooks of cursor, which have no groups, once and beside others', async () => {
+    await using sh = shell();
+    mkdirSync(sh.dir.join('.cursor'));
+    writeFileSync(sh.dir.join('.cursor/hooks.json'), '{"version":1,"hooks":{"stop":[{"command":"mine"}]}}');
+    const args = ['init', '--hooks', 'cursor', '--as', '@me', '--yes'];
+    await sh.out(...args);
+    const text = readFileSync(sh.dir.join('.cursor/hooks.json'), 'utf8');
+    const hook = { command: 'busbar inbox --hook --as @me', timeout: 10 };
+    expect(JSON.parse(text)).toEqual({
+      version: 1,
+      hooks: { stop: [{ command: 'mine' }, hook], sessionStart: [hook] },
+    });
+    await sh.out(...args);
+    expect(readFileSync(sh.dir.join('.cursor/hooks.json'), 'utf8')).toBe(text);
+  });
+
+  test('adds a section to AGENTS.md, once, below what is there', async () => {
+    await using sh = shell();
+    writeFileSync(sh.dir.join('AGENTS.md'), '# Rules');
+    const shown = await sh.run('init', '--agents-md', '--as', '@me');
+    expect(shown.stdout).toMatch(/^change {2}\S+AGENTS\.md\n {2}# Rules\n.*\+ - Run `busbar inbox @me --count`/ms);
+    expect(readFileSync(sh.dir.join('AGENTS.md'), 'utf8')).toBe('# Rules');
+    await sh.out('init', '--agents-md', '--as', '@me', '--yes');
+    const text = readFileSync(sh.dir.join('AGENTS.md'), 'utf8');
+    expect(text).toMatch(/^# Rules\n\n<!-- busbar init -->\n## /);
+    await sh.out('init', '--agents-md', '--yes');
+    expect(readFileSync(sh.dir.join('AGENTS.md'), 'utf8')).toBe(text);
   });
 
   test.each([

@@ -4,7 +4,7 @@ import { invalid, isBusbarError } from '@busbar/api/transport';
 import { quoteForShell } from './output/printable.ts';
 
 /** A coding agent with hooks. */
-export type HookHost = 'claude' | 'codex' | 'gemini';
+export type HookHost = 'claude' | 'codex' | 'cursor' | 'gemini';
 
 interface HostSettings {
   /** In the folder of the project. */
@@ -13,19 +13,39 @@ interface HostSettings {
   readonly events: readonly string[];
   /** 10 s, in the unit of the agent. */
   readonly timeout: number;
+  /** Keys of a new file. Hooks stand below their event without a group. */
+  readonly flat?: Readonly<Record<string, unknown>>;
 }
 
-/** The settings of each coding agent. All have one form, and differ in names. */
+/** The settings of each coding agent. Most have one form, and differ in names. Cursor takes no context with a prompt. */
 export const HOOK_HOSTS: Readonly<Record<HookHost, HostSettings>> = {
   claude: { file: '.claude/settings.json', events: ['SessionStart', 'UserPromptSubmit', 'Stop'], timeout: 10 },
   codex: { file: '.codex/hooks.json', events: ['SessionStart', 'UserPromptSubmit', 'Stop'], timeout: 10 },
+  cursor: { file: '.cursor/hooks.json', events: ['sessionStart', 'stop'], timeout: 10, flat: { version: 1 } },
   gemini: { file: '.gemini/settings.json', events: ['SessionStart', 'BeforeAgent', 'AfterAgent'], timeout: 10_000 },
 };
 
-/** The decision that lets the agent go on at the end of a turn, by the event. */
-export const GO_ON: Readonly<Record<string, string>> = { Stop: 'block', AfterAgent: 'deny' };
+/** What a hook prints for its event: context of the model; at the end of a turn, what lets the agent go on. */
+export function hookOutput(event: string, text: string): Record<string, unknown> {
+  const print = Object.hasOwn(OUTPUTS, event) ? OUTPUTS[event] : undefined;
+  return print?.(text) ?? { hookSpecificOutput: { hookEventName: event, additionalContext: text } };
+}
 
-interface HookGroup {
+const OUTPUTS: Readonly<Record<string, (text: string) => Record<string, unknown>>> = {
+  Stop: (reason) => ({ decision: 'block', reason }),
+  AfterAgent: (reason) => ({ decision: 'deny', reason }),
+  sessionStart: (text) => ({ additional_context: text }),
+  stop: (text) => ({ followup_message: text }),
+};
+
+/** Whether the agent went on already because of a hook, so that it may end now. */
+export function wentOn({ stop_hook_active: isActive, loop_count: loops }: Readonly<Record<string, unknown>>): boolean {
+  return isActive === true || (typeof loops === 'number' && loops > 0);
+}
+
+/** A hook, or a group of hooks. */
+interface HookEntry {
+  readonly command?: unknown;
   readonly hooks?: readonly { readonly command?: unknown }[];
 }
 
@@ -38,20 +58,21 @@ interface HookSettings {
 
 /** Settings with one hook for each event, beside those that are there. */
 export function withHooks(host: HookHost, { before, path, agent }: HookSettings): string {
-  const { events, timeout } = HOOK_HOSTS[host];
-  const settings = parseSettings(before, path);
+  const { events, timeout, flat } = HOOK_HOSTS[host];
+  const settings = { ...flat, ...parseSettings(before, path) };
   const hooks = asObject(settings['hooks'] ?? {}, `${path}: hooks`);
   const command = `busbar inbox --hook${agent === undefined ? '' : ` --as ${quoteForShell(agent)}`}`;
-  const added: Record<string, unknown> = {};
+  const changed: Record<string, unknown> = {};
   for (const event of events) {
-    const groups = (hooks[event] ?? []) as HookGroup[];
-    if (!Array.isArray(groups))
+    const entries = (hooks[event] ?? []) as HookEntry[];
+    if (!Array.isArray(entries))
       throw invalid(`${path}: hooks.${event} is no list`, 'Correct it, or move the file away.');
-    const has = groups.some((group) => group.hooks?.some((hook) => hook.command === command));
-    if (!has) added[event] = [...groups, { hooks: [{ type: 'command', command, timeout }] }];
+    const has = entries.some((entry) => [entry, ...(entry.hooks ?? [])].some((hook) => hook.command === command));
+    const added = flat === undefined ? { hooks: [{ type: 'command', command, timeout }] } : { command, timeout };
+    if (!has) changed[event] = [...entries, added];
   }
-  if (Object.keys(added).length === 0) return before ?? '';
-  return `${JSON.stringify({ ...settings, hooks: { ...hooks, ...added } }, null, 2)}\n`;
+  if (Object.keys(changed).length === 0) return before ?? '';
+  return `${JSON.stringify({ ...settings, hooks: { ...hooks, ...changed } }, null, 2)}\n`;
 }
 
 function parseSettings(text: string | undefined, path: string): Record<string, unknown> {

@@ -1,6 +1,6 @@
 /** `busbar inbox`: the messages that wait for an agent, or only their number. It takes none. */
 
-import { GO_ON } from '../agent-hooks.ts';
+import { hookOutput, wentOn } from '../agent-hooks.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { findMailbox, inboxOf, requireMailbox } from '../mail/mailbox.ts';
 import { BROWSED_HEADINGS, browsedJson, browsedRow } from '../output/browsed-view.ts';
@@ -28,7 +28,7 @@ export const inbox: Command = defineCommand({
   ],
   notes: [
     'It takes no lease. Messages that are held or delayed are not counted. Exit 4 without --count: there is none.',
-    '--hook never fails and never blocks: without an agent, an inbox or a bus it prints nothing. busbar init --hooks installs it for Claude Code, Codex or Gemini CLI.',
+    '--hook never fails and never blocks: without an agent, an inbox or a bus it prints nothing. busbar init --hooks installs it for Claude Code, Codex, Cursor or Gemini CLI.',
   ],
   run: async (invocation) => {
     const { args, flags, session } = invocation;
@@ -68,12 +68,7 @@ async function hook({ args, session }: InboxInvocation): Promise<number> {
   ]);
   if (box === undefined || box.ready === 0) return DONE;
   const text = `${count(box.ready, 'unread message')} for ${agent} on the bus. Read one with: busbar recv ${agent} --json`;
-  const decision = GO_ON[event.name];
-  if (decision !== undefined) {
-    if (!event.isRepeated) await session.out.jsonLines([{ decision, reason: text }]);
-  } else {
-    await session.out.jsonLines([{ hookSpecificOutput: { hookEventName: event.name, additionalContext: text } }]);
-  }
+  if (!event.isRepeated) await session.out.jsonLines([hookOutput(event.name, text)]);
   return DONE;
 }
 
@@ -86,6 +81,6 @@ async function readEvent({
   const input = (text.trim() === '' ? {} : JSON.parse(text)) as Record<string, unknown>;
   return {
     name: typeof input['hook_event_name'] === 'string' ? input['hook_event_name'] : 'SessionStart',
-    isRepeated: input['stop_hook_active'] === true,
+    isRepeated: wentOn(input),
   };
 }

@@ -18,28 +18,31 @@ export const init: Command = defineCommand({
     bus: { kind: 'text', value: 'BUS', help: 'the bus in busbar.config.json (default sqlite)' },
     hooks: {
       kind: 'choice',
-      choices: ['claude', 'codex', 'gemini'],
+      choices: ['claude', 'codex', 'cursor', 'gemini'],
       help: 'hooks of this agent that show unread mail',
     },
+    'agents-md': { kind: 'switch', help: 'a section of AGENTS.md for every agent that reads it' },
     yes: { kind: 'switch', help: 'write the files; without it they are only shown' },
   },
   examples: [
     ['busbar init', 'shows what it would write'],
     ['busbar init --yes', 'writes busbar.config.json and a line of .gitignore'],
     ['busbar init --hooks claude --as @claude --yes', 'also hooks for an agent'],
+    ['busbar init --agents-md --yes', 'for agents without hooks, such as opencode'],
   ],
   notes: [
     'It writes beside .git, or in this folder without .git. It keeps what a file has: a config that exists stays as it is.',
     'The hooks run at the start of a session, with each prompt, and at the end of a turn. They take no message, and are silent without mail. The agent is --as, else BUSBAR_AGENT of the session.',
-    '--hooks claude writes .claude/settings.json of Claude Code, codex .codex/hooks.json of Codex, gemini .gemini/settings.json of Gemini CLI. The agent may ask you to trust or enable them.',
+    '--hooks claude writes .claude/settings.json of Claude Code, codex .codex/hooks.json of Codex, cursor .cursor/hooks.json of Cursor, gemini .gemini/settings.json of Gemini CLI. The agent may ask you to trust or enable them. Cursor has no hook for a prompt that adds context.',
+    '--agents-md adds a section to AGENTS.md, which tells an agent to look for mail and to run busbar guide. Codex, Cursor and opencode read this file; Gemini CLI does with context.fileName in its settings.',
   ],
-  run: async ({ flags: { bus = 'sqlite', hooks, yes, as }, session: { out } }) => {
+  run: async ({ flags: { bus = 'sqlite', hooks, 'agents-md': agentsMd, yes, as }, session: { out } }) => {
     if (as !== undefined) checkAgent(as);
     if (parseBusName(bus, '--bus').kind === 'word')
       throw invalid('--bus is a name of busbar.config.json', 'Give a short name such as sqlite, or a URL.');
     const cwd = workingFolder();
     const folder = findRepository(cwd)?.root ?? cwd;
-    const changes = changesOf(folder, { bus, hooks: hooks as HookHost | undefined, agent: as });
+    const changes = changesOf(folder, { bus, hooks: hooks as HookHost | undefined, agentsMd, agent: as });
     for (const change of changes) {
       await show(change, yes, out);
       if (yes) writeChange(change);
