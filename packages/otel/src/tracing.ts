@@ -118,10 +118,13 @@ export class Tracing {
     }
   }
 
-  /** After a settlement, which began when the handler had ended. One by hand belongs to the receive. */
+  /**
+   * After a settlement, which began when the handler had ended. One by hand belongs to the receive; in another process to the
+   * active span.
+   */
   settled(name: EndName, event: EndedEvent): void {
     const key = keyOf(event, event);
-    const unsettled = this.#unsettled.get(key);
+    const unsettled = this.#unsettled.get(key) ?? receivedElsewhere(event);
     this.#unsettled.delete(key);
     const action = name === 'failed' ? FAILURES[event.next ?? 'none'] : SETTLEMENTS[name];
     if (unsettled === undefined || action === undefined) return;
@@ -144,6 +147,11 @@ export class Tracing {
     const [oldest = key] = this.#unsettled.keys();
     this.#unsettled.delete(oldest);
   }
+}
+
+/** A message that another process has received: its event has no duration. What it was sent with is not known. */
+function receivedElsewhere({ durationMs }: EndedEvent): Unsettled | undefined {
+  return durationMs === undefined ? { own: context.active(), links: [], endedAt: undefined } : undefined;
 }
 
 /**

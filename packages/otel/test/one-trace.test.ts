@@ -2,7 +2,7 @@
 import { type Bus, openBus, RetryError } from '@busbar/api';
 import { tempDir } from '@busbar/testbed';
 import { openMemory } from '@busbar/transport-memory';
-import { context, SpanKind, trace } from '@opentelemetry/api';
+import { context, ROOT_CONTEXT, SpanKind, trace } from '@opentelemetry/api';
 import { connect } from 'busbar';
 import { expect, it } from 'vitest';
 import { instrument } from '../src/index.ts';
@@ -135,6 +135,21 @@ it('mail, events and receives by hand carry the trace; live events and requests 
   const trace = spans.filter((span) => span.traceId === traceId).map(({ name }) => name);
   const handled = ['process kept', 'process news.*', 'process note'];
   expect(trace.toSorted()).toEqual(['ack kept', 'ack note', ...handled, 'publish', 'send note']);
+});
+
+it('a settlement by hand in another process is in the trace that is active there', async () => {
+  await using telemetry = new Telemetry();
+  await using bus = openBus(await openMemory({ name: 'held' }), { onError });
+  await using other = openBus(await openMemory({ name: 'held' }), { onError });
+  instrument(other, telemetry);
+  const { id } = await bus.enqueue('jobs', 1);
+  const [task] = await bus.takeTasks('jobs');
+  const span = telemetry.tracerProvider.getTracer('test').startSpan('program');
+  await context.with(trace.setSpan(ROOT_CONTEXT, span), () => other.heldTask(task?.receipt ?? '').done());
+  span.end();
+  const [ack, ...none] = byName(telemetry.spans(), 'ack jobs');
+  expect(ack).toMatchObject({ parent: 'program', links: [], attributes: { 'messaging.message.id': id } });
+  expect(none).toEqual([]);
 });
 
 it('a schedule begins a trace for each message; a postponed message has no error', async () => {
