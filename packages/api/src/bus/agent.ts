@@ -49,6 +49,8 @@ export interface ReceiveMailOptions {
   readonly max?: number | undefined;
   /** How long to wait for a message: 0 (default) or more, Infinity for no limit. */
   readonly waitMs?: number | undefined;
+  /** How long it may take beyond `waitMs`, while the server is away. Default 30,000, without `waitMs` 10,000. */
+  readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -184,7 +186,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
   async receive<T>(options: ReceiveMailOptions = {}): Promise<InboxMessage<T>[]> {
     this.#assertOpen();
     this.#assertRegistered();
-    checkOptions(options, ['max', 'waitMs', 'signal'], 'receive options');
+    checkOptions(options, ['max', 'waitMs', 'timeoutMs', 'signal'], 'receive options');
     checkInteger(options.max, 'max', { min: 1, max: 1000 });
     checkDuration(options.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
     const { transport, middleware } = this.#runtime;

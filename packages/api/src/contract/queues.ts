@@ -51,7 +51,7 @@ export interface ReceiveOptions {
   readonly waitMs?: number | undefined;
   /**
    * How long it may take beyond `waitMs`, while the store is locked or the server is away. Then it rejects with TIMEOUT.
-   * Default 30,000, without `waitMs` 10,000.
+   * Default 30,000, without `waitMs` 10,000, and no longer than `callTimeoutMs` of the transport.
    */
   readonly timeoutMs?: number | undefined;
   /** The name of the consumer, for operators and the history of dead letters. At most 255 characters. */

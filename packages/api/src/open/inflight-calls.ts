@@ -52,7 +52,8 @@ export class InflightCalls {
   readonly #abandoned = new ChurnSet<Call>();
   readonly #deadlines: DeadlineQueue;
   readonly #keepAlive: KeepAlive;
-  readonly #callTimeoutMs: number;
+  /** The time-out of a call without one. */
+  readonly callTimeoutMs: number;
   readonly #idle = new Condition();
   #holds = 0;
   readonly #release = (): void => {
@@ -64,7 +65,7 @@ export class InflightCalls {
     this.#deadlines = deadlines;
     this.#lifecycle = lifecycle;
     this.#keepAlive = keepAlive;
-    this.#callTimeoutMs = callTimeoutMs;
+    this.callTimeoutMs = callTimeoutMs;
   }
 
   /** Runs a call that changes nothing. */
@@ -96,7 +97,7 @@ export class InflightCalls {
     const { signal, timeoutMs: given } = options ?? {};
     checkSignal(signal);
     if (plan.timeoutMs === undefined) checkDuration(given, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
-    const timeoutMs = plan.timeoutMs ?? given ?? this.#callTimeoutMs;
+    const timeoutMs = plan.timeoutMs ?? given ?? this.callTimeoutMs;
     const outer = plan.outer ?? (signal && { signal });
     if (outer !== undefined && isAborted(outer)) return Promise.reject(abortedBy(outer.signal, 'failed'));
     return new Promise<T>((resolve, reject) => {

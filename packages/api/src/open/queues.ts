@@ -64,7 +64,8 @@ function openFacet(internals: TransportInternals, receive: Receive): Queues {
       internals.lifecycle.assertOpen();
       checkQueueName(queue);
       const request = checkReceiveOptions(options);
-      const answerMs = options?.timeoutMs ?? (request.waitMs === 0 ? ANSWER_AT_ONCE_MS : ANSWER_MS);
+      const usual = request.waitMs === 0 ? ANSWER_AT_ONCE_MS : ANSWER_MS;
+      const answerMs = options?.timeoutMs ?? Math.min(usual, inflight.callTimeoutMs);
       const { signal, keepsAlive } = options ?? {};
       const deliveries = await receive(queue, request, { timeoutMs: request.waitMs + answerMs, signal, keepsAlive });
       leases.add(deliveries);

@@ -2,7 +2,7 @@
 import { type Bus, type ChildResult, type Flow, openBus } from '@busbar/api';
 import { waitFor } from '@busbar/testbed';
 import { openMemory } from '@busbar/transport-memory';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 async function open(): Promise<Bus> {
   const bus = openBus(await openMemory(), { onError: () => undefined });
@@ -69,6 +69,17 @@ describe('a flow is refused', () => {
     await expect(flow).rejects.toMatchObject({ message: expect.stringMatching(/did not send child 1/) });
     expect(await bus.transport.kv.list('')).toEqual([]);
   });
+});
+
+it('the time-out of a flow bounds each of its calls', async () => {
+  const bus = await open();
+  const { kv, queues } = bus.transport;
+  const [put, send] = [vi.spyOn(kv, 'put'), vi.spyOn(queues, 'send')];
+  const whole = { ...part, children: [part] };
+  await bus.flow({ queue: 'wholes', options: { timeoutMs: 5_000 }, children: [part, whole] });
+  const bounds = [...put.mock.calls, ...send.mock.calls].map(([, , options]) => options?.timeoutMs);
+  // Two records, the parent, the children at each level, and twice the note that they are sent.
+  expect(bounds).toEqual(Array.from({ length: 7 }, () => 5_000));
 });
 
 it('a flow whose parent is refused leaves nothing', async () => {

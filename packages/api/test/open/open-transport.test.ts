@@ -97,6 +97,8 @@ test('a call without a time-out has that of its transport', async () => {
   await using transport = open({ queues: { send }, callTimeoutMs: 10 });
   const sent = transport.queues.send('q', [{ body: new Uint8Array() }]);
   await expect(sent).rejects.toMatchObject({ code: 'TIMEOUT' });
+  await using waiting = open({ queues: { receive: () => new Promise(() => undefined) }, callTimeoutMs: 10 });
+  await expect(waiting.queues.receive('q', { waitMs: 10 })).rejects.toMatchObject({ code: 'TIMEOUT' });
 });
 
 test('messages that an aborted receive has claimed are released', async () => {

@@ -78,7 +78,12 @@ export class FlowStore {
   }
 
   /** Stores a new flow with the messages of its children. Rejects with PAYLOAD_TOO_LARGE. */
-  async create(flow: FlowRef, settings: FlowSettings, children: readonly PlannedChild[]): Promise<void> {
+  async create(
+    flow: FlowRef,
+    settings: FlowSettings,
+    children: readonly PlannedChild[],
+    bounds: CallOptions,
+  ): Promise<void> {
     const { kv } = this.#transport;
     const queues = [...new Set(children.map(({ queue }) => queue))];
     const of = children.map(({ queue }) => queues.indexOf(queue));
@@ -94,8 +99,8 @@ export class FlowStore {
     }
     const isSmall = encode({ ...record, unsent: plan }).byteLength <= MAX_INLINE_BYTES;
     const contentType = 'application/json';
-    const parts = isSmall ? plan : ((await storeParts(kv, { body, contentType }, FLOW_TTL_MS)) as StoredParts);
-    await kv.put(flowKey(flow), encode({ ...record, unsent: parts }), { ttlMs: FLOW_TTL_MS });
+    const parts = isSmall ? plan : ((await storeParts(kv, { body, contentType }, FLOW_TTL_MS, bounds)) as StoredParts);
+    await kv.put(flowKey(flow), encode({ ...record, unsent: parts }), { ...bounds, ttlMs: FLOW_TTL_MS });
   }
 
   read(flow: FlowRef): Promise<FlowRecord | undefined> {
@@ -114,35 +119,44 @@ export class FlowStore {
   }
 
   /** All children were sent: their messages are not needed any more. */
-  async sent(flow: FlowRef): Promise<FlowRecord | undefined> {
+  async sent(flow: FlowRef, bounds?: CallOptions): Promise<FlowRecord | undefined> {
     let parts: FlowRecord['unsent'];
-    const record = await this.change(flow, (old) => {
+    const forget = (old: FlowRecord): FlowRecord => {
       parts = old.unsent;
       return { ...old, unsent: undefined };
-    });
+    };
+    const record = await this.change(flow, forget, bounds);
     if (typeof parts === 'object') await this.#deleteParts(parts);
     return record;
   }
 
   /** Changes a record. After a concurrent write `change` is called again. Resolves with undefined if there is none. */
-  async change(flow: FlowRef, change: (record: FlowRecord) => FlowRecord): Promise<FlowRecord | undefined> {
+  async change(
+    flow: FlowRef,
+    change: (record: FlowRecord) => FlowRecord,
+    bounds?: CallOptions,
+  ): Promise<FlowRecord | undefined> {
     const { kv } = this.#transport;
     const key = flowKey(flow);
-    for (let entry = await kv.get(key); ; ) {
+    for (let entry = await kv.get(key, bounds); ; ) {
       const old = decode(entry);
       if (old === undefined) return undefined;
       const record = change(old);
-      const put = await kv.put(key, encode(record), { ttlMs: FLOW_TTL_MS, ifRevision: entry?.revision ?? 0 });
+      const put = await kv.put(key, encode(record), {
+        ...bounds,
+        ttlMs: FLOW_TTL_MS,
+        ifRevision: entry?.revision ?? 0,
+      });
       if (put.status === 'stored') return record;
       entry = put.current;
     }
   }
 
   /** Deletes a flow whose parent was not stored, or has ended. */
-  async delete(flow: FlowRef): Promise<void> {
+  async delete(flow: FlowRef, bounds?: CallOptions): Promise<void> {
     const { kv } = this.#transport;
-    const record = decode(await kv.get(flowKey(flow)));
-    await kv.delete(flowKey(flow));
+    const record = decode(await kv.get(flowKey(flow), bounds));
+    await kv.delete(flowKey(flow), bounds);
     if (typeof record?.unsent === 'object') await this.#deleteParts(record.unsent);
   }
 

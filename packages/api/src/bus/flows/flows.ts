@@ -1,5 +1,6 @@
 /** Begins flows: stores a parent that waits, and sends its children. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { requireFeature } from '../../contract/capabilities.ts';
 import { BusbarError, invalid, toBusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
@@ -64,7 +65,7 @@ export class Flows {
       const planned = await this.#plan({ origin, sent, puts }, task, flow);
       const result = await this.#sendParent(planned, input);
       if (result.status === 'stored') await this.#sendAll(planned);
-      else await this.#delete(planned);
+      else await this.#delete(planned, toBounds(task.options));
       resolve(result.status);
       await Promise.all(puts);
       return [result];
@@ -78,12 +79,13 @@ export class Flows {
   /** Leaves no record of a flow whose parent is not stored. */
   async #sendParent(planned: PlannedFlow, input: MessageInput): Promise<SendResult> {
     const { queue, options } = planned.task;
+    const bounds = toBounds(options);
     try {
-      await this.#create(planned);
+      await this.#create(planned, bounds);
       const name = toQueueDefinition(queue).queue;
-      return toStored((await this.#transport.queues.send(name, [input], toBounds(options)))[0]);
+      return toStored((await this.#transport.queues.send(name, [input], bounds))[0]);
     } catch (error) {
-      if (toBusbarError(error).outcome !== 'unknown') await this.#delete(planned).catch(() => undefined);
+      if (toBusbarError(error).outcome !== 'unknown') await this.#delete(planned, bounds).catch(() => undefined);
       throw error;
     }
   }
@@ -115,26 +117,29 @@ export class Flows {
     return promise;
   }
 
-  async #create({ flow, task, children }: PlannedFlow): Promise<void> {
-    for (const { own } of children) if (own !== undefined) await this.#create(own);
+  async #create({ flow, task, children }: PlannedFlow, bounds: CallOptions): Promise<void> {
+    for (const { own } of children) if (own !== undefined) await this.#create(own, bounds);
     const { onChildFailure = 'fail' } = task;
     const parents = children.flatMap(({ own }, index) => (own === undefined ? [] : [index]));
-    await this.#store.create(flow, { onChildFailure, checkMs: checkMsOf(task), parents }, children);
+    await this.#store.create(flow, { onChildFailure, checkMs: checkMsOf(task), parents }, children, bounds);
   }
 
-  async #delete({ flow, children }: PlannedFlow): Promise<void> {
-    await this.#store.delete(flow);
-    for (const { own } of children) if (own !== undefined) await this.#delete(own);
+  async #delete({ flow, children }: PlannedFlow, bounds: CallOptions): Promise<void> {
+    await this.#store.delete(flow, bounds);
+    for (const { own } of children) if (own !== undefined) await this.#delete(own, bounds);
   }
 
   /** Cancels the flow if its children cannot be sent. */
   async #sendAll(planned: PlannedFlow): Promise<void> {
+    const bounds = toBounds(planned.task.options);
     try {
-      await this.#sendTree(planned);
+      await this.#sendTree(planned, bounds);
     } catch (thrown) {
       const error = toBusbarError(thrown);
       const reason = `its children could not be sent: ${error.message}`.slice(0, 2000);
-      const isCancelled = await cancelWaiting(this.#transport, planned.flow.parent, { reason }).catch(() => false);
+      const isCancelled = await cancelWaiting(this.#transport, planned.flow.parent, { ...bounds, reason }).catch(
+        () => false,
+      );
       if (isCancelled) throw error;
       throw new BusbarError(error.code, `the flow was stored, and not all of its children: ${error.message}`, {
         outcome: 'unknown',
@@ -145,8 +150,8 @@ export class Flows {
     }
   }
 
-  async #sendTree({ flow, children }: PlannedFlow): Promise<void> {
-    await sendChildren(this.#transport, flow, children);
-    for (const { own } of children) if (own !== undefined) await this.#sendTree(own);
+  async #sendTree({ flow, children }: PlannedFlow, bounds: CallOptions): Promise<void> {
+    await sendChildren(this.#transport, flow, children, bounds);
+    for (const { own } of children) if (own !== undefined) await this.#sendTree(own, bounds);
   }
 }

@@ -1,5 +1,6 @@
 /** Sends the children of a flow. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { MAX_BATCH } from '../../contract/defaults.ts';
 import type { Transport } from '../../contract/transport.ts';
 import { toStored } from '../runtime.ts';
@@ -12,15 +13,16 @@ export async function sendChildren(
   transport: Transport,
   flow: FlowRef,
   children: readonly PlannedChild[],
+  bounds?: CallOptions,
 ): Promise<FlowRecord | undefined> {
   for (const [queue, all] of Map.groupBy(children, (child) => child.queue)) {
     for (let start = 0; start < all.length; start += MAX_BATCH) {
       const inputs = all.slice(start, start + MAX_BATCH).map(({ input }) => input);
-      const results = await transport.queues.send(queue, inputs);
+      const results = await transport.queues.send(queue, inputs, bounds);
       results.forEach(toStored);
     }
   }
-  return new FlowStore(transport).sent(flow);
+  return new FlowStore(transport).sent(flow, bounds);
 }
 
 /** Sends the children that are not there: the process that began the flow has ended, or it is slow. */

@@ -66,7 +66,7 @@ export async function takeTasks(
 ): Promise<TakenTask[]> {
   runtime.assertOpen();
   const { queue } = toQueueDefinition(name);
-  checkOptions(options, ['max', 'waitMs', 'signal', 'consumer'], 'take options');
+  checkOptions(options, ['max', 'waitMs', 'timeoutMs', 'signal', 'consumer'], 'take options');
   checkInteger(options.max, 'max', { min: 1, max: 1000 });
   checkDuration(options.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
   checkText(options.consumer, 'consumer', 255);

@@ -1,5 +1,6 @@
 /** Results that are too large for one record: their parts have keys of their own. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError } from '../../contract/errors.ts';
 import { newId } from '../../contract/id.ts';
 import type { KeyValue } from '../../contract/kv.ts';
@@ -12,12 +13,17 @@ const MARGIN_MS = 60_000;
 const CONCURRENCY = 8;
 
 /** Stores a result that is too large for a record. Resolves with its place. */
-export async function storeParts(kv: KeyValue, { body, contentType }: EncodedBody, ttlMs: number): Promise<TaskResult> {
+export async function storeParts(
+  kv: KeyValue,
+  { body, contentType }: EncodedBody,
+  ttlMs: number,
+  bounds?: CallOptions,
+): Promise<TaskResult> {
   // A new prefix each time: a reader must not mix the parts of two attempts.
   const stored = { contentType, prefix: `$part/${newId()}/`, parts: Math.ceil(body.byteLength / MAX_KEPT_BYTES) };
   await forEachPart(stored, async (key, index) => {
     const part = body.subarray(index * MAX_KEPT_BYTES, (index + 1) * MAX_KEPT_BYTES);
-    await kv.put(key, part, { ttlMs: ttlMs + MARGIN_MS });
+    await kv.put(key, part, { ...bounds, ttlMs: ttlMs + MARGIN_MS });
   });
   return stored;
 }
