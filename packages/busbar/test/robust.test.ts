@@ -125,7 +125,7 @@ describe('doctor', () => {
 });
 
 describe.runIf(process.platform === 'linux')('a command whose output is closed ends by itself', () => {
-  test.each([
+  test.concurrent.each([
     [['recv', '@a', '--wait'], 'pipe'],
     [['tail'], 'pipe'],
     [['logs', '@a', '-f'], 'pipe'],
@@ -150,7 +150,7 @@ describe.runIf(process.platform === 'linux')('a command whose output is closed e
     expect(text).toBe('0\n');
   });
 
-  test('and one with a slow reader goes on', { timeout: 30_000 }, async () => {
+  test.concurrent('and one with a slow reader goes on', { timeout: 30_000 }, async ({ expect }) => {
     await using sh = shell();
     await sh.out('register', '@a');
     const line = `"$0" ${bin} recv @a --wait | cat`;

@@ -8,9 +8,15 @@ import { expect, test } from 'vitest';
 const program = new URL('../programs/worker.ts', import.meta.url);
 
 async function worker(file: string, order: string): Promise<Child> {
+  const child = await idleWorker(file);
+  child.send(order);
+  return child;
+}
+
+/** A process that waits for its order. */
+async function idleWorker(file: string): Promise<Child> {
   const child = spawnChild({ file: program, args: [file] });
   await child.next((message) => message === 'ready');
-  child.send(order);
   return child;
 }
 
@@ -48,10 +54,12 @@ test('a worker that blocked its event loop beyond its lease does not overwrite t
   await using dir = tempDir();
   const file = dir.join('bus.db');
   await using bus = openBus(await openSqlite({ file }));
+  // It works before the other one goes on, which would take the task again.
+  await using heir = await idleWorker(file);
   await using blocked = await worker(file, 'block');
   const handle = await bus.enqueue<number, { by: number; attempt: number }>('work', 7);
   await blocked.next((message) => typeof message === 'object');
-  await using heir = await worker(file, 'work');
+  heir.send('work');
   const result = { by: heir.pid, attempt: 2 };
   expect(await handle.result({ timeoutMs: 15_000 })).toEqual(result);
   await blocked.next((message) => message === 'late');
