@@ -2,7 +2,7 @@
 // Imports of other packages stay imports, but with --page: see bundle-page.ts. Packages under `devDependencies` are copied into dist/ without what only compilers need.
 import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { rolldown } from 'rolldown';
 import { bundlePage, withMap } from './bundle-page.ts';
 
@@ -11,7 +11,21 @@ const dist = join(process.cwd(), 'dist');
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
 const isPage = process.argv.includes('--page');
 const tools = isPage ? [] : Object.keys(manifest.devDependencies ?? {});
-const copied = new Map(tools.map((name) => [name, copyPackage(name)]));
+const copied = new Map();
+for (const name of tools) copied.set(name, await copyPackage(name));
+
+/**
+ * Chunks with what the command needs to send a message, by their modules, and with what these import. Without them there is a
+ * chunk for each set of entries that shares modules.
+ * @type {Record<string, Record<string, string[]>>}
+ */
+const SHARED = {
+  '@busbar/api': { driver: ['transport-entry.js', 'driver-entry.js'] },
+  busbar: {
+    start: ['cli/main.js'],
+    mail: ['cli/input/body.js', 'cli/input/mail-flags.js', 'cli/mail/mailbox.js', 'cli/mail/without-bus.js'],
+  },
+};
 
 // Of an earlier build, also of one whose compiler wrote to dist/.
 const old = ['.tsbuildinfo', ...globSync('**/*.{js,js.map,d.ts.map}', { cwd: dist })];
@@ -48,22 +62,48 @@ async function writeBundles() {
     entryFileNames: '[name].js',
     // A module that is loaded on demand keeps its path.
     chunkFileNames: ({ facadeModuleId }) => (facadeModuleId ? relative(out, facadeModuleId) : 'shared/[name].js'),
+    // A module that knows its own place stays in a file of its own.
+    codeSplitting: { groups: sharedGroups(), includeDependenciesRecursively: false },
   });
   await bundle.close();
 }
 
+/** The chunks of SHARED, as groups of rolldown. */
+function sharedGroups() {
+  const groups = Object.entries(SHARED[manifest.name] ?? {});
+  return groups.map(([name, files], at) => {
+    const modules = importedBy(files.map((file) => join(out, file)));
+    return { name, priority: groups.length - at, minSize: 0, test: (/** @type {string} */ id) => modules.has(id) };
+  });
+}
+
 /**
- * Copies what runs of a package: its JavaScript, its binaries and its license. Of better-sqlite3 this leaves out the source of SQLite.
- * @param {string} name @returns {string} its main file
+ * These modules and what they import from this package, directly or not. Modules that know their own place are left out.
+ * @param {string[]} files @returns {Set<string>}
  */
-function copyPackage(name) {
+function importedBy(files) {
+  const found = new Set(files);
+  for (const file of found) {
+    const imports = readFileSync(file, 'utf8').matchAll(/^(?:import|export)\b[^;]*?from '(\.[^']+)';/gm);
+    for (const [, path = ''] of imports) found.add(join(dirname(file), path));
+  }
+  return found.difference(new Set(placedModules().map((file) => join(out, file))));
+}
+
+/**
+ * Copies what runs of a package: its JavaScript in one file, its binaries and its license. Of better-sqlite3 this leaves out the
+ * source of SQLite.
+ * @param {string} name @returns {Promise<string>} its main file
+ */
+async function copyPackage(name) {
   const main = createRequire(join(process.cwd(), 'package.json')).resolve(name);
   const from = main.slice(0, main.lastIndexOf(join('node_modules', name)) + join('node_modules', name).length);
   const to = join(dist, 'vendor', name);
   rmSync(to, { recursive: true, force: true });
-  for (const file of globSync('{LICENSE,lib/**/*.js,prebuilds/*.node}', { cwd: from })) {
-    cpSync(join(from, file), join(to, file));
-  }
+  for (const file of globSync('{LICENSE,prebuilds/*.node}', { cwd: from })) cpSync(join(from, file), join(to, file));
+  const bundle = await rolldown({ input: main, external: /^[^./]/, platform: 'node' });
+  await bundle.write({ file: join(to, relative(from, main)), format: 'cjs', comments: { legal: true } });
+  await bundle.close();
   const { version, license, homepage } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8'));
   writeFileSync(
     join(to, 'package.json'),
@@ -79,8 +119,11 @@ function entries() {
   const texts = Object.values(bin).map((file) => readFileSync(/** @type {string} */ (file), 'utf8'));
   const ofBin = texts.flatMap((text) => [...text.matchAll(/\.\.\/dist\/([\w/-]+\.js)/g)].map(([, file = '']) => file));
   const ofUsers = Object.values(exports).map((target) => target.default.replace('./dist/', ''));
-  const placed = globSync('**/*.js', { cwd: out }).filter((file) =>
-    readFileSync(join(out, file), 'utf8').includes('import.meta'),
-  );
-  return [...new Set([...ofUsers, ...ofBin, ...placed])];
+  return [...new Set([...ofUsers, ...ofBin, ...placedModules()])];
+}
+
+/** Modules that know their own place. */
+function placedModules() {
+  const files = globSync('**/*.js', { cwd: out });
+  return files.filter((file) => readFileSync(join(out, file), 'utf8').includes('import.meta'));
 }

@@ -119,7 +119,7 @@ await step('loads few files to send one message', () => {
   run(floor.path, [bin, 'register', '@smoke'], { cwd: slim, env });
   const { stderr } = run(floor.path, [...preload, bin, 'send', '@smoke', 'x'], { cwd: slim, env });
   const files = Number(stderr.trim().split('\n').at(-1));
-  if (!(files <= 40)) throw new Error(`${files} files; each costs time at the start of every command`);
+  if (!(files <= 16)) throw new Error(`${files} files; each costs time at the start of every command`);
 });
 
 await step('puts `busbar` on a PATH from a clone, as the README says', () => {
