@@ -76,7 +76,7 @@ export type Settlement =
       readonly reason?: string | undefined;
       readonly entry?: KvPut | undefined;
     }
-  /** Makes it a dead letter. `BrowsedMessage.dead` has `reason`, or `rejected` without one. */
+  /** Makes it a dead letter. `BrowsedMessage.dead` has `reason`, or `rejected` without one or with an empty one. */
   | {
       readonly receipt: string;
       readonly action: 'reject';

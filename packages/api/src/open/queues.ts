@@ -235,9 +235,10 @@ function checkEntry({ action, entry }: Settlement): void {
 }
 
 function ownSettlement(settlement: Settlement): Settlement {
-  if (settlement.entry === undefined) return { ...settlement };
-  const { key, value, ttlMs } = settlement.entry;
-  return { ...settlement, entry: { key, value: new Uint8Array(value), ttlMs } };
+  const own = 'reason' in settlement && settlement.reason === '' ? { ...settlement, reason: undefined } : settlement;
+  if (own.entry === undefined) return { ...own };
+  const { key, value, ttlMs } = own.entry;
+  return { ...own, entry: { key, value: new Uint8Array(value), ttlMs } };
 }
 
 function checkReceipt(receipt: unknown): void {
