@@ -3,6 +3,7 @@
 import { type EventCursor, positionExpired } from '@busbar/api/driver';
 import type { CallOptions, From, TopicEvent, TopicSubscription } from '@busbar/api/transport';
 import { Feed } from './feed.ts';
+import type { Follower } from './follower.ts';
 import type { Carrier } from './side.ts';
 
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -11,25 +12,47 @@ const LOOK_MS = 20;
 /** How long a store that was left may be away before the cursor ends. */
 const AWAY_MS = 30_000;
 
+/** Goes through a history to an event, and what follows it. */
+interface Search {
+  readonly last: TopicEvent;
+  /** The position after the last event of the history. */
+  readonly end: string;
+}
+
 /** A cursor over the events of one pattern. */
 export class MigrateEventCursor implements EventCursor {
   readonly #pattern: string;
+  readonly #follower: Follower;
+  /** Where a cursor without an event begins in another store. */
+  readonly #origin: From;
   readonly #feed = new Feed<TopicEvent, TopicSubscription>();
+  /** Subscriptions have numbers. Batches of earlier ones are dropped. */
+  #opened = 0;
+  #firstValid = 1;
+  #search: Search | undefined;
+  #last: TopicEvent | undefined;
   /** The position of the last event that was handled; undefined once there is a newer one of the source. */
   #handled: string | undefined;
   #taken: string | undefined;
   #droppedBefore = 0;
 
-  constructor(pattern: string) {
+  constructor(pattern: string, from: From, follower: Follower) {
     this.#pattern = pattern;
+    this.#origin = from === 'new' ? { time: Date.now() } : from;
+    this.#follower = follower;
   }
 
   /** Begins to read. Returns the subscription before it. */
   async open(carrier: Carrier, from: From, bounds: CallOptions): Promise<TopicSubscription | undefined> {
-    const onEvents = (events: readonly TopicEvent[]): Promise<void> =>
-      this.#feed.take(events.map((event) => carrier.tagEvent(event)));
+    this.#opened += 1;
+    const number = this.#opened;
+    const onEvents = async (events: readonly TopicEvent[]): Promise<void> => {
+      if (number < this.#firstValid) return;
+      await this.#feed.take(this.#found(events).map((event) => carrier.tagEvent(event)));
+    };
     const options = { from, maxBytes: MAX_BYTES, ...bounds };
     const subscription = await carrier.transport.topics.subscribe(this.#pattern, options, onEvents);
+    this.#firstValid = number;
     const before = this.#feed.attach(carrier, subscription);
     this.#droppedBefore += before?.dropped ?? 0;
     return before;
@@ -40,6 +63,7 @@ export class MigrateEventCursor implements EventCursor {
   }
 
   get position(): string | undefined {
+    if (this.#search !== undefined) return this.#handled;
     const at = this.#feed.isEmpty ? this.#sourcePosition : undefined;
     if (at === undefined || this.#handled === undefined) return this.#handled ?? at ?? this.#sourcePosition;
     return at > this.#handled ? at : this.#handled;
@@ -51,10 +75,14 @@ export class MigrateEventCursor implements EventCursor {
     let end: string | undefined;
     let awayUntil = Number.POSITIVE_INFINITY;
     while (!feed.closing.aborted) {
+      const { carrier, subscription } = feed.source;
+      if ((!feed.isEmpty || carrier.isLeft) && !(await this.#follower.isIntact(carrier, feed.closing))) {
+        await this.#resume();
+        continue;
+      }
       if (!feed.isEmpty) return this.#give(max);
       feed.assertOpen();
       feed.goOn();
-      const { carrier, subscription } = feed.source;
       if (!carrier.isLeft) {
         await feed.changed.wait();
         continue;
@@ -82,8 +110,43 @@ export class MigrateEventCursor implements EventCursor {
 
   #give(max: number): readonly TopicEvent[] {
     const events = this.#feed.give(max);
-    this.#taken = events.findLast(({ position }) => position !== undefined)?.position ?? this.#taken;
+    this.#last = events.findLast(({ position }) => position !== undefined) ?? this.#last;
+    this.#taken = this.#last?.position ?? this.#taken;
     return events;
+  }
+
+  /** The events of a batch after the one that is searched. */
+  #found(events: readonly TopicEvent[]): readonly TopicEvent[] {
+    const { last, end } = this.#search ?? {};
+    if (last === undefined || end === undefined) return events;
+    const at = events.findIndex(
+      ({ id, topic, sentAt }) => id === last.id && topic === last.topic && sentAt === last.sentAt,
+    );
+    if (at >= 0) this.#search = undefined;
+    else if (events.some(({ position }) => position !== undefined && position >= end))
+      this.#feed.fail(positionExpired());
+    return at >= 0 ? events.slice(at + 1) : [];
+  }
+
+  /**
+   * The bus went from this store and came back before this process noticed: what the store has now was imported. Its history
+   * has the last event that was handled, and the cursor goes on behind it.
+   */
+  async #resume(): Promise<void> {
+    let { carrier } = this.#feed.source;
+    while (carrier.next !== undefined) carrier = carrier.next;
+    this.#firstValid = this.#opened + 1;
+    this.#feed.drop();
+    const bounds = { timeoutMs: AWAY_MS, signal: this.#feed.closing };
+    if (this.#last === undefined) {
+      if (typeof this.#origin === 'object' && 'after' in this.#origin) throw positionExpired();
+      void (await this.open(carrier, this.#origin, bounds))?.close();
+      return;
+    }
+    const end = await this.#endOf(carrier);
+    if (end === undefined) throw positionExpired();
+    this.#search = { last: this.#last, end };
+    void (await this.open(carrier, 'start', bounds))?.close();
   }
 
   /** The position after the last event of a store that gets no more; undefined while it is away. */

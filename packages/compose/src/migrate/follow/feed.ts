@@ -71,6 +71,18 @@ export class Feed<T, S extends Subscribed> {
     return items;
   }
 
+  /** Drops the items. */
+  drop(): void {
+    this.#items = [];
+    this.#credit?.();
+  }
+
+  /** Ends the feed, as if its subscription had ended. */
+  fail(error: BusbarError): void {
+    this.#error = error;
+    this.changed.notify();
+  }
+
   /** All items were handled. */
   goOn(): void {
     this.#credit?.();

@@ -22,6 +22,8 @@ const QUIET_MS = 2_000;
 const IDLE_MS = 5_000;
 /** The most that one read of a gate may take. */
 const READ_MS = 2_000;
+/** How long what a read of the gate says is enough for the events that come. */
+const RECENT_MS = 100;
 /** A call that waits for a move ends this long before its deadline, so that its error names the move. */
 const MARGIN_MS = 5;
 
@@ -44,6 +46,12 @@ export class Follower {
   #current: Carrier;
   /** The gate of the current store is closed. */
   #isClosed = false;
+  /** The bus has moved from the current store, and a mover fills it again. */
+  #isFilled = false;
+  /** The gate revision at which the current store was known to have the bus. */
+  #revision: number;
+  #lookedAt = performance.now();
+  #recentLook: Promise<unknown> | undefined;
   #error: BusbarError | undefined;
   readonly #changed = new Condition();
   #pursuit: Promise<void> | undefined;
@@ -62,6 +70,7 @@ export class Follower {
     this.#sides = sides;
     this.#at = start.at;
     this.#current = start.carrier;
+    this.#revision = start.gate.revision;
     this.#on = on;
     if (start.gate.state === 'open') return;
     this.#setClosed(start.gate.state !== 'draining');
@@ -115,6 +124,25 @@ export class Follower {
     return carrier === this.#current && !this.#isClosed;
   }
 
+  /**
+   * Whether the store of `carrier` has what it had when it carried the bus. It has not if the bus came back to it before this
+   * process noticed, such as one that was stopped meanwhile.
+   */
+  async isIntact(carrier: Carrier, signal: AbortSignal): Promise<boolean> {
+    while (!signal.aborted) {
+      if (performance.now() - this.#lookedAt > RECENT_MS) {
+        this.#recentLook ??= this.#look().finally(() => {
+          this.#recentLook = undefined;
+        });
+        await this.#recentLook;
+      }
+      if (carrier.isLeft) return isUntouched(carrier);
+      if (!this.#isFilled) return true;
+      await this.#changed.waitFor(LOOK_MS);
+    }
+    return true;
+  }
+
   /** Reads the gate until it is open, and at least for `ms`. */
   pursue(ms: number = QUIET_MS): void {
     this.#pursueUntil = Math.max(this.#pursueUntil, performance.now() + ms);
@@ -142,11 +170,21 @@ export class Follower {
 
   /** Reads the gate of the current store, and goes where it points. */
   async #look(): Promise<Gate | undefined> {
+    const began = performance.now();
+    try {
+      return await this.#readGate();
+    } finally {
+      this.#lookedAt = began;
+    }
+  }
+
+  async #readGate(): Promise<Gate | undefined> {
     const carrier = this.#current;
     try {
       const gate = await carrier.transport.admin.gate({ timeoutMs: READ_MS, signal: this.#stopped.signal });
       if (carrier !== this.#current) return undefined;
       if (gate.state === 'moved') await this.#follow(carrier, gate);
+      else if (await this.#cameBack(carrier, gate)) await this.#switch(carrier, this.#at);
       else this.#setClosed(gate.state === 'closed');
       return gate;
     } catch (error) {
@@ -155,6 +193,16 @@ export class Follower {
       if (error.code === 'UNAVAILABLE' || error.code === 'TIMEOUT') await this.#followIfGone(carrier);
       return undefined;
     }
+  }
+
+  /** Whether the bus went from the store and came back since the last look. */
+  async #cameBack(carrier: Carrier, gate: Gate): Promise<boolean> {
+    this.#isFilled = isClosed(gate) && gate.movedTo !== undefined;
+    if (this.#isFilled || gate.revision === this.#revision) return false;
+    const cut = await readCut(carrier.transport);
+    if ((cut?.generation ?? 0) > carrier.generation) return true;
+    this.#revision = gate.revision;
+    return false;
   }
 
   async #follow(left: Carrier, gate: Gate): Promise<void> {
@@ -182,10 +230,9 @@ export class Follower {
     }
   }
 
-  /** Goes from `left` to the other store. Two reads of one gate may both ask for it. */
-  async #switch(left: Carrier): Promise<void> {
+  /** Goes from `left` to a store, by default the other one. Two reads of one gate may both ask for it. */
+  async #switch(left: Carrier, at: 0 | 1 = this.#at === 0 ? 1 : 0): Promise<void> {
     if (left !== this.#current) return;
-    const at = this.#at === 0 ? 1 : 0;
     const carrier = await carrierOf(this.#sides[at], left.generation + 1);
     if (this.#stopped.signal.aborted || left !== this.#current) return;
     this.#at = at;
@@ -234,6 +281,17 @@ export class Follower {
   #fail(error: BusbarError): void {
     this.#error = error;
     this.#changed.notify();
+  }
+}
+
+/** Whether a store that was left has not been filled again. One that is away has given what it had. */
+async function isUntouched({ transport, next }: Carrier): Promise<boolean> {
+  if (next?.transport === transport) return false;
+  try {
+    return (await transport.admin.gate({ timeoutMs: READ_MS })).state === 'moved';
+  } catch (error) {
+    if (!isBusbarError(error)) throw error;
+    return true;
   }
 }
 

@@ -19,7 +19,7 @@ export function openKv(calls: MigrateCalls): KvDriver {
       calls.read(context, ({ transport }) => listOwn(transport.kv, prefix, page, boundsOf(context))),
     async watch(prefix, context) {
       const carrier = await calls.ready(context);
-      const cursor = new MigrateWatchCursor(prefix);
+      const cursor = new MigrateWatchCursor(prefix, calls.follower);
       await calls.own(cursor.open(carrier, boundsOf(context)));
       return cursor;
     },

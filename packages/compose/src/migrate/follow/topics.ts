@@ -45,7 +45,7 @@ async function openCursor(
   for (;;) {
     const { carrier, from: own } = placeOf(calls, from);
     const wasLeft = carrier.isLeft;
-    const cursor = new MigrateEventCursor(pattern);
+    const cursor = new MigrateEventCursor(pattern, from, calls.follower);
     try {
       await cursor.open(carrier, own, boundsOf(context));
       await calls.follower.isStill(carrier);

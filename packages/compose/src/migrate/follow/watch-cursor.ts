@@ -4,10 +4,12 @@ import type { Cursor } from '@busbar/api/driver';
 import type { CallOptions, KvChange, KvWatch } from '@busbar/api/transport';
 import { isOfMoves } from '../move.ts';
 import { Feed } from './feed.ts';
+import type { Follower } from './follower.ts';
 import type { Carrier } from './side.ts';
 
 export class MigrateWatchCursor implements Cursor<KvChange> {
   readonly #prefix: string;
+  readonly #follower: Follower;
   readonly #feed = new Feed<KvChange, KvWatch>();
   /** The revision of each key that was reported. */
   readonly #known = new Map<string, number>();
@@ -17,8 +19,9 @@ export class MigrateWatchCursor implements Cursor<KvChange> {
   /** The store whose changes count. */
   #carrier: Carrier | undefined;
 
-  constructor(prefix: string) {
+  constructor(prefix: string, follower: Follower) {
     this.#prefix = prefix;
+    this.#follower = follower;
   }
 
   /** Begins to watch. Returns the watch before it. */
@@ -57,7 +60,9 @@ export class MigrateWatchCursor implements Cursor<KvChange> {
   }
 
   async #take(carrier: Carrier, changes: readonly KvChange[]): Promise<void> {
-    if (carrier !== this.#carrier) return;
+    const isIntact = await this.#follower.isIntact(carrier, this.#feed.closing);
+    // Otherwise the deletions are those of a mover, and the next watch sees what differs.
+    if (!isIntact || carrier !== this.#carrier) return;
     await this.#feed.take(changes.flatMap((change) => this.#differences(change)));
   }
 
