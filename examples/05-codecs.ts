@@ -1,36 +1,40 @@
-/** Codecs: bodies that are compressed and encrypted. Codecs wrap each other, and a bus reads all that it knows. */
+/** Codecs: bodies that are compressed and encrypted, outside of the event loop. Codecs wrap each other, and a bus reads all that it knows. */
 
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
-import { brotliCompressSync, brotliDecompressSync } from 'node:zlib';
+import type { webcrypto } from 'node:crypto';
+import { promisify } from 'node:util';
+import { brotliCompress, brotliDecompress } from 'node:zlib';
 import { type Codec, connect, jsonCodec } from 'busbar';
+
+const compress = promisify(brotliCompress);
+const decompress = promisify(brotliDecompress);
 
 /** Compresses what another codec encodes. */
 function compressed(inner: Codec): Codec {
   return {
     contentType: `${inner.contentType}+br`,
-    encode: (value) => brotliCompressSync(inner.encode(value)),
-    decode: (bytes) => inner.decode(brotliDecompressSync(bytes)),
+    encode: async (value) => compress(await inner.encode(value)),
+    decode: async (bytes) => inner.decode(await decompress(bytes)),
   };
 }
 
-/** Encrypts what another codec encodes, with AES-256-GCM: 12 bytes of nonce, 16 of tag, then the text. */
-function encrypted(inner: Codec, key: Uint8Array): Codec {
+/** Encrypts what another codec encodes, with AES-GCM of Web Crypto: 12 bytes of nonce, then the text and its tag. */
+function encrypted(inner: Codec, key: webcrypto.CryptoKey): Codec {
   return {
     contentType: `${inner.contentType}+aes`,
-    encode(value) {
-      const nonce = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', key, nonce);
-      const text = Buffer.concat([cipher.update(inner.encode(value)), cipher.final()]);
-      return Buffer.concat([nonce, cipher.getAuthTag(), text]);
+    async encode(value) {
+      const iv = crypto.getRandomValues(new Uint8Array(12));
+      const text = new Uint8Array(await inner.encode(value));
+      return Buffer.concat([iv, new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, key, text))]);
     },
-    decode(bytes) {
-      const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12)).setAuthTag(bytes.subarray(12, 28));
-      return inner.decode(Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]));
+    async decode(bytes) {
+      const [iv, text] = [bytes.slice(0, 12), bytes.slice(12)];
+      return inner.decode(new Uint8Array(await crypto.subtle.decrypt({ name: 'AES-GCM', iv }, key, text)));
     },
   };
 }
 
-const key = randomBytes(32); // In a program: the same secret key in all processes.
+// In a program: the same secret key in all processes.
+const key = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);
 const small = compressed(jsonCodec);
 
 await using bus = await connect(undefined, { codec: encrypted(small, key), codecs: [small] });

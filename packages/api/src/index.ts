@@ -20,7 +20,7 @@ export type { Lock, LockHolder } from './bus/locks/lock.ts';
 export type { LockOptions, SemaphoreOptions } from './bus/locks/lock-options.ts';
 export type { ExtendOptions, InboxMessage } from './bus/mail/inbox-message.ts';
 export type { BroadcastOptions } from './bus/mail/mail.ts';
-export { type Codec, jsonCodec } from './bus/messages/codec.ts';
+export { type Codec, jsonCodec, type SyncCodec } from './bus/messages/codec.ts';
 export {
   defineMessage,
   defineQueue,

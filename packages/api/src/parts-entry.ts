@@ -11,7 +11,7 @@ export { attemptsHeader, type Failure, InvalidMessageError, toFailure } from './
 export { type ReceivedMessage, toReceived } from './bus/consuming/received.ts';
 export type { CancelReason } from './bus/flows/cancel-waiting.ts';
 export { flowPrefix, placeOfChild, queueOfTaskId } from './bus/flows/flow-id.ts';
-export { BodyCodec } from './bus/messages/body-codec.ts';
+export { BodyCodec, type PlainBodyCodec } from './bus/messages/body-codec.ts';
 export { checkMessageType } from './bus/messages/definitions.ts';
 export { deriveId } from './bus/messages/deterministic-id.ts';
 export {

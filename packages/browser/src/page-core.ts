@@ -1,7 +1,7 @@
 /** What the parts of one page share. */
 
 import { completeMessage, type PreparedMessage } from '@busbar/api/driver';
-import { BodyCodec, DeliveryLeases, Shutdown, toFields } from '@busbar/api/parts';
+import { BodyCodec, DeliveryLeases, type PlainBodyCodec, Shutdown, toFields } from '@busbar/api/parts';
 import {
   BusbarError,
   type Headers,
@@ -32,7 +32,7 @@ type Declare = (reset: StoreReset) => Promise<unknown>;
 export class PageCore {
   readonly store: HubStore;
   readonly settings: PageSettings;
-  readonly bodies: BodyCodec;
+  readonly bodies: PlainBodyCodec;
   readonly leases: DeliveryLeases;
   readonly shutdown: Shutdown = new Shutdown();
   readonly #declared = new Set<Declare>();
@@ -40,7 +40,8 @@ export class PageCore {
   constructor(store: HubStore, settings: PageSettings) {
     this.store = store;
     this.settings = settings;
-    this.bodies = new BodyCodec({ maxBytes: store.capabilities.maxBodyBytes });
+    // It has the codec of JSON only, which needs no promises.
+    this.bodies = new BodyCodec({ maxBytes: store.capabilities.maxBodyBytes }) as PlainBodyCodec;
     const settle = (all: Parameters<HubStore['queues']['settle']>[0]): ReturnType<HubStore['queues']['settle']> =>
       store.bounded(undefined, (context) => store.queues.settle(all, context));
     this.leases = new DeliveryLeases({ settle }, (error) => this.report(error));

@@ -156,7 +156,7 @@ class DeadLettersImpl implements DeadLetters {
     checkOptions(query, ['ids', 'limit', 'after', ...BOUNDS], 'dead letter query');
     const queue = await this.#find(query);
     const page = await this.#transport.admin.browse(queue, { ...query, state: 'dead' });
-    return { messages: page.messages.map((browsed) => this.#toLetter(browsed)), next: page.next };
+    return { messages: await Promise.all(page.messages.map((browsed) => this.#toLetter(browsed))), next: page.next };
   }
 
   async redrive(options?: RedriveOptions): Promise<number> {
@@ -194,10 +194,10 @@ class DeadLettersImpl implements DeadLetters {
     return this.queue;
   }
 
-  #toLetter({ message, attempts, dead, history }: BrowsedMessage): DeadLetter {
+  async #toLetter({ message, attempts, dead, history }: BrowsedMessage): Promise<DeadLetter> {
     const { reason = '', at = 0 } = dead ?? {};
     return {
-      ...toReadable(this.#bodies, { ...message, attempt: attempts }),
+      ...(await toReadable(this.#bodies, { ...message, attempt: attempts })),
       queue: this.queue,
       reason,
       diedAt: at,

@@ -9,8 +9,10 @@ import type { Transport } from '../contract/transport.ts';
 import { DeliveryLeases } from './consuming/delivery-leases.ts';
 import { Declarations } from './declarations.ts';
 import { Timings } from './histogram.ts';
-import { BodyCodec } from './messages/body-codec.ts';
+import { identityOf } from './messages/as-received.ts';
+import { BodyCodec, type EncodedBody } from './messages/body-codec.ts';
 import type { Origin } from './messages/causation.ts';
+import { EncodingOrder } from './messages/encoding-order.ts';
 import { toFields } from './messages/message-options.ts';
 import { MiddlewareChain, type OutgoingMessage } from './middleware.ts';
 import type { FailurePlace } from './observing/background-failure.ts';
@@ -40,6 +42,12 @@ export interface OutgoingDraft {
 /** The attempts of a message of a queue without settings. */
 export const DEFAULT_MAX_ATTEMPTS = 5;
 
+/** What middleware may change of a draft. */
+interface Content {
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
 /** Passes an encoded message to the transport. */
 type Deliver<R> = (input: MessageInput) => Promise<R>;
 
@@ -66,7 +74,12 @@ export class BusRuntime {
     this.settings = checkBusOptions(options);
     this.#errors = new ErrorReporter(this.settings, (failure) => this.events.emit('failure', failure));
     const { codec, codecs } = options;
-    this.bodyCodec = new BodyCodec({ codec, codecs, maxBytes: transport.capabilities.maxBodyBytes });
+    this.bodyCodec = new BodyCodec({
+      codec,
+      codecs,
+      maxBytes: transport.capabilities.maxBodyBytes,
+      order: new EncodingOrder(),
+    });
     for (const middleware of options.middleware ?? []) this.middleware.add(middleware);
     this.leases = new DeliveryLeases(transport.queues, (error) => this.report(error, { kind: 'settlement' }));
     this.declarations = new Declarations(transport, (error, at) => this.report(error, at));
@@ -102,36 +115,35 @@ export class BusRuntime {
 
   /**
    * Encodes a draft inside the middleware and passes it to `send`. Without middleware `send` is called in the same
-   * turn of the event loop, so calls that are not awaited keep their order. Throws for a body that cannot be encoded.
+   * turn of the event loop, so calls that are not awaited keep their order. With an asynchronous codec it is called later, in
+   * the same order. Throws for a body that cannot be encoded.
    */
   sendOut<R>(origin: Origin, draft: OutgoingDraft, send: Deliver<R>): Promise<R> {
     const deliver = this.#announced(draft, send);
-    const headers = draft.options?.headers;
-    if (!this.middleware.has(draft.kind)) return deliver(this.toInput(origin, draft, draft.body, headers));
-    const { kind, target, type } = draft;
-    const outgoing: OutgoingMessage = {
-      kind,
-      target,
-      type,
-      from: origin.from,
-      body: draft.body,
-      headers: { ...headers },
-    };
-    return this.middleware.outgoing(outgoing, async () =>
-      deliver(this.toInput(origin, draft, outgoing.body, outgoing.headers)),
-    );
+    const { kind, target, type, body, options } = draft;
+    if (!this.middleware.has(kind)) return this.#encodeOut(origin, draft, { body, headers: options?.headers }, deliver);
+    const headers = { ...options?.headers };
+    const outgoing: OutgoingMessage = { kind, target, type, from: origin.from, body, headers };
+    return this.middleware.outgoing(outgoing, async () => this.#encodeOut(origin, draft, outgoing, deliver));
   }
 
-  /** Encodes a draft, with its id, its origin and the bus's own headers. */
-  toInput(
+  #encodeOut<R>(origin: Origin, draft: OutgoingDraft, content: Content, deliver: Deliver<R>): Promise<R> {
+    const encoded = this.bodyCodec.encode(content.body);
+    if (!(encoded instanceof Promise)) return deliver(this.#toInput(origin, draft, content, encoded));
+    return encoded.then((late) => deliver(this.#toInput(origin, draft, content, late)));
+  }
+
+  /** An encoded message, with its id, its origin and the bus's own headers. */
+  #toInput(
     { from, cause }: Origin,
     { kind, target, type, options, isFresh, fields, internal }: OutgoingDraft,
-    body: unknown,
-    headers: Readonly<Record<string, string>> | undefined,
+    { body, headers }: Content,
+    encoded: EncodedBody,
   ): MessageInput {
     const isDerived = cause !== undefined && options?.id === undefined && isFresh !== true;
-    const encoded = this.bodyCodec.encode(body);
-    const derived = isDerived ? cause.nextId(kind, target, type, encoded.body) : undefined;
+    const derived = isDerived
+      ? cause.nextId(kind, target, type, identityOf(this.bodyCodec, body, encoded.body))
+      : undefined;
     // Only fields that are present: the transport checks every key, which costs a tenth of a send.
     return {
       ...encoded,

@@ -7,6 +7,7 @@ import { checkFunction, checkOptions } from '../../contract/validation.ts';
 import type { ChildResult } from '../flows/child-result.ts';
 import { Causation, type Origin } from '../messages/causation.ts';
 import { checkMessageType, type MessageDefinition, type RequestDefinition } from '../messages/definitions.ts';
+import type { Later } from '../messages/later.ts';
 import { type StandardSchema, validate, validateSent } from '../messages/schema.ts';
 import type { MessageSource } from '../observing/message-source.ts';
 import type { Operations } from '../operations.ts';
@@ -50,7 +51,8 @@ export function handleDelivery(
   };
   try {
     const received = decode(runtime, delivery);
-    return plan.schema === undefined ? run(received) : checkDelivery(plan, plan.schema, received).then(run);
+    if (plan.schema === undefined && !(received instanceof Promise)) return run(received);
+    return checkDelivery(plan, received).then(run);
   } catch (error) {
     return Promise.reject(error);
   }
@@ -131,11 +133,9 @@ async function call(
   return isGenerator(result) ? drainGenerator(result, (value) => context.take(value)) : result;
 }
 
-async function checkDelivery(
-  { what }: HandlerPlan,
-  schema: StandardSchema,
-  received: ReceivedMessage,
-): Promise<ReceivedMessage> {
+async function checkDelivery({ what, schema }: HandlerPlan, decoded: Later<ReceivedMessage>): Promise<ReceivedMessage> {
+  const received = await decoded;
+  if (schema === undefined) return received;
   try {
     return { ...received, body: await validate(schema, received.body, what) };
   } catch (error) {
@@ -228,14 +228,15 @@ export class HandlerRegistry {
     }
   }
 
-  /** Returns a promise only if there is a schema. */
-  #read(message: Message, { definition }: HandlerEntry): ReceivedMessage | Promise<ReceivedMessage> {
+  /** Returns a promise only if there is a schema or an asynchronous codec. */
+  #read(message: Message, { definition }: HandlerEntry): Later<ReceivedMessage> {
     const received = decode(this.#runtime, message);
     return definition === undefined ? received : checkBody(received, definition);
   }
 }
 
-async function checkBody(received: ReceivedMessage, definition: Definition): Promise<ReceivedMessage> {
+async function checkBody(decoded: Later<ReceivedMessage>, definition: Definition): Promise<ReceivedMessage> {
+  const received = await decoded;
   const schema = definition.kind === 'request' ? definition.schemas.request : definition.schema;
   try {
     return { ...received, body: await validate(schema, received.body, `the body of ${definition.type}`) };
@@ -244,12 +245,17 @@ async function checkBody(received: ReceivedMessage, definition: Definition): Pro
   }
 }
 
-function decode({ bodyCodec }: BusRuntime, message: Message): ReceivedMessage {
+function decode({ bodyCodec }: BusRuntime, message: Message): Later<ReceivedMessage> {
   try {
-    return toReceived(bodyCodec, message);
+    const received = toReceived(bodyCodec, message);
+    return received instanceof Promise ? received.catch(undecodable) : received;
   } catch (error) {
-    throw isBusbarError(error) ? new InvalidMessageError(error, false) : error;
+    return undecodable(error);
   }
+}
+
+function undecodable(error: unknown): never {
+  throw isBusbarError(error) ? new InvalidMessageError(error, false) : error;
 }
 
 /** Checks each part against the schema before it is sent. */

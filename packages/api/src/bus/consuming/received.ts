@@ -1,7 +1,8 @@
 /** Messages as handlers get them, with decoded bodies. */
 
 import type { Headers, Message } from '../../contract/message.ts';
-import { type BodyCodec, OCTETS } from '../messages/body-codec.ts';
+import type { BodyCodec, PlainBodyCodec } from '../messages/body-codec.ts';
+import type { Later } from '../messages/later.ts';
 import { userHeaders } from '../messages/message-options.ts';
 
 /** A message, an event or a task with its decoded body. */
@@ -30,18 +31,28 @@ export interface ReceivedMessage<T = unknown> {
   readonly position: string | undefined;
 }
 
-/** Decodes `message`. Throws INVALID_ARGUMENT when its body does not match its content type. */
-export function toReceived(
-  bodies: BodyCodec,
-  message: Message & { readonly attempt?: number; readonly position?: string | undefined },
-): ReceivedMessage {
+/** A message of a transport. */
+type Arrived = Message & { readonly attempt?: number; readonly position?: string | undefined };
+
+/**
+ * Decodes `message`. Throws INVALID_ARGUMENT when its body does not match its content type. A promise of an asynchronous
+ * codec.
+ */
+export function toReceived(bodies: PlainBodyCodec, message: Arrived): ReceivedMessage;
+export function toReceived(bodies: BodyCodec, message: Arrived): Later<ReceivedMessage>;
+export function toReceived(bodies: Pick<BodyCodec, 'decode'>, message: Arrived): Later<ReceivedMessage> {
+  const body = bodies.decode(message);
+  return body instanceof Promise ? body.then((late) => withBody(message, late)) : withBody(message, body);
+}
+
+function withBody(message: Arrived, body: unknown): ReceivedMessage {
   return {
     id: message.id,
     type: message.type,
     from: message.from,
     to: message.to,
     topic: message.topic,
-    body: bodies.decode(message),
+    body,
     contentType: message.contentType,
     headers: userHeaders(message.headers),
     priority: message.priority,
@@ -56,11 +67,10 @@ export function toReceived(
 }
 
 /** Like {@link toReceived}, but a body that cannot be decoded stays bytes. */
-export function toReadable(bodies: BodyCodec, message: Parameters<typeof toReceived>[1]): ReceivedMessage {
+export async function toReadable(bodies: BodyCodec, message: Arrived): Promise<ReceivedMessage> {
   try {
-    return toReceived(bodies, message);
+    return await toReceived(bodies, message);
   } catch {
-    const { contentType } = message;
-    return { ...toReceived(bodies, { ...message, contentType: OCTETS }), contentType };
+    return withBody(message, message.body);
   }
 }

@@ -53,7 +53,7 @@ async function* read(
   for (let left = limit; left > 0; left -= 1) {
     const event = await reader.next();
     if (event === undefined) return;
-    const received = toReadable(bodyCodec, event);
+    const received = await toReadable(bodyCodec, event);
     if (schema === undefined) yield received;
     else yield { ...received, body: await validate(schema, received.body, `event ${event.id} of ${event.topic}`) };
   }

@@ -105,7 +105,8 @@ export class LiveSubscription {
     const startedAt = performance.now();
     this.#handling.started(event);
     try {
-      const received = toReceived(this.#runtime.bodyCodec, event);
+      const decoded = toReceived(this.#runtime.bodyCodec, event);
+      const received = decoded instanceof Promise ? await decoded : decoded;
       const body = await validate(this.#plan.schema, received.body, `the event of ${event.topic}`);
       const origin = { from: undefined, cause: new Causation(event) };
       const context = new HandlerContext(this.#plan.operations, origin, {

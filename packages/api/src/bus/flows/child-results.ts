@@ -34,7 +34,7 @@ async function toResult(runtime: BusRuntime, { id, queue, end }: ChildState): Pr
   try {
     const result = resultOf(id, end ?? { state: 'unknown' });
     const body = await readParts(runtime.transport.kv, result);
-    return { id, queue, state: 'done', result: runtime.bodyCodec.decode(body) };
+    return { id, queue, state: 'done', result: await runtime.bodyCodec.decode(body) };
   } catch (thrown) {
     const error = toBusbarError(thrown);
     if (!ENDS.has(error.code)) throw error;

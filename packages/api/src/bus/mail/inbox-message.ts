@@ -63,7 +63,7 @@ export async function toInboxMessage(
 ): Promise<InboxMessage | undefined> {
   const { id, attempt, receipt, leaseLeftMs, replyTo } = delivery;
   try {
-    const received = toReceived(runtime.bodyCodec, delivery);
+    const received = await toReceived(runtime.bodyCodec, delivery);
     return {
       ...received,
       receipt,
@@ -112,8 +112,9 @@ function methodsOf(runtime: BusRuntime, agent: string, rule: RetryRule, delivery
       }
       const isFinal = options?.final ?? true;
       parts += 1;
-      const reply = toReply(runtime.bodyCodec, isFinal ? 'final' : 'part', body);
-      await sendReply(runtime, agent, delivery, reply, isFinal ? 'end' : String(parts));
+      const place = isFinal ? 'end' : String(parts);
+      const reply = await toReply(runtime.bodyCodec, isFinal ? 'final' : 'part', body);
+      await sendReply(runtime, agent, delivery, reply, place);
     },
   };
 }

@@ -8,6 +8,7 @@ import type { Failure } from '../consuming/failure.ts';
 import { refusalOf } from '../consuming/handlers.ts';
 import { Causation } from '../messages/causation.ts';
 import { deriveId } from '../messages/deterministic-id.ts';
+import { type Later, later } from '../messages/later.ts';
 import { inboxOf } from '../registry/agent-names.ts';
 import type { AgentSettings } from '../registry/agent-options.ts';
 import { toFailedReply, toReply, toResponse } from '../requests/replies.ts';
@@ -53,9 +54,10 @@ class Inbox {
     const { bodyCodec, leases } = this.#runtime;
     const startedAt = performance.now();
     let parts = 0;
-    const stream = (kind: 'part' | 'progress') => (value: unknown) => {
+    const stream = (kind: 'part' | 'progress') => async (value: unknown) => {
       parts += 1;
-      return sendReply(this.#runtime, agent, delivery, toReply(bodyCodec, kind, value), String(parts));
+      const place = String(parts);
+      return later(toReply(bodyCodec, kind, value), (reply) => sendReply(this.#runtime, agent, delivery, reply, place));
     };
     try {
       const origin = { from: agent, cause: new Causation(delivery, delivery.queue) };
@@ -74,8 +76,9 @@ class Inbox {
   }
 
   /** Replies if there is a requester. */
-  async respond(delivery: Delivery, reply: () => MessageInput): Promise<undefined> {
-    if (delivery.replyTo !== undefined) await sendReply(this.#runtime, this.#plan.agent, delivery, reply(), 'end');
+  async respond(delivery: Delivery, reply: () => Later<MessageInput>): Promise<undefined> {
+    if (delivery.replyTo === undefined) return;
+    await sendReply(this.#runtime, this.#plan.agent, delivery, await reply(), 'end');
     return undefined;
   }
 

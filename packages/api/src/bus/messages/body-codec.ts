@@ -1,15 +1,22 @@
 /** Encodes and decodes bodies of messages by content type. */
 
 import { BusbarError, bodyTooLarge, invalid, isBusbarError } from '../../contract/errors.ts';
-import { isA, textOf } from '../../contract/thrown.ts';
+import { textOf } from '../../contract/thrown.ts';
 import { checkArray, describe } from '../../contract/validation.ts';
 import { type Codec, jsonCodec } from './codec.ts';
-import { isExactJson } from './json-loss.ts';
+import type { EncodingOrder } from './encoding-order.ts';
+import type { Later } from './later.ts';
 
 /** A body as bytes. */
 export interface EncodedBody {
   readonly body: Uint8Array;
   readonly contentType: string;
+}
+
+/** The part of {@link BodyCodec} that is left without asynchronous codecs. */
+export interface PlainBodyCodec {
+  encode(value: unknown): EncodedBody;
+  decode(body: EncodedBody): unknown;
 }
 
 /** The content type of plain bytes. */
@@ -23,67 +30,82 @@ export interface BodyCodecOptions {
   readonly codecs?: readonly Codec[] | undefined;
   /** The largest body. Default: no limit. */
   readonly maxBytes?: number;
+  /** Keeps the order of encoded bodies. Only asynchronous codecs need it. */
+  readonly order?: EncodingOrder | undefined;
 }
 
 /** The codecs of one bus. It encodes with the first and decodes with each by its content type. */
 export class BodyCodec {
-  readonly #writer: Codec;
+  /** It encodes. */
+  readonly writer: Codec;
   readonly #maxBytes: number;
   readonly #readers = new Map<string, Codec>();
+  readonly #order: EncodingOrder | undefined;
 
-  constructor({ codec = jsonCodec, codecs = [], maxBytes = Number.POSITIVE_INFINITY }: BodyCodecOptions = {}) {
+  constructor({ codec = jsonCodec, codecs = [], maxBytes = Number.POSITIVE_INFINITY, order }: BodyCodecOptions = {}) {
     checkArray(codecs, 'codecs', 100);
     this.#maxBytes = maxBytes;
+    this.#order = order;
     for (const one of [codec, ...codecs, jsonCodec]) {
       checkCodec(one);
       const name = mediaType(one.contentType);
       if (!this.#readers.has(name)) this.#readers.set(name, one);
     }
-    this.#writer = codec;
+    this.writer = codec;
   }
 
   /**
    * Encodes a value; a Uint8Array stays as it is. Throws INVALID_ARGUMENT for a value that the codec cannot encode, and
-   * PAYLOAD_TOO_LARGE for a body over the limit of the transport.
+   * PAYLOAD_TOO_LARGE for a body over the limit of the transport. Promises of an asynchronous codec resolve in the order of
+   * the calls.
    */
-  encode(value: unknown): EncodedBody {
+  encode(value: unknown): Later<EncodedBody> {
     const encoded = this.#encode(value);
-    const { byteLength } = encoded.body;
-    if (byteLength > this.#maxBytes) throw bodyTooLarge(byteLength, this.#maxBytes);
-    return encoded;
+    return this.#order === undefined ? encoded : this.#order.keep(encoded);
   }
 
-  #encode(value: unknown): EncodedBody {
+  #encode(value: unknown): Later<EncodedBody> {
     try {
-      if (value instanceof Uint8Array) return { body: value, contentType: OCTETS };
-      const { contentType } = this.#writer;
-      const body: unknown = this.#writer.encode(value);
-      if (body instanceof Uint8Array) return { body, contentType };
-      throw new TypeError(`it returned ${describe(body)}, not a Uint8Array`);
+      if (value instanceof Uint8Array) return this.#toEncoded(value, OCTETS);
+      const { contentType } = this.writer;
+      const body: unknown = this.writer.encode(value);
+      if (!(body instanceof Promise)) return this.#toEncoded(body, contentType);
+      return body.then((late) => this.#toEncoded(late, contentType)).catch((error: unknown) => this.#refuse(error));
     } catch (error) {
-      if (isBusbarError(error)) throw error;
-      throw badBody(`the codec ${this.#writer.contentType} cannot encode the body`, error);
+      return this.#refuse(error);
     }
   }
 
-  /** `value` as a receiver gets it; `value` itself if that is equal. Throws INVALID_ARGUMENT like {@link BodyCodec.encode}. */
-  asReceived(value: unknown): unknown {
-    if (isA(value, Uint8Array) || (this.#writer === jsonCodec && isExactJson(value))) return value;
-    return this.decode(this.encode(value));
+  #toEncoded(body: unknown, contentType: string): EncodedBody {
+    if (!(body instanceof Uint8Array)) throw new TypeError(`it returned ${describe(body)}, not a Uint8Array`);
+    if (body.byteLength > this.#maxBytes) throw bodyTooLarge(body.byteLength, this.#maxBytes);
+    return { body, contentType };
   }
 
-  /** Decodes a body: text for `text/…`, bytes for an unknown content type. Throws INVALID_ARGUMENT. */
+  #refuse(error: unknown): never {
+    throw isBusbarError(error) ? error : badBody(`the codec ${this.writer.contentType} cannot encode the body`, error);
+  }
+
+  /**
+   * Decodes a body: text for `text/…`, bytes for an unknown content type. Throws INVALID_ARGUMENT. A promise of an
+   * asynchronous codec.
+   */
   decode({ body, contentType }: EncodedBody): unknown {
     const exact = this.#readers.get(contentType);
     const name = exact === undefined ? mediaType(contentType) : contentType;
     const codec = exact ?? this.#readers.get(name) ?? (name.endsWith('+json') ? jsonCodec : undefined);
     try {
-      if (codec !== undefined) return codec.decode(body);
-      return name.startsWith('text/') ? decoder.decode(body) : body;
+      if (codec === undefined) return name.startsWith('text/') ? decoder.decode(body) : body;
+      const value = codec.decode(body);
+      return value instanceof Promise ? value.catch((error: unknown) => refuse(name, error)) : value;
     } catch (error) {
-      throw badBody(`the body is not ${name}`, error);
+      return refuse(name, error);
     }
   }
+}
+
+function refuse(name: string, cause: unknown): never {
+  throw badBody(`the body is not ${name}`, cause);
 }
 
 function badBody(text: string, cause: unknown): BusbarError {

@@ -4,14 +4,22 @@ import { invalid } from '../../contract/errors.ts';
 import { textOf } from '../../contract/thrown.ts';
 import { findJsonLoss } from './json-loss.ts';
 
-/** Encodes values as bytes and decodes them. A bus encodes with its first codec and decodes with all of them. */
+/**
+ * Encodes values as bytes and decodes them. A bus encodes with its first codec and decodes with all of them. Either method may
+ * return a promise.
+ */
 export interface Codec {
   /** The content type of its bodies, such as `application/json`. */
   readonly contentType: string;
   /** Throws for a value that it cannot encode without loss. */
-  encode(value: unknown): Uint8Array;
-  /** Throws for bytes that it did not encode. */
+  encode(value: unknown): Uint8Array | Promise<Uint8Array>;
+  /** The value, or a promise of it. Throws for bytes that it did not encode. */
   decode(bytes: Uint8Array): unknown;
+}
+
+/** A codec without promises. */
+export interface SyncCodec extends Codec {
+  encode(value: unknown): Uint8Array;
 }
 
 const encoder = new TextEncoder();
@@ -23,7 +31,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
  * neither literals nor arrays nor have `toJSON` (Error, Promise, Map, Set, typed arrays, instances of classes). A Date
  * becomes its ISO text, `undefined` members are left out, -0 becomes 0.
  */
-export const jsonCodec: Codec = {
+export const jsonCodec: SyncCodec = {
   contentType: 'application/json',
   encode(value) {
     if (value === undefined) return new Uint8Array(0);

@@ -3,7 +3,9 @@
 import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
 import { cutText, textOf } from '../../contract/thrown.ts';
 import { describe } from '../../contract/validation.ts';
+import { asReceived } from './as-received.ts';
 import type { BodyCodec } from './body-codec.ts';
+import { later } from './later.ts';
 
 /** A schema. It checks an `Input` and returns an `Output`. */
 export interface StandardSchema<Input = unknown, Output = Input> {
@@ -78,7 +80,7 @@ export function validate<Output>(
 
 /**
  * Checks `value`, which is sent, as it is and as a receiver gets it: a Date, for example, arrives as a text. Throws
- * INVALID_ARGUMENT with the issues. Returns a promise only for an asynchronous schema.
+ * INVALID_ARGUMENT with the issues. Returns a promise only for an asynchronous schema or codec.
  */
 export function validateSent(
   bodies: BodyCodec,
@@ -88,9 +90,10 @@ export function validateSent(
 ): Promise<unknown> | undefined {
   if (schema === undefined) return undefined;
   const again = (): Promise<unknown> | undefined => {
-    const received = bodies.asReceived(value);
-    const checked =
-      received === value ? undefined : validate(schema, received, `${what}, as a receiver gets it,`, CHANGED);
+    const received = asReceived(bodies, value);
+    if (received === value) return undefined;
+    const check = (late: unknown): unknown => validate(schema, late, `${what}, as a receiver gets it,`, CHANGED);
+    const checked = later(received, check);
     return checked instanceof Promise ? checked : undefined;
   };
   const checked = validate(schema, value, what);

@@ -3,8 +3,9 @@
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
 import { fromFailureRecord, InvalidOutputError, readFailureRecord, toFailureRecord } from '../consuming/failure.ts';
-import type { BodyCodec } from '../messages/body-codec.ts';
+import type { BodyCodec, PlainBodyCodec } from '../messages/body-codec.ts';
 import { readObject } from '../messages/codec.ts';
+import { type Later, later } from '../messages/later.ts';
 
 /**
  * The kind of a reply. `part` and `progress` come first. The last reply is `final` (the response, without a header),
@@ -18,19 +19,32 @@ export const KIND_HEADER = 'bus-kind';
 const encoder = new TextEncoder();
 const JSON_TYPE = 'application/json';
 
-/** A reply with a value. */
-export function toReply(bodies: BodyCodec, kind: 'part' | 'progress' | 'final', value: unknown): MessageInput {
-  const encoded = bodies.encode(value);
-  return kind === 'final' ? encoded : { ...encoded, headers: { [KIND_HEADER]: kind } };
+type Encoder = Pick<BodyCodec, 'encode'>;
+type ValueKind = 'part' | 'progress' | 'final';
+
+/** A reply with a value. A promise of an asynchronous codec. */
+export function toReply(bodies: PlainBodyCodec, kind: ValueKind, value: unknown): MessageInput;
+export function toReply(bodies: BodyCodec, kind: ValueKind, value: unknown): Later<MessageInput>;
+export function toReply(bodies: Encoder, kind: ValueKind, value: unknown): Later<MessageInput> {
+  return later(bodies.encode(value), (encoded) =>
+    kind === 'final' ? encoded : { ...encoded, headers: { [KIND_HEADER]: kind } },
+  );
 }
 
 /** The response with the value that a handler returned. Throws InvalidOutputError: it cannot be sent. */
-export function toResponse(bodies: BodyCodec, value: unknown): MessageInput {
+export function toResponse(bodies: PlainBodyCodec, value: unknown): MessageInput;
+export function toResponse(bodies: BodyCodec, value: unknown): Later<MessageInput>;
+export function toResponse(bodies: Encoder, value: unknown): Later<MessageInput> {
   try {
-    return toReply(bodies, 'final', value);
+    const response = bodies.encode(value);
+    return response instanceof Promise ? response.catch(refuseResponse) : response;
   } catch (error) {
-    throw isBusbarError(error) ? new InvalidOutputError('the response of the handler', error) : error;
+    return refuseResponse(error);
   }
+}
+
+function refuseResponse(error: unknown): never {
+  throw isBusbarError(error) ? new InvalidOutputError('the response of the handler', error) : error;
 }
 
 /** A reply with an error. */
@@ -51,8 +65,8 @@ export function isPart(reply: Pick<MessageInput, 'headers'>): boolean {
   return kind === 'part' || kind === 'progress';
 }
 
-/** The value of a reply. Throws HANDLER_FAILED with its cause for a failure, and the error of a refusal. */
-export function readReply(bodies: BodyCodec, reply: Message, responder: string): unknown {
+/** The value of a reply, or a promise of an asynchronous codec. Throws HANDLER_FAILED with its cause for a failure, and the error of a refusal. */
+export function readReply(bodies: Pick<BodyCodec, 'decode'>, reply: Message, responder: string): unknown {
   const kind = kindOf(reply);
   if (kind !== 'failed' && kind !== 'refused') return bodies.decode(reply);
   const cause = fromFailureRecord(readFailureRecord(readObject(reply.body)));

@@ -158,14 +158,15 @@ export class Requests {
 
   async #passOn(reply: Message, { onPart, definition }: CheckedRequest): Promise<void> {
     if (onPart === undefined) return;
-    const value = this.#runtime.bodyCodec.decode(reply);
+    const value = await this.#runtime.bodyCodec.decode(reply);
     const schema = kindOf(reply) === 'part' ? definition?.schemas.part : undefined;
     await onPart(await validate(schema, value, `a part of the response to ${definition?.type}`));
   }
 
   async #read(response: Message, to: string, { definition }: CheckedRequest): Promise<unknown> {
-    const value = readReply(this.#runtime.bodyCodec, response, to);
-    if (definition?.schemas.response === undefined) return value;
+    const read = readReply(this.#runtime.bodyCodec, response, to);
+    if (definition?.schemas.response === undefined) return read;
+    const value = await read;
     try {
       return await validate(definition.schemas.response, value, `the response to ${definition.type}`);
     } catch (cause) {

@@ -12,6 +12,7 @@ import { InvalidMessageError, reasonOf as reasonOfFailure } from '../consuming/f
 import { type HandlerRegistry, refusalOf } from '../consuming/handlers.ts';
 import type { Timings } from '../histogram.ts';
 import { Causation } from '../messages/causation.ts';
+import { later } from '../messages/later.ts';
 import { Handling } from '../observing/handling.ts';
 import type { MessageSource } from '../observing/message-source.ts';
 import { addressOf } from '../registry/agent-names.ts';
@@ -107,7 +108,11 @@ export class Responder {
   }
 
   async *#pong(): AsyncGenerator<MessageInput> {
-    yield toResponse(this.#runtime.bodyCodec, 'pong');
+    yield await toResponse(this.#runtime.bodyCodec, 'pong');
+  }
+
+  async #stream(channel: RendezvousChannel<MessageInput>, kind: 'part' | 'progress', value: unknown): Promise<void> {
+    return later(toReply(this.#runtime.bodyCodec, kind, value), (reply) => channel.send(reply));
   }
 
   /** Runs the handler. Resolves with the last reply; never rejects. */
@@ -128,10 +133,11 @@ export class Responder {
         source: this.#source,
         signalOf: work,
         log,
-        reply: (value) => channel.send(toReply(bodyCodec, 'part', value)),
-        progress: (value) => channel.send(toReply(bodyCodec, 'progress', value)),
+        reply: (value) => this.#stream(channel, 'part', value),
+        progress: (value) => this.#stream(channel, 'progress', value),
       });
-      const response = toResponse(bodyCodec, result);
+      const encoded = toResponse(bodyCodec, result);
+      const response = encoded instanceof Promise ? await encoded : encoded;
       this.#handling.ended('done', message, startedAt, {});
       return response;
     } catch (error) {

@@ -50,7 +50,7 @@ export class Firing {
 
   async #send(name: string, { spec }: ScheduleRecord, planned: { at: number; key: string }): Promise<string> {
     const { target, message } = spec;
-    const body = decodeScheduleBody(this.#codec, spec);
+    const body = await decodeScheduleBody(this.#codec, spec);
     const id = `schedule/${name}/${planned.key}`;
     const time = new Date(planned.at).toISOString();
     const options = { ...message, headers: { ...message.headers, 'schedule-name': name, 'schedule-time': time } };

@@ -27,19 +27,19 @@ export async function toScheduleSpec(codec: BodyCodec, options: ScheduleOptions)
   checkMessageOptions(message, 'topic' in target ? EVENT_KEYS : MAIL_KEYS, 'an event');
   checkMessage({ ...message, body: NO_BYTES }, 0);
   await validateSent(codec, schema, options.body, 'the body of the schedule');
-  const body = encodeBody(codec, options.body);
+  const body = await encodeBody(codec, options.body);
   const missed = options.missed ?? 'once';
   return { timing: toTiming(options), target, message, missed, ...(body === undefined ? {} : { body }) };
 }
 
-/** The body of each message. */
+/** The body of each message, or a promise of an asynchronous codec. */
 export function decodeScheduleBody(codec: BodyCodec, { body = '' }: ScheduleSpec): unknown {
   return codec.decode({ body: encoder.encode(body), contentType: jsonCodec.contentType });
 }
 
 /** JSON, so that a process without the codec of this bus can send it; undefined without a body. */
-function encodeBody(codec: BodyCodec, value: unknown): string | undefined {
-  const { body, contentType } = codec.encode(value);
+async function encodeBody(codec: BodyCodec, value: unknown): Promise<string | undefined> {
+  const { body, contentType } = await codec.encode(value);
   const text = decoder.decode(contentType === jsonCodec.contentType ? body : jsonCodec.encode(value));
   return text === '' ? undefined : text;
 }

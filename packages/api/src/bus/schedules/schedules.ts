@@ -106,7 +106,7 @@ export class SchedulesImpl implements Schedules {
 
   async list(options?: CallOptions): Promise<ScheduleInfo[]> {
     const entries = await this.#store.entries(options);
-    return entries.map((entry) => this.#info(scheduleAt(entry.key), readSchedule(entry)));
+    return Promise.all(entries.map((entry) => this.#info(scheduleAt(entry.key), readSchedule(entry))));
   }
 
   async pause(name: string, options?: CallOptions): Promise<ScheduleInfo> {
@@ -165,8 +165,8 @@ export class SchedulesImpl implements Schedules {
     return this.#info(name, stored.record);
   }
 
-  #info(name: string, record: ScheduleRecord): ScheduleInfo {
-    return toScheduleInfo(name, record, decodeScheduleBody(this.#runtime.bodyCodec, record.spec));
+  async #info(name: string, record: ScheduleRecord): Promise<ScheduleInfo> {
+    return toScheduleInfo(name, record, await decodeScheduleBody(this.#runtime.bodyCodec, record.spec));
   }
 
   async #unknown(name: string): Promise<BusbarError> {

@@ -74,7 +74,7 @@ export async function takeTasks(
   const { consumer = runtime.instance } = options;
   return runtime.middleware.receive({ kind: 'task', queue }, async () => {
     const deliveries = await receiveReady(runtime, queue, { ...options, consumer });
-    return deliveries.map((delivery) => toTakenTask(runtime, delivery));
+    return Promise.all(deliveries.map((delivery) => toTakenTask(runtime, delivery)));
   });
 }
 
@@ -83,10 +83,10 @@ export function heldTask(runtime: BusRuntime, receipt: string): HeldTask {
   return new HeldTaskImpl(runtime, readTaskReceipt(receipt), receipt);
 }
 
-function toTakenTask(runtime: BusRuntime, delivery: Delivery): TakenTask {
+async function toTakenTask(runtime: BusRuntime, delivery: Delivery): Promise<TakenTask> {
   const { queue, leaseLeftMs } = delivery;
   const held = new HeldTaskImpl(runtime, { ...delivery, heldAt: performance.now() }, toTaskReceipt(delivery));
-  return Object.assign(held, toReadable(runtime.bodyCodec, delivery), { queue, leaseLeftMs });
+  return Object.assign(held, await toReadable(runtime.bodyCodec, delivery), { queue, leaseLeftMs });
 }
 
 class HeldTaskImpl implements HeldTask {
@@ -111,7 +111,7 @@ class HeldTaskImpl implements HeldTask {
 
   async done(result?: unknown): Promise<void> {
     const { transport, bodyCodec } = this.#runtime;
-    const encoded = bodyCodec.encode(result);
+    const encoded = await bodyCodec.encode(result);
     const isSmall = encoded.body.byteLength <= MAX_KEPT_BYTES;
     const body = isSmall ? encoded : await storeParts(transport.kv, encoded, this.#ttlMs);
     const entry = this.#entry({ state: 'done', sentAt: this.#sentAt, body });
@@ -152,7 +152,7 @@ class HeldTaskImpl implements HeldTask {
   }
 
   async progress(value: unknown): Promise<void> {
-    const body = this.#runtime.bodyCodec.encode(value);
+    const body = await this.#runtime.bodyCodec.encode(value);
     const { byteLength } = body.body;
     if (byteLength > MAX_KEPT_BYTES) {
       const text = `the progress has ${byteLength} bytes, the limit is ${MAX_KEPT_BYTES}`;

@@ -87,7 +87,7 @@ export interface TaskHandle<R = unknown, P = unknown> {
 /** What a handle of a task works with. */
 export interface TaskHandleDependencies<R> {
   readonly transport: TaskStore;
-  readonly bodyCodec: BodyCodec;
+  readonly bodyCodec: Pick<BodyCodec, 'decode'>;
   /** Finds the tracker of a queue. A tracker that was idle may have been dropped. */
   trackerOf(queue: string): TaskTracker;
   /** Checks a decoded result. */
@@ -145,7 +145,7 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
       for (;;) {
         const next = await wait.race(event.next());
         if (next === undefined) return;
-        yield await this.#dependencies.toProgress(this.#dependencies.bodyCodec.decode(next));
+        yield await this.#dependencies.toProgress(await this.#dependencies.bodyCodec.decode(next));
       }
     } finally {
       wait.end();
@@ -162,7 +162,7 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
     try {
       const result = resultOf(this.id, await wait.race(follower.ended));
       const body = await wait.race(readParts(this.#dependencies.transport.kv, result));
-      return await this.#dependencies.toResult(this.#dependencies.bodyCodec.decode(body));
+      return await this.#dependencies.toResult(await this.#dependencies.bodyCodec.decode(body));
     } finally {
       wait.end();
       follower.leave();

@@ -157,19 +157,19 @@ export class TaskQueues {
     const { messages, next } = await transport.admin.browse(queue, { ...query, state });
     const present = messages.filter((one) => !hasExpired(one));
     const awaited = await Promise.all(present.map((one) => awaitedChild(transport, one, { timeoutMs, signal })));
-    const tasks = present.map((one, index) => this.#toListed(queue, one, awaited[index]));
+    const tasks = await Promise.all(present.map((one, index) => this.#toListed(queue, one, awaited[index])));
     return { tasks: tasks.filter((task) => query?.state === undefined || task.state === query.state), next };
   }
 
-  #toListed(
+  async #toListed(
     queue: string,
     { message, state, attempts, ...rest }: BrowsedMessage,
     waitsFor: string | undefined,
-  ): ListedTask {
+  ): Promise<ListedTask> {
     const { delayLeftMs, leaseLeftMs, consumer, ttlLeftMs, history, dead } = rest;
     const shown = waitsFor === undefined ? STATES[state] : 'waiting';
     return {
-      ...toReadable(this.#runtime.bodyCodec, { ...message, attempt: attempts }),
+      ...(await toReadable(this.#runtime.bodyCodec, { ...message, attempt: attempts })),
       ...{ queue, state: shown, delayLeftMs, waitsFor, leaseLeftMs, consumer, ttlLeftMs, history, dead },
     };
   }

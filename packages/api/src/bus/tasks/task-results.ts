@@ -9,6 +9,7 @@ import { type Failure, InvalidOutputError, toFailureRecord } from '../consuming/
 import { placeOfChild } from '../flows/flow-id.ts';
 import { FLOW_TTL_MS } from '../flows/flow-record.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';
+import type { Later } from '../messages/later.ts';
 import { type StandardSchema, validateSent } from '../messages/schema.ts';
 import type { BusRuntime } from '../runtime.ts';
 import type { Cancelled } from './cancelled-tasks.ts';
@@ -63,16 +64,24 @@ export class TaskResultStore {
 
   #writeProgress(delivery: Delivery, lease: DeliveryLease, value: unknown): void {
     try {
-      const body = this.#runtime.bodyCodec.encode(value);
-      const { byteLength } = body.body;
-      if (byteLength > MAX_KEPT_BYTES) {
-        const text = `the progress has ${byteLength} bytes, the limit is ${MAX_KEPT_BYTES}`;
-        throw new BusbarError('PAYLOAD_TOO_LARGE', text);
+      const encoded = this.#runtime.bodyCodec.encode(value);
+      if (!(encoded instanceof Promise)) this.#putProgress(delivery, lease, encoded);
+      else {
+        const put = encoded.then((late) => this.#putProgress(delivery, lease, late));
+        void put.catch((error: unknown) => this.#report(error));
       }
-      this.#writer(delivery, lease).put(body);
     } catch (error) {
       this.#report(error);
     }
+  }
+
+  #putProgress(delivery: Delivery, lease: DeliveryLease, body: EncodedBody): void {
+    const { byteLength } = body.body;
+    if (byteLength > MAX_KEPT_BYTES) {
+      const text = `the progress has ${byteLength} bytes, the limit is ${MAX_KEPT_BYTES}`;
+      throw new BusbarError('PAYLOAD_TOO_LARGE', text);
+    }
+    this.#writer(delivery, lease).put(body);
   }
 
   /** The entry of the ack: the result. A promise only if there is something to wait for. */
@@ -83,6 +92,11 @@ export class TaskResultStore {
 
   #done(delivery: Delivery, result: unknown): Promise<KvPut | undefined> | KvPut | undefined {
     const encoded = this.#encode(result);
+    if (encoded instanceof Promise) return encoded.then((late) => this.#settled(delivery, late));
+    return this.#settled(delivery, encoded);
+  }
+
+  #settled(delivery: Delivery, encoded: EncodedBody): Promise<KvPut | undefined> | KvPut | undefined {
     const state = this.#states.get(delivery);
     if (state?.progress !== undefined) return state.progress.stop().then(() => this.#kept(delivery, encoded, state));
     return this.#kept(delivery, encoded, state);
@@ -170,11 +184,12 @@ export class TaskResultStore {
   }
 
   /** Encodes a result. If that fails the task is rejected: a retry would repeat finished work and fail again. */
-  #encode(result: unknown): EncodedBody {
+  #encode(result: unknown): Later<EncodedBody> {
     try {
-      return this.#runtime.bodyCodec.encode(result);
+      const encoded = this.#runtime.bodyCodec.encode(result);
+      return encoded instanceof Promise ? encoded.catch(refuseResult) : encoded;
     } catch (error) {
-      throw invalidResult(error);
+      return refuseResult(error);
     }
   }
 
@@ -183,7 +198,7 @@ export class TaskResultStore {
     try {
       await validateSent(this.#runtime.bodyCodec, schema, result, `result of tasks of ${queue}`);
     } catch (error) {
-      throw invalidResult(error);
+      refuseResult(error);
     }
   }
 
@@ -213,6 +228,6 @@ export class TaskResultStore {
   }
 }
 
-function invalidResult(error: unknown): InvalidOutputError {
-  return new InvalidOutputError('the result of the handler', toBusbarError(error));
+function refuseResult(error: unknown): never {
+  throw new InvalidOutputError('the result of the handler', toBusbarError(error));
 }
