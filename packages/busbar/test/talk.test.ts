@@ -28,6 +28,10 @@ onEachBus((open) => {
         .map((line) => (JSON.parse(line) as { to: string }).to),
     ).toEqual(['@a', '@b']);
     expect(JSON.parse(some.stderr)).toMatchObject({ error: { code: 'NOT_FOUND' } });
+    expect(await project.run('send', '@nobody,@a', 'x', '--key', 'once')).toMatchObject({
+      ...{ code: 3, stdout: 'once\n' },
+      stderr: expect.stringMatching(/unknown agent @nobody(?:.|\n)*busbar: sent to @a only\n$/),
+    });
     const [sent] = await project.json<{ to: string[] }>('broadcast', '{"n":1}', '--type', 'notice', '--as', '@c');
     expect(sent!.to.sort()).toEqual(['@a', '@b']);
     expect(await project.json('recv', '@b', '--max', '9', '--ack', 'auto')).toMatchObject([

@@ -37,6 +37,7 @@ export const send: Command = defineCommand({
   ],
   notes: [
     BODY_NOTE,
+    'Of several agents each one that is known gets the message; the exit code is that of the worst error.',
     `A line of --jsonl has to and body, and flags: {"to":"@a","body":1,"ttl":"1h"}. ${LINES_NOTE}`,
     'The sender is --as, else BUSBAR_AGENT, else @cli.<user>. Exit 3: unknown agent. Exit 5: the inbox is full.',
   ],
@@ -62,17 +63,20 @@ async function sendToAll(names: readonly string[], body: unknown, invocation: Se
   const { flags } = invocation;
   const { newId } = await import('@busbar/api/transport');
   const all = { ...invocation, flags: { ...flags, key: flags.key ?? newId() } };
+  const reached: string[] = [];
   let code = DONE;
   for (const name of new Set(names)) {
     try {
       const sent = await sendTo(name, body, all);
+      reached.push(name);
       if (out.json) await out.jsonLines([sent]);
     } catch (error) {
       const { reportFailure } = await import('../output/failure.ts');
       code = Math.max(code, reportFailure(error, out, invocation.session.env));
     }
   }
-  if (!out.json && code === DONE) await out.lines([all.flags.key]);
+  if (!out.json && reached.length > 0) await out.lines([all.flags.key]);
+  if (code !== DONE && reached.length > 0) out.note(`busbar: sent to ${reached.join(', ')} only`);
   return code;
 }
 
