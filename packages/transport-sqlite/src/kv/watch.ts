@@ -3,6 +3,7 @@
 import type { CallContext, Cursor } from '@busbar/api/driver';
 import { BusbarError, type KvChange, type KvEntry } from '@busbar/api/transport';
 import type { Batcher } from '../connection/batcher.ts';
+import { prefixEnd } from '../connection/store.ts';
 import { type CursorRead, StoreCursor } from '../connection/store-cursor.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { CursorSet } from '../wakeup/cursor-set.ts';
@@ -10,11 +11,12 @@ import type { CommitNotifier } from '../wakeup/notifier.ts';
 import type { WaiterRegistry } from '../wakeup/waiter-registry.ts';
 import { getEntry, listEntries } from './kv.ts';
 
-/** Changes of one read. */
+/** Changes of one read, those of other keys included. */
 const STEP = 500;
 
 class KvWatch extends StoreCursor<KvChange> {
   readonly #prefix: string;
+  readonly #prefixEnd: Buffer;
   /** The key up to which the present entries were read; undefined after the last one. */
   #listedUpTo: string | undefined = '';
   #isSynced = false;
@@ -28,6 +30,7 @@ class KvWatch extends StoreCursor<KvChange> {
   constructor(prefix: string, change: number, batcher: Batcher, onClose: () => void) {
     super(batcher, onClose);
     this.#prefix = prefix;
+    this.#prefixEnd = prefixEnd(prefix);
     this.#change = change;
   }
 
@@ -80,16 +83,23 @@ class KvWatch extends StoreCursor<KvChange> {
 
   /** The changes since the last read. A key that changed several times appears once, with its newest change. */
   #readChanges(tx: Transaction, max: number): CursorRead<KvChange> {
-    if (this.#change < tx.counters().prunedChange) throw fellBehind();
+    const { prunedChange, revision: newest } = tx.counters();
+    if (this.#change < prunedChange) throw fellBehind();
+    const beyond = tx
+      .sql<[number]>(`SELECT change FROM kv WHERE change>? ORDER BY change LIMIT 1 OFFSET ${STEP}`)
+      .get(this.#change);
+    const upTo = beyond === undefined ? newest : beyond[0] - 1;
     const limit = Math.min(STEP, max);
+    // Most changes are of other keys: SQLite leaves them out in less time than rows of them take here.
     const rows = tx
-      .sql<[string, number, 'deleted' | 'expired' | null, number, string]>(
-        'SELECT key, change, tombstone, revision, ns FROM kv WHERE change>? ORDER BY change LIMIT ?',
+      .sql<[string, number, 'deleted' | 'expired' | null, number]>(
+        `SELECT key, change, tombstone, revision FROM kv INDEXED BY kv_change
+         WHERE change>? AND change<=? AND ns=? AND key>=? AND key<CAST(? AS TEXT) ORDER BY change LIMIT ?`,
       )
-      .all(this.#change, limit);
+      .all(this.#change, upTo, tx.ns, this.#prefix, this.#prefixEnd, limit);
+    const isAll = rows.length < limit;
     const items: KvChange[] = [];
-    for (const [key, , tombstone, revision, ns] of rows) {
-      if (ns !== tx.ns || !key.startsWith(this.#prefix)) continue;
+    for (const [key, , tombstone, revision] of rows) {
       // An entry that was newer than the start of the watch was listed already.
       if (this.#present.get(key) === revision) continue;
       const entry = tombstone === null ? getEntry(tx, key) : undefined;
@@ -97,10 +107,10 @@ class KvWatch extends StoreCursor<KvChange> {
       else if (entry !== undefined) items.push({ kind: 'put', entry });
     }
     tx.afterCommit(() => {
-      this.#change = rows.at(-1)?.[1] ?? this.#change;
+      this.#change = isAll ? upTo : (rows.at(-1)?.[1] ?? this.#change);
       for (const item of items) this.#note(item);
     });
-    return { items, isAll: rows.length < limit };
+    return { items, isAll: isAll && beyond === undefined };
   }
 
   #note(change: KvChange): void {
