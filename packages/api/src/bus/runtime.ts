@@ -48,8 +48,11 @@ interface Content {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
+/** An encoded message, which only its sender has: it may still change. */
+export type OwnInput = { -readonly [Name in keyof MessageInput]: MessageInput[Name] };
+
 /** Passes an encoded message to the transport. */
-type Deliver<R> = (input: MessageInput) => Promise<R>;
+type Deliver<R> = (input: OwnInput) => Promise<R>;
 
 /** Shared by all parts of one bus. */
 export class BusRuntime {
@@ -139,22 +142,23 @@ export class BusRuntime {
     { kind, target, type, options, isFresh, fields, internal }: OutgoingDraft,
     { body, headers }: Content,
     encoded: EncodedBody,
-  ): MessageInput {
+  ): OwnInput {
     const isDerived = cause !== undefined && options?.id === undefined && isFresh !== true;
     const derived = isDerived
       ? cause.nextId(kind, target, type, identityOf(this.bodyCodec, body, encoded.body))
       : undefined;
     // Only fields that are present: the transport checks every key, which costs a tenth of a send.
-    return {
-      ...encoded,
-      ...toFields(options),
-      ...(derived === undefined ? {} : { id: derived }),
-      ...(type === undefined ? {} : { type }),
-      ...(from === undefined ? {} : { from }),
-      ...(cause === undefined ? {} : { causationId: cause.id, hops: cause.nextHops }),
-      ...(headers === undefined && internal === undefined ? {} : { headers: { ...headers, ...internal } }),
-      ...fields,
-    };
+    const input: OwnInput = { body: encoded.body, contentType: encoded.contentType };
+    if (options !== undefined) Object.assign(input, toFields(options));
+    if (derived !== undefined) input.id = derived;
+    if (type !== undefined) input.type = type;
+    if (from !== undefined) input.from = from;
+    if (cause !== undefined) {
+      input.causationId = cause.id;
+      input.hops = cause.nextHops;
+    }
+    if (headers !== undefined || internal !== undefined) input.headers = { ...headers, ...internal };
+    return fields === undefined ? input : Object.assign(input, fields);
   }
 
   /** The attempts of messages of a queue without their own `maxAttempts`. */

@@ -52,6 +52,7 @@ const FIELDS = [
 
 const RESERVED = 'bus-';
 const NONE: Headers = Object.freeze({});
+const NO_BOUNDS: CallOptions = Object.freeze({});
 
 /** Throws INVALID_ARGUMENT for unknown options and reserved headers. The transport checks the values of fields. */
 export function checkMessageOptions(options: unknown, keys: readonly string[], what: string): void {
@@ -73,7 +74,9 @@ export function toFields(options: object | undefined): Partial<MessageInput> {
 }
 
 /** The bounds of the call in `options`. */
-export function toBounds({ timeoutMs, signal }: CallOptions = {}): CallOptions {
+export function toBounds(options: CallOptions | undefined): CallOptions {
+  if (options === undefined) return NO_BOUNDS;
+  const { timeoutMs, signal } = options;
   return { timeoutMs, signal };
 }
 

@@ -64,12 +64,14 @@ const KEYS = [
 type Loose<O> = { readonly [Key in keyof O]?: unknown };
 
 const MAX_KEY_BYTES = 240;
+const NO_SCHEMAS: QueueDefinition['schemas'] = Object.freeze({});
+const NO_OPTIONS: EnqueueOptions = Object.freeze({});
 
 /** Throws INVALID_ARGUMENT. The transport checks the fields of the message. */
 export function checkEnqueueOptions(options: EnqueueOptions | undefined): void {
   checkMessageOptions(options, KEYS, 'enqueue options');
   // A caller without types may give more than one of each.
-  const { runAt, delayMs, dedupeKey, dedupeUntilDone, replaceKey } = (options ?? {}) as Loose<EnqueueOptions>;
+  const { runAt, delayMs, dedupeKey, dedupeUntilDone, replaceKey } = (options ?? NO_OPTIONS) as Loose<EnqueueOptions>;
   if (runAt !== undefined && !(runAt instanceof Date)) {
     throw invalid(`runAt must be a Date, not ${describe(runAt)}`, 'Pass a Date, or use delayMs.');
   }
@@ -97,8 +99,8 @@ function checkKey(key: unknown, name: string): void {
 }
 
 /** Fields of the message from options that are not fields. */
-export function taskFields({ runAt }: EnqueueOptions): Partial<MessageInput> {
-  return runAt === undefined ? {} : { delayMs: delayOf(runAt, 'runAt') };
+export function taskFields({ runAt }: EnqueueOptions): Partial<MessageInput> | undefined {
+  return runAt === undefined ? undefined : { delayMs: delayOf(runAt, 'runAt') };
 }
 
 /** Throws INVALID_ARGUMENT unless `name` is a legal queue of tasks. */
@@ -118,5 +120,5 @@ export function toQueueDefinition(queue: string | QueueDefinition): QueueDefinit
     throw invalid(`a queue must be a name or a definition, not ${describe(queue)}`, 'Use defineQueue, or a name.');
   }
   checkTaskQueue(queue);
-  return { kind: 'queue', queue, schemas: {} };
+  return { kind: 'queue', queue, schemas: NO_SCHEMAS };
 }

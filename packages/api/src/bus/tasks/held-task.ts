@@ -65,12 +65,13 @@ export async function takeTasks(
   options: TakeOptions = {},
 ): Promise<TakenTask[]> {
   runtime.assertOpen();
-  const { queue } = toQueueDefinition(name);
+  const definition = toQueueDefinition(name);
+  const { queue } = definition;
   checkOptions(options, ['max', 'waitMs', 'timeoutMs', 'signal', 'consumer'], 'take options');
   checkInteger(options.max, 'max', { min: 1, max: 1000 });
   checkDuration(options.waitMs, 'waitMs', { min: 0, max: MAX_DURATION_MS, infinity: true });
   checkText(options.consumer, 'consumer', 255);
-  await queues.prepare(name);
+  await queues.prepare(definition);
   const { consumer = runtime.instance } = options;
   return runtime.middleware.receive({ kind: 'task', queue }, async () => {
     const deliveries = await receiveReady(runtime, queue, { ...options, consumer });

@@ -90,10 +90,10 @@ export interface TaskHandleDependencies<R> {
   readonly bodyCodec: Pick<BodyCodec, 'decode'>;
   /** Finds the tracker of a queue. A tracker that was idle may have been dropped. */
   trackerOf(queue: string): TaskTracker;
-  /** Checks a decoded result. */
-  toResult(value: unknown): R | Promise<R>;
-  /** Checks a decoded value of the progress. */
-  toProgress(value: unknown): unknown;
+  /** Checks the decoded result of a task. */
+  toResult(value: unknown, id: string): R | Promise<R>;
+  /** Checks a decoded value of the progress of a task. */
+  toProgress(value: unknown, id: string): unknown;
   /** Cancels a task before a worker starts it. Resolves with false when it was started, has ended or does not exist. */
   cancelWaiting(id: string, options: CancelReason): Promise<boolean>;
 }
@@ -145,7 +145,7 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
       for (;;) {
         const next = await wait.race(event.next());
         if (next === undefined) return;
-        yield await this.#dependencies.toProgress(await this.#dependencies.bodyCodec.decode(next));
+        yield await this.#dependencies.toProgress(await this.#dependencies.bodyCodec.decode(next), this.id);
       }
     } finally {
       wait.end();
@@ -162,7 +162,7 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
     try {
       const result = resultOf(this.id, await wait.race(follower.ended));
       const body = await wait.race(readParts(this.#dependencies.transport.kv, result));
-      return await this.#dependencies.toResult(await this.#dependencies.bodyCodec.decode(body));
+      return await this.#dependencies.toResult(await this.#dependencies.bodyCodec.decode(body), this.id);
     } finally {
       wait.end();
       follower.leave();

@@ -119,8 +119,7 @@ export class TaskQueues {
   }
 
   /** Sets the settings of a definition once; undefined when they are set, or there are none. */
-  prepare(queue: string | QueueDefinition): Promise<void> | undefined {
-    const { queue: name, settings } = toQueueDefinition(queue);
+  prepare({ queue: name, settings }: QueueDefinition): Promise<void> | undefined {
     if (settings === undefined) return undefined;
     const known = this.#prepared.get(name);
     if (known?.settings === settings) return known.isDone ? undefined : known.done;

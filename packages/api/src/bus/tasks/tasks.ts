@@ -16,19 +16,21 @@ import type { Origin } from '../messages/causation.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import { toBounds } from '../messages/message-options.ts';
 import { validate, validateSent } from '../messages/schema.ts';
-import { type BusRuntime, type OutgoingDraft, toStored } from '../runtime.ts';
+import { type BusRuntime, type OutgoingDraft, type OwnInput, toStored } from '../runtime.ts';
 import { checkEnqueueOptions, type EnqueueOptions, taskFields, toQueueDefinition } from './enqueue-options.ts';
 import { ReplacedTasks } from './replaced-tasks.ts';
-import { queueOfTask, type TaskHandle, TaskHandleImpl } from './task-handle.ts';
+import { queueOfTask, type TaskHandle, type TaskHandleDependencies, TaskHandleImpl } from './task-handle.ts';
 import type { TaskQueues } from './task-queue.ts';
 import { taskKey } from './task-record.ts';
 import { pendingOf } from './task-state.ts';
-import { type TaskTracker, TaskTrackers } from './task-tracker.ts';
+import { TaskTrackers } from './task-tracker.ts';
 
 /** Options of many tasks: shared, or from a function for each. `timeoutMs` and `signal` of the first bound the call. */
 export type EnqueueAllOptions<T> = EnqueueOptions | ((body: T, index: number) => EnqueueOptions | undefined);
 
 const MAX_TASKS = 1_000_000;
+const NO_OPTIONS: EnqueueOptions = Object.freeze({});
+const NO_PART: FlowPart = Object.freeze({});
 
 /** How a task of a flow differs from others. */
 export interface FlowPart {
@@ -56,6 +58,8 @@ export class Tasks {
   readonly #queues: TaskQueues;
   readonly #trackers: TaskTrackers;
   readonly #replaced: ReplacedTasks;
+  /** What handles work with, by the schemas of their definition. */
+  readonly #dependencies = new WeakMap<QueueDefinition['schemas'], TaskHandleDependencies<unknown>>();
 
   constructor(runtime: BusRuntime, queues: TaskQueues) {
     this.#runtime = runtime;
@@ -68,7 +72,7 @@ export class Tasks {
     origin: Origin,
     queue: string | QueueDefinition,
     body?: unknown,
-    options: EnqueueOptions = {},
+    options?: EnqueueOptions,
   ): Promise<TaskHandle> {
     const definition = toQueueDefinition(queue);
     checkEnqueueOptions(options);
@@ -107,7 +111,7 @@ export class Tasks {
       maxItems: MAX_BATCH,
     });
     const outcomes = await Promise.allSettled(
-      all.map((one) =>
+      all.map(async (one) =>
         this.#put(origin, definition, { queue, ...one }, (input) => batch.call(definition.queue, [input])),
       ),
     );
@@ -122,45 +126,69 @@ export class Tasks {
     throw invalid(`${quote(id)} is not a task of ${definition.queue}`, 'Its queue is the part before #.');
   }
 
-  async #put(
+  /** Throws, or returns a promise that rejects. */
+  #put(
     origin: Origin,
     definition: QueueDefinition,
-    { body, options = {} }: TaskDraft,
+    draft: TaskDraft,
     send: SendTask,
-    part: FlowPart = {},
+    part: FlowPart = NO_PART,
   ): Promise<TaskHandle> {
     this.#runtime.assertSending();
     const { queue, schemas } = definition;
-    const checked = validateSent(this.#runtime.bodyCodec, schemas.task, body, `the task of ${queue}`);
-    if (checked !== undefined) await checked;
+    const checked =
+      schemas.task && validateSent(this.#runtime.bodyCodec, schemas.task, draft.body, `the task of ${queue}`);
+    if (checked === undefined) return this.#send(origin, definition, draft, send, part);
+    return checked.then(() => this.#send(origin, definition, draft, send, part));
+  }
+
+  #send(
+    origin: Origin,
+    definition: QueueDefinition,
+    { body, options = NO_OPTIONS }: TaskDraft,
+    send: SendTask,
+    part: FlowPart,
+  ): Promise<TaskHandle> {
+    const { queue } = definition;
     const attempts = attemptsHeader(options.maxAttempts);
     const draft: OutgoingDraft = {
       kind: 'enqueue',
       target: queue,
       type: options.type,
       body,
-      options,
+      options: options === NO_OPTIONS ? undefined : options,
       fields: part.delayMs === undefined ? taskFields(options) : { delayMs: part.delayMs },
       internal: part.run === undefined ? attempts : { ...attempts, [FLOW_HEADER]: part.run },
     };
-    const { replaceKey, dedupeUntilDone = false } = options;
-    const deliver = async (input: MessageInput): Promise<TaskHandle> => {
-      const id = part.id ?? `${queue}#${options.dedupeKey ?? input.id ?? newId()}`;
-      if (dedupeUntilDone && (await this.#isPending(queue, id, options)))
-        return this.#handle(id, definition, 'duplicate');
-      const clear = options.dedupeKey === undefined ? undefined : this.#clearLater(id);
-      const since = options.dedupeKey === undefined ? 0 : Date.now();
-      const [result] = await send({ ...input, id });
-      const { status } = toStored(result);
-      if (status === 'stored') await clear?.();
-      return this.#handle(id, definition, status === 'duplicate' ? 'duplicate' : since);
-    };
-    if (replaceKey === undefined) return await this.#runtime.sendOut(origin, draft, deliver);
+    const { replaceKey } = options;
+    const deliver = (input: OwnInput): Promise<TaskHandle> => this.#deliver(definition, options, part, { input, send });
+    if (replaceKey === undefined) return this.#runtime.sendOut(origin, draft, deliver);
     requireFeature(this.#runtime.transport.capabilities, 'cancel');
     const place = `${queue}#${replaceKey}`;
     return this.#runtime.sendOut(origin, draft, (input) =>
-      this.#replaced.send({ place, delayMs: input.delayMs ?? 0, bounds: toBounds(options) }, () => deliver(input)),
+      this.#replaced.send({ place, delayMs: input.delayMs ?? 0, bounds: toBounds(options) }, () =>
+        deliver({ ...input }),
+      ),
     );
+  }
+
+  async #deliver(
+    definition: QueueDefinition,
+    options: EnqueueOptions,
+    part: FlowPart,
+    { input, send }: { readonly input: OwnInput; readonly send: SendTask },
+  ): Promise<TaskHandle> {
+    const { queue } = definition;
+    const { dedupeKey, dedupeUntilDone = false } = options;
+    const id = part.id ?? `${queue}#${dedupeKey ?? input.id ?? newId()}`;
+    if (dedupeUntilDone && (await this.#isPending(queue, id, options)))
+      return this.#handle(id, definition, 'duplicate');
+    const clear = dedupeKey === undefined ? undefined : this.#clearLater(id);
+    const since = dedupeKey === undefined ? 0 : Date.now();
+    const [result] = await send(Object.assign(input, { id }));
+    const { status } = toStored(result);
+    if (status === 'stored' && clear !== undefined) await clear();
+    return this.#handle(id, definition, status === 'duplicate' ? 'duplicate' : since);
   }
 
   /** Whether a task waits or runs. Two calls that both find none send within the dedupe window, so one of them is a duplicate. */
@@ -189,22 +217,22 @@ export class Tasks {
   }
 
   #handle(id: string, { schemas }: QueueDefinition, source: number | 'duplicate' | 'id'): TaskHandle {
+    return new TaskHandleImpl(this.#dependencies.get(schemas) ?? this.#dependenciesOf(schemas), id, source);
+  }
+
+  /** Shared by the handles of one definition. */
+  #dependenciesOf(schemas: QueueDefinition['schemas']): TaskHandleDependencies<unknown> {
     const { transport, bodyCodec } = this.#runtime;
-    const toResult = (value: unknown): unknown => validate(schemas.result, value, `the result of ${id}`);
-    const trackerOf = (queue: string): TaskTracker => this.#trackers.of(queue);
-    const toProgress = (value: unknown): unknown => validate(schemas.progress, value, `the progress of ${id}`);
-    return new TaskHandleImpl(
-      {
-        transport,
-        bodyCodec,
-        trackerOf,
-        toResult,
-        toProgress,
-        cancelWaiting: (task, options) => cancelWaiting(transport, task, options),
-      },
-      id,
-      source,
-    );
+    const dependencies: TaskHandleDependencies<unknown> = {
+      transport,
+      bodyCodec,
+      trackerOf: (queue) => this.#trackers.of(queue),
+      toResult: (value, id) => validate(schemas.result, value, `the result of ${id}`),
+      toProgress: (value, id) => validate(schemas.progress, value, `the progress of ${id}`),
+      cancelWaiting: (task, options) => cancelWaiting(transport, task, options),
+    };
+    this.#dependencies.set(schemas, dependencies);
+    return dependencies;
   }
 }
 

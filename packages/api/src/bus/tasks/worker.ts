@@ -148,7 +148,8 @@ export async function startWorker(
   options: WorkerOptions | BatchWorkerOptions = {},
 ): Promise<Worker> {
   runtime.assertOpen();
-  const { queue: name, schemas } = toQueueDefinition(queue);
+  const definition = toQueueDefinition(queue);
+  const { queue: name, schemas } = definition;
   const checked = checkWorkerOptions(options);
   const { batch, rateLimit, resultTtlMs = DEFAULT_RESULT_TTL_MS, concurrency = 1, ...consume } = checked;
   const place = { kind: 'task', queue: name } as const;
@@ -174,7 +175,7 @@ export async function startWorker(
     const run = (): Promise<unknown> => handleDelivery(runtime, plan, delivery, lease);
     return limiter === undefined ? run() : limiter.take(lease).then(run);
   };
-  await queues.prepare(queue);
+  await queues.prepare(definition);
   const cancelled = new CancelledTasks(runtime, place);
   const parents = new Parents(runtime);
   await cancelled.open(name, options.open);
