@@ -402,7 +402,7 @@ export function openBus(transport: Transport, options: BusOptions = {}): Bus {
     requestStream: (...args) => requests.requestStream(...args) as ReplyStream<never, never>,
     publish: (...args) => publishEvent(runtime, ...args),
     enqueue: (...args) => tasks.enqueue(...args) as Promise<TaskHandle<never>>,
-    flow: (...args) => flows.begin(...args) as Promise<TaskHandle<never>>,
+    flow: (...args) => flows.begin(...args) as Promise<TaskHandle<never, never>>,
   };
   const locks = new Locks(runtime);
   const schedules = new SchedulesImpl({ runtime, registry, operations, locks });

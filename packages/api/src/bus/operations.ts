@@ -81,7 +81,11 @@ export interface Sender {
    * - PAYLOAD_TOO_LARGE: the children have more than 16 MiB.
    * - UNSUPPORTED: the transport lacks the feature `cancel`.
    */
-  flow<R = unknown>(flow: Flow): Promise<TaskHandle<R>>;
+  flow<
+    R = unknown,
+    Q extends string | QueueDefinition = string | QueueDefinition,
+    Children extends readonly (string | QueueDefinition)[] = readonly (string | QueueDefinition)[],
+  >(flow: Flow<Q, Children>): Promise<TaskHandle<unknown extends R ? ResultOutput<Q> : R, ProgressOutput<Q>>>;
 
   /**
    * Sends a request to an agent and waits for its response. Rejects with:
@@ -143,7 +147,7 @@ export abstract class OriginSender implements Sender {
     return this.#operations.enqueue(this.#origin, queue, body, options);
   }
 
-  flow(flow: Flow): Promise<TaskHandle<never>> {
+  flow(flow: Flow): Promise<TaskHandle<never, never>> {
     return this.#operations.flow(this.#origin, flow);
   }
 

@@ -101,12 +101,16 @@ function fakeOperations(sent: RecordedSend[], responses: Readonly<Record<string,
     return newId();
   };
   const request = async (type: string, body: unknown): Promise<never> => respond(responses, type, body);
-  const enqueue = (queue: string | QueueDefinition, body: unknown, options?: EnqueueOptions): TaskHandle<never> => {
+  const enqueue = (
+    queue: string | QueueDefinition,
+    body: unknown,
+    options?: EnqueueOptions,
+  ): TaskHandle<never, never> => {
     const name = queueOf(queue);
     const id = record('enqueue', name, { type: options?.type, body }, options?.headers);
     return fakeHandle(name, options?.dedupeKey ?? id, () => request(name, body));
   };
-  const flow = ({ queue, body, options, children = [] }: FlowTask): TaskHandle<never> => {
+  const flow = ({ queue, body, options, children = [] }: FlowTask): TaskHandle<never, never> => {
     const handle = enqueue(queue, body, options);
     for (const child of children) flow(child);
     return handle;
@@ -156,7 +160,7 @@ function fakeStream(result: Promise<never>): ReplyStream<never, never> {
   };
 }
 
-function fakeHandle(queue: string, key: string, result: () => Promise<never>): TaskHandle<never> {
+function fakeHandle(queue: string, key: string, result: () => Promise<never>): TaskHandle<never, never> {
   return {
     ...{ id: `${queue}#${key}`, queue, isDuplicate: false },
     ...{ result, status: async () => 'queued', cancel: async () => false, reschedule: async () => false },

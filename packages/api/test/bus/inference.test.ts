@@ -151,3 +151,51 @@ describe('types of one definition', () => {
     expect(await (await bus.enqueue(count, '1')).result()).toBe(2);
   });
 });
+
+describe('planned messages and flows', () => {
+  it('have the bodies of their definitions', async () => {
+    await using bus = openBus(await openMemory(), { onError: () => undefined });
+    const count = defineQueue('count', { task: spelled, result: numberSchema });
+    const [news, note] = [defineTopic('news', numberSchema), defineMessage('note', stringSchema)];
+    const hourly = { everyMs: 3_600_000 };
+    await bus.agent('@a');
+    await bus.schedules.put('a', { ...hourly, queue: count, body: '1' });
+    await bus.schedules.put('b', { ...hourly, topic: news, body: 1 });
+    await bus.schedules.put('c', { ...hourly, to: '@a', type: note, body: 'hello' });
+    await bus.schedules.put('d', { ...hourly, queue: 'names', body: { any: true } });
+    await bus.schedules.put('e', { ...hourly, to: '@a', type: 'ping' });
+    const refused = Promise.allSettled([
+      // @ts-expect-error a task has the input of its schema
+      bus.schedules.put('f', { ...hourly, queue: count, body: { text: 1 } }),
+      // @ts-expect-error an event has the input of its schema
+      bus.schedules.put('g', { ...hourly, topic: news, body: 'text' }),
+      // @ts-expect-error a message has the input of its schema
+      bus.schedules.put('h', { ...hourly, to: '@a', type: note, body: 5 }),
+      // @ts-expect-error a body that the schema needs
+      bus.schedules.put('i', { ...hourly, topic: news }),
+      // @ts-expect-error two timings
+      bus.schedules.put('j', { ...hourly, cron: '@daily', queue: 'names' }),
+    ]);
+    expect((await refused).map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'rejected',
+      'rejected',
+      'rejected',
+      'rejected',
+    ]);
+
+    const flow = await bus.flow({
+      queue: count,
+      body: '3',
+      children: [{ queue: 'parts' }, { queue: count, body: '4' }],
+    });
+    expectTypeOf(flow).toEqualTypeOf<TaskHandle<number>>();
+    const many = await bus.flow<boolean>({ queue: 'all', children: [1, 2].map((body) => ({ queue: 'parts', body })) });
+    expectTypeOf(many).toEqualTypeOf<TaskHandle<boolean>>();
+    expectTypeOf(await bus.flow({ queue: 'all', children: [{ queue: 'parts' }] })).toEqualTypeOf<TaskHandle>();
+    // @ts-expect-error a parent has the input of its schema
+    await bus.flow({ queue: count, body: 3, children: [{ queue: 'parts' }] });
+    // @ts-expect-error a child has the input of its schema
+    await bus.flow({ queue: 'all', children: [{ queue: 'parts' }, { queue: count, body: 4 }] });
+  });
+});

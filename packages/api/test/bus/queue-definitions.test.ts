@@ -67,7 +67,7 @@ it('a schedule takes the definition of a message', async () => {
   await bus.schedules.put('hourly', { everyMs: 3_600_000, to: '@a', type: note, body: 'hello' });
   await bus.schedules.runNow('hourly');
   expect(await got.promise).toBe('hello');
-  const wrong = bus.schedules.put('wrong', { everyMs: 3_600_000, to: '@a', type: note, body: 5 });
+  const wrong = bus.schedules.put('wrong', { everyMs: 3_600_000, to: '@a', type: note, body: 5 as never });
   await expect(wrong).rejects.toThrow('expected a string');
 });
 

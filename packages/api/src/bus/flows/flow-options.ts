@@ -2,14 +2,16 @@
 
 import { invalid } from '../../contract/errors.ts';
 import { checkArray, checkDuration, checkOneOf, checkOptions, describe } from '../../contract/validation.ts';
-import type { QueueDefinition } from '../messages/definitions.ts';
+import type { QueueDefinition, TaskInput } from '../messages/definitions.ts';
 import { checkEnqueueOptions, type EnqueueOptions, toQueueDefinition } from '../tasks/enqueue-options.ts';
 import type { ChildFailureRule } from './flow-record.ts';
 
-/** A task of a flow. */
-export interface FlowTask {
-  readonly queue: string | QueueDefinition;
-  readonly body?: unknown;
+type Queue = string | QueueDefinition;
+
+/** A task of a flow. A definition has the type of its body. */
+export interface FlowTask<Q extends Queue = Queue> {
+  readonly queue: Q;
+  readonly body?: TaskInput<Q>;
   /** Options of the task. The keys of children are those of the flow: they have neither `dedupeKey` nor `replaceKey`. */
   readonly options?: EnqueueOptions | undefined;
   /** Tasks that it waits for: it starts when they have ended. At most 1,000 in the whole flow. */
@@ -23,9 +25,10 @@ export interface FlowTask {
   readonly checkMs?: number | undefined;
 }
 
-/** A parent and its children, at least one. */
-export interface Flow extends FlowTask {
-  readonly children: readonly FlowTask[];
+/** A parent and its children, at least one. Types of bodies are checked down to the children. */
+export interface Flow<Q extends Queue = Queue, Children extends readonly Queue[] = readonly Queue[]>
+  extends FlowTask<Q> {
+  readonly children: { readonly [K in keyof Children]: FlowTask<Children[K]> };
 }
 
 const MAX_CHILDREN = 1000;

@@ -10,13 +10,27 @@ import {
   describe,
   MAX_DURATION_MS,
 } from '../../contract/validation.ts';
-import type { MessageDefinition, QueueDefinition, TopicDefinition } from '../messages/definitions.ts';
+import type {
+  BodyInput,
+  MessageDefinition,
+  QueueDefinition,
+  TaskInput,
+  TopicDefinition,
+} from '../messages/definitions.ts';
 import type { MessageOptions } from '../messages/message-options.ts';
 
-/** When a schedule fires, `cron` or `everyMs`, and the message that it sends: a task, an event, or a message to an agent. */
-export type ScheduleOptions = ScheduledMessage &
-  (CronTiming | IntervalTiming) &
-  (TaskTarget | TopicTarget | AgentTarget);
+/**
+ * When a schedule fires, `cron` or `everyMs`, and the message that it sends: a task, an event, or a message to an agent. A
+ * definition has the type of the body.
+ */
+export type ScheduleOptions<
+  Q extends string | QueueDefinition = string | QueueDefinition,
+  T extends string | TopicDefinition = string | TopicDefinition,
+  M extends string | MessageDefinition = string | MessageDefinition,
+> = ScheduledMessage & (CronTiming | IntervalTiming) & (TaskTarget<Q> | TopicTarget<T> | AgentTarget<M>);
+
+/** The body of each message: JSON. The whole schedule has at most 64 KiB. */
+type WithBody<B> = undefined extends B ? { readonly body?: B | undefined } : { readonly body: B };
 
 /** When the first planned time is. */
 interface FirstTime {
@@ -48,37 +62,35 @@ export interface IntervalTiming extends FirstTime {
 }
 
 /** A schedule of tasks. */
-export interface TaskTarget {
+export type TaskTarget<Q extends string | QueueDefinition> = WithBody<TaskInput<Q>> & {
   /** The queue of the tasks. */
-  readonly queue: string | QueueDefinition;
+  readonly queue: Q;
   readonly topic?: undefined;
   readonly to?: undefined;
   readonly type?: undefined;
-}
+};
 
 /** A schedule of events. */
-export interface TopicTarget {
+export type TopicTarget<T extends string | TopicDefinition> = WithBody<BodyInput<T>> & {
   /** The topic of the events. */
-  readonly topic: string | TopicDefinition;
+  readonly topic: T;
   readonly queue?: undefined;
   readonly to?: undefined;
   readonly type?: undefined;
-}
+};
 
 /** A schedule of messages to an agent. */
-export interface AgentTarget {
+export type AgentTarget<M extends string | MessageDefinition> = WithBody<BodyInput<M>> & {
   /** The agent that gets the messages. */
   readonly to: string;
   /** The type of the messages. */
-  readonly type: string | MessageDefinition;
+  readonly type: M;
   readonly queue?: undefined;
   readonly topic?: undefined;
-}
+};
 
 /** The message that a schedule sends. */
 export interface ScheduledMessage extends Omit<MessageOptions, 'id'> {
-  /** JSON. The whole schedule has at most 64 KiB. */
-  readonly body?: unknown;
   /**
    * What follows planned times at which no process fired it, nor within a minute. `once` (default): it fires once, however
    * many times were missed. `skip`: it fires at its next planned time.

@@ -6,6 +6,7 @@ import { nearestName } from '../../contract/nearest-name.ts';
 import { checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
 import type { LockHolder } from '../locks/lock.ts';
 import type { Locks } from '../locks/locks.ts';
+import type { MessageDefinition, QueueDefinition, TopicDefinition } from '../messages/definitions.ts';
 import { toBounds } from '../messages/message-options.ts';
 import type { Operations } from '../operations.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -33,7 +34,10 @@ export interface Schedules {
    * Adds a schedule, or changes it. An equal one stays as it is, so every process can put it when it starts. Other planned
    * times begin now. Rejects with INVALID_ARGUMENT for a bad expression, and for one that never fires.
    */
-  put(name: string, options: ScheduleOptions): Promise<ScheduleInfo>;
+  put<Q extends string | QueueDefinition, T extends string | TopicDefinition, M extends string | MessageDefinition>(
+    name: string,
+    options: ScheduleOptions<Q, T, M>,
+  ): Promise<ScheduleInfo>;
   /** One schedule; undefined when it does not exist. */
   get(name: string, options?: CallOptions): Promise<ScheduleInfo | undefined>;
   /** All schedules, in order of name. */
