@@ -8,10 +8,13 @@ export interface HeadedBody {
 
 export type Argument = string | number | Buffer | HeadedBody;
 
+/** The end of an argument and the length of the next one, by that length: most arguments are short. */
+const SEPARATORS: readonly string[] = Array.from({ length: 1_024 }, (_, length) => `\r\n$${length}\r\n`);
+
 /** The command and its arguments, each behind its length, in one piece. */
 export function encodeCommand(name: string, args: readonly Argument[]): Buffer {
   const parts: (string | Buffer)[] = [];
-  let text = `*${args.length + 1}\r\n$${name.length}\r\n${name}\r\n`;
+  let text = `*${args.length + 1}${separator(name.length)}${name}`;
   let size = 0;
   let isAscii = true;
   for (const arg of args) {
@@ -23,16 +26,20 @@ export function encodeCommand(name: string, args: readonly Argument[]): Buffer {
     }
     const bytes = bytesOf(arg);
     if (bytes === undefined) {
-      text += `$${length}\r\n${own}\r\n`;
+      text += separator(length) + own;
       continue;
     }
-    text += `$${length + bytes.length}\r\n${own}`;
+    text += separator(length + bytes.length) + own;
     size += text.length + bytes.length;
     parts.push(text, bytes);
-    text = '\r\n';
+    text = '';
   }
-  parts.push(text);
-  return join(parts, size + text.length, isAscii ? 'latin1' : 'utf8');
+  parts.push(`${text}\r\n`);
+  return join(parts, size + text.length + 2, isAscii ? 'latin1' : 'utf8');
+}
+
+function separator(length: number): string {
+  return SEPARATORS[length] ?? `\r\n$${length}\r\n`;
 }
 
 function textOf(arg: Argument): string {

@@ -10,10 +10,11 @@ import { BASE, Library, type Script } from './script.ts';
  */
 export const KV: Library = new Library(`
 -- Hexadecimal, without what is equal or missing: at most 31 characters take half of the memory of 50.
+local function hex(n) return string.format('%x', n) end
+
 local function formatEntry(revision, created, expires, value)
-  if created == revision and expires > 0 then return string.format('%x  %x', revision, expires) .. '\\n' .. value end
-  return string.format('%x', revision) .. ' ' .. (created == revision and '' or string.format('%x', created)) .. ' ' ..
-    (expires == 0 and '' or string.format('%x', expires)) .. '\\n' .. value
+  return hex(revision) .. ' ' .. (created == revision and '' or hex(created)) .. ' ' .. (expires == 0 and '' or hex(expires)) ..
+    '\\n' .. value
 end
 
 -- revision, revision of creation, end of life (0: none), where the value begins
@@ -84,14 +85,18 @@ local function insertEntries(keys, values, ttls)
   local revision = nextNumber('revision', #keys)
   local stored, members, ends, firstEnd = {}, {}, {}, math.huge
   local unwatched = {}
-  for i, key in ipairs(keys) do
-    local expires, channel = endOf(ttls[i]), channelOf(key)
-    push(stored, key, formatEntry(revision, revision, expires, values[i]))
-    push(members, '0', key)
-    if expires > 0 then
-      push(ends, num(expires), key)
-      firstEnd = math.min(firstEnd, expires)
+  -- Most entries of a script have one time to live.
+  local ttl, expires, endText, between
+  for i = 1, #keys do
+    local key, channel = keys[i], string.sub(keys[i], 1, 8)
+    if ttls[i] ~= ttl then
+      ttl, expires = ttls[i], endOf(ttls[i])
+      endText, between = num(expires), '  ' .. (expires == 0 and '' or hex(expires)) .. '\\n'
+      if expires > 0 then firstEnd = math.min(firstEnd, expires) end
     end
+    stored[2 * i - 1], stored[2 * i] = key, hex(revision) .. between .. values[i]
+    members[2 * i - 1], members[2 * i] = '0', key
+    if expires > 0 then push(ends, endText, key) end
     -- Without a watch the other changes need no message either.
     if not unwatched[channel] then unwatched[channel] = not publishChange('p', revision, revision, expires, key, values[i]) end
     revision = revision + 1
@@ -118,15 +123,18 @@ local function putEntries(keys, values, ttls)
   if #keys == 0 then return end
   local known = call('HMGET', ns .. 'kv:entries', unpack(keys))
   local newKeys, newValues, newTtls, others, isNew = {}, {}, {}, {}, {}
-  for i, key in ipairs(keys) do
+  local count = 0
+  for i = 1, #keys do
+    local key = keys[i]
     if known[i] or isNew[key] then
       others[#others + 1] = i
     else
       isNew[key] = true
-      newKeys[#newKeys + 1], newValues[#newValues + 1], newTtls[#newTtls + 1] = key, values[i], ttls[i]
+      count = count + 1
+      newKeys[count], newValues[count], newTtls[count] = key, values[i], ttls[i]
     end
   end
-  if #newKeys > 0 then insertEntries(newKeys, newValues, newTtls) end
+  if count > 0 then insertEntries(newKeys, newValues, newTtls) end
   for _, i in ipairs(others) do
     local _, created = findEntry(keys[i])
     replaceEntry(keys[i], values[i], ttls[i], created)

@@ -85,21 +85,23 @@ local function insert(queue, keys, messages, sequences)
   local name = queue.name
   local base = sequences and 0 or nextSequence(queue, n) - 1
   local messageArgs, readyArgs = {}, {}
+  local readyCount = 0
   for i = 1, n do
     local key, message = keys[i], messages[i]
     local sequence = sequences and sequences[i] or base + i
-    push(messageArgs, key, message)
+    messageArgs[2 * i - 1], messageArgs[2 * i] = key, message
     local score
     if isPlain(message) then score = 5 * PRIORITY_STEP + sequence
     else score = place(queue, key, message, sequence, i) end
     if score then
-      push(readyArgs, num(score), key)
+      readyCount = readyCount + 1
+      readyArgs[2 * readyCount - 1], readyArgs[2 * readyCount] = num(score), key
     end
   end
   call('HSET', ns .. 'message:' .. name, unpack(messageArgs))
-  if #readyArgs > 0 then
+  if readyCount > 0 then
     call('ZADD', ns .. 'ready:' .. name, unpack(readyArgs))
-    queue.freed = queue.freed + #readyArgs / 2
+    queue.freed = queue.freed + readyCount
   end
 end
 

@@ -22,6 +22,7 @@ local room = queue.maxLength - held + call('ZCARD', ns .. 'dead:' .. name)
 local isDedupeLost = call('ZCARD', ns .. 'dedupe:' .. name) < held
 if isDedupeLost then dueBy(queue, now) end
 local seen, keys, messages, ids, results = {}, {}, {}, {}, {}
+local count = 0
 local windowEnd = now + queue.dedupeMs * 1000
 local windowEndText = num(windowEnd)
 for i = 1, n do
@@ -29,23 +30,24 @@ for i = 1, n do
   local score = known[i] and tonumber(known[i])
   if seen[key] or (score and score > now) then
     results[i] = 'd'
-  elseif #keys >= room then
+  elseif count >= room then
     results[i] = 'f'
   else
     seen[key] = true
-    push(ids, windowEndText, key)
+    count = count + 1
+    ids[2 * count - 1], ids[2 * count] = windowEndText, key
     rememberId(queue, key, ARGV[2 * i + 3])
     -- The window of the id is over, but its message may still exist.
-    keys[#keys + 1] = (score or isDedupeLost) and unusedKey(queue, key) or key
-    messages[#messages + 1] = ARGV[2 * i + 3]
+    keys[count] = (score or isDedupeLost) and unusedKey(queue, key) or key
+    messages[count] = ARGV[2 * i + 3]
     results[i] = 's'
   end
 end
-if #keys > 0 then
+if count > 0 then
   call('ZADD', ns .. 'dedupe:' .. name, unpack(ids))
   dueBy(queue, windowEnd)
   insert(queue, keys, messages)
-  queue.sent = queue.sent + #keys
+  queue.sent = queue.sent + count
 end
 saveAndWake(queue)
 return table.concat(results)
@@ -92,7 +94,7 @@ while taken < max and bytes < 4194304 and lost < STEP do
   local messages = call('HMGET', ns .. 'message:' .. name, unpack(keys))
   local attempts = hasAttempts and call('HMGET', ns .. 'attempts:' .. name, unpack(keys)) or {}
   local token = nextSequence(queue, n) - 1
-  local leased, leases = {}, {}
+  local leased, leases, before = {}, {}, taken
   for i = 1, n do
     local key, message = keys[i], messages[i]
     local _, m, ttl = parse(message)
@@ -112,11 +114,12 @@ while taken < max and bytes < 4194304 and lost < STEP do
     else
       taken = taken + 1
       bytes = bytes + #message
-      local own = num(token + i)
-      push(leased, num(now + leaseUs + taken), key)
-      push(leases, key, own .. ' ' .. popped[2 * i] .. ' ' .. (expires > 0 and num(expires) or '0') .. leaseTail)
-      push(heads, key, own)
-      push(heads, ended + 1, expires > 0 and num(expires - now) or '')
+      local own, to, head = num(token + i), 2 * (taken - before), 4 * taken
+      leased[to - 1], leased[to] = num(now + leaseUs + taken), key
+      leases[to - 1] = key
+      leases[to] = own .. ' ' .. popped[2 * i] .. ' ' .. (expires > 0 and num(expires) or '0') .. leaseTail
+      heads[head - 3], heads[head - 2], heads[head - 1] = key, own, ended + 1
+      heads[head] = expires > 0 and num(expires - now) or ''
       out[6 + taken] = message
     end
   end
@@ -165,12 +168,13 @@ local areHeld = (firstScore(ns .. 'leased:' .. name) or 0) > now
   and call('ZCARD', ns .. 'leased:' .. name) == call('HLEN', ns .. 'lease-info:' .. name)
 local ends = not areHeld and call('ZMSCORE', ns .. 'leased:' .. name, unpack(keys))
 local settled, acked, isSettled = {}, {}, {}
+local ackedCount, settledCount = 0, 0
 for i = 1, n do
   local at = WIDTH * (i - 1) + 2
   local key, what, lease = keys[i], ARGV[at + 1], leases[i]
   local action = string.sub(what, 1, 1)
-  local token = string.match(what, '%d+')
-  local isOwn = lease and not isSettled[key] and string.find(lease, token .. ' ', 1, true) == 1
+  local token = action == 'a' and string.sub(what, 2) or string.match(what, '%d+ ')
+  local isOwn = lease and not isSettled[key] and string.find(lease, token, 1, true) == 1
   if not isOwn or (ends and (not ends[i] or tonumber(ends[i]) <= now)) then
     results[i] = 'l'
   elseif action == 'e' then
@@ -184,10 +188,11 @@ for i = 1, n do
   else
     results[i] = 'd'
     isSettled[key] = true
-    settled[#settled + 1] = key
+    settledCount = settledCount + 1
+    settled[settledCount] = key
     if action == 'a' then
-      queue.done = queue.done + 1
-      acked[#acked + 1] = key
+      ackedCount = ackedCount + 1
+      acked[ackedCount] = key
       keepEntry(at)
     else
       local delayMs, reason = string.match(what, ' (%S+) (.*)$')
@@ -211,8 +216,9 @@ for i = 1, n do
     end
   end
 end
-if #settled > 0 then call('HDEL', ns .. 'lease-info:' .. name, unpack(settled)) end
-if #acked > 0 then
+if settledCount > 0 then call('HDEL', ns .. 'lease-info:' .. name, unpack(settled)) end
+queue.done = queue.done + ackedCount
+if ackedCount > 0 then
   call('ZREM', ns .. 'leased:' .. name, unpack(acked))
   call('HDEL', ns .. 'message:' .. name, unpack(acked))
   if call('EXISTS', ns .. 'attempts:' .. name) == 1 then call('HDEL', ns .. 'attempts:' .. name, unpack(acked)) end
@@ -225,8 +231,8 @@ return { table.concat(results), queue.leaseMs }
 `;
 
 /**
- * ARGV: queue, then key and action of each. An action is a letter and the token: ack, extend, release (l), reject (j), retry.
- * All but an ack have a time in ms and a reason behind them: the delay, or the lease (0: that of the queue). Returns a letter each
+ * ARGV: queue, then key and action of each. An action is a letter, the token and a space: ack, extend, release (l), reject (j),
+ * retry. All but an ack have a time in ms and a reason behind them: the delay, or the lease (0: that of the queue). Returns a letter each
  * (done, lost), and the lease ms.
  */
 export const SETTLE: Script = QUEUE.allowOom(
@@ -242,9 +248,11 @@ ${SETTLE_ALL}`,
 export const SETTLE_WITH_ENTRIES: Script = QUEUE.with(KV).denyOom(`
 local WIDTH = 5
 local entryKeys, entryValues, entryTtls = {}, {}, {}
+local entryCount = 0
 local function keepEntry(at)
   if ARGV[at + 2] == '' then return end
-  local n = #entryKeys + 1
+  local n = entryCount + 1
+  entryCount = n
   entryKeys[n], entryValues[n], entryTtls[n] = ARGV[at + 2], ARGV[at + 3], tonumber(ARGV[at + 4])
 end
 local function putKept() putEntries(entryKeys, entryValues, entryTtls) end

@@ -106,13 +106,14 @@ function toDelivery(
   heads: readonly string[],
   at: number,
 ): Delivery {
-  const [key = '', token = '', attempt, ttlLeftUs = ''] = heads.slice(at, at + HEAD_WIDTH);
+  const key = heads[at] ?? '';
+  const ttlLeftUs = heads[at + 3] ?? '';
   const [envelope, body] = splitStored(stored);
   return {
     ...toMessage(key, envelope, body),
     queue,
-    receipt: toReceipt({ queue, token, key }),
-    attempt: Number(attempt),
+    receipt: toReceipt({ queue, token: heads[at + 1] ?? '', key }),
+    attempt: Number(heads[at + 2]),
     leaseLeftMs: leaseMs,
     ttlLeftMs: ttlLeftUs === '' ? undefined : Number(ttlLeftUs) / 1000,
   };

@@ -37,7 +37,7 @@ export class Sender {
   }
 
   /** Without messages it creates the queue, or rejects if the queue is unknown or frozen. */
-  async send(
+  send(
     queue: string,
     messages: readonly PreparedMessage[],
     create: boolean,
@@ -45,7 +45,7 @@ export class Sender {
   ): Promise<SendResult[]> {
     if (messages.length === 0) return this.#sendChunk({ queue, create }, [], deadline);
     const items = messages.map((message) => ({ queue, create, id: message.id, stored: toStoredMessage(message) }));
-    return notRefused((await this.#batcher.call(`${create} ${queue}`, items, deadline)) as SendResult[]);
+    return this.#batcher.call(`${create} ${queue}`, items, deadline).then(refuseTogether);
   }
 
   #sendAll(items: readonly SendItem[], deadline: number): Promise<SendResult[]> {
@@ -77,6 +77,10 @@ export class Sender {
       return { id, status: letters[index] === 's' || isRepeated ? 'stored' : 'duplicate' };
     });
   }
+}
+
+function refuseTogether(results: readonly SendResult[]): SendResult[] {
+  return notRefused(results as SendResult[]);
 }
 
 function bytesOf({ stored }: SendItem): number {

@@ -85,7 +85,7 @@ export class Settler {
     const args: Argument[] = [queue];
     for (const { settlement, receipt } of items) {
       args.push(receipt.key, actionText(settlement, receipt));
-      if (hasEntries) args.push(...entryArguments(settlement));
+      if (hasEntries) pushEntry(args, settlement);
     }
     const script = hasEntries ? SETTLE_WITH_ENTRIES : SETTLE;
     try {
@@ -116,8 +116,9 @@ function bytesOf({ settlement: { entry } }: SettleItem): number {
   return entry === undefined ? 0 : entry.value.byteLength;
 }
 
-function entryArguments({ entry }: Settlement): Argument[] {
-  return entry === undefined ? ['', '', 0] : [entry.key, toBuffer(entry.value), entry.ttlMs ?? 0];
+function pushEntry(args: Argument[], { entry }: Settlement): void {
+  if (entry === undefined) args.push('', '', 0);
+  else args.push(entry.key, toBuffer(entry.value), entry.ttlMs ?? 0);
 }
 
 function toResult(settlement: Settlement, isDone: boolean, leaseMs: number): SettleResult {
@@ -129,12 +130,12 @@ function toResult(settlement: Settlement, isDone: boolean, leaseMs: number): Set
 
 const LETTERS = { ack: 'a', extend: 'e', release: 'l', reject: 'j', retry: 'r' } as const;
 
-/** A letter and the token. Behind other actions than an ack: a time, and the reason, whose `=` tells it from a missing one. */
+/** A letter, the token and a space. Behind other actions than an ack: a time, and the reason, whose `=` tells it from a missing one. */
 function actionText(settlement: Settlement, { token }: Receipt): string {
-  const text = LETTERS[settlement.action] + token;
+  const text = `${LETTERS[settlement.action]}${token} `;
   if (settlement.action === 'ack') return text;
   const reason = 'reason' in settlement && settlement.reason !== undefined ? `=${settlement.reason}` : '';
-  return `${text} ${msOf(settlement)} ${reason}`;
+  return `${text}${msOf(settlement)} ${reason}`;
 }
 
 /** The delay of a retry or a release, the lease of an extension; 0 is the default of both. */

@@ -31,23 +31,33 @@ export interface StoredMessage {
 
 /** The key of a message: its id. A long id is hashed, since receipts and sorted sets hold the key too. */
 export function keyOf(id: string): string {
-  if (id.length <= MAX_KEY_BYTES && Buffer.byteLength(id) <= MAX_KEY_BYTES) return id;
+  // A character has at most three bytes.
+  if (id.length * 3 <= MAX_KEY_BYTES || Buffer.byteLength(id) <= MAX_KEY_BYTES) return id;
   return `\n${createHash('sha256').update(id).digest('hex')}`;
 }
 
 export function toStoredMessage(message: PreparedMessage): StoredMessage {
-  const { id, body, topic, sentAt, priority, orderingKey, delayMs, ttlMs, maxAttempts } = message;
-  const key = keyOf(id);
-  const { id: _, contentType, priority: __, orderingKey: ___, ...fields } = encodeFields(message);
+  const key = keyOf(message.id);
+  return { key, envelope: briefEnvelope(message, key) ?? fullEnvelope(message, key), body: toBuffer(message.body) };
+}
+
+/** Undefined for a message that has options or other fields. */
+function briefEnvelope(message: PreparedMessage, key: string): string | undefined {
+  const { sentAt, delayMs, ttlMs, maxAttempts } = message;
+  if (delayMs !== 0 || ttlMs !== undefined || maxAttempts !== undefined || key !== message.id) return undefined;
+  if (message.topic !== undefined || !Number.isSafeInteger(sentAt) || sentAt < 0) return undefined;
+  for (const name in encodeFields(message)) if (name !== 'id' && name !== 'contentType') return undefined;
+  const letter = LETTERS.get(message.contentType);
+  return letter && letter + timeText(sentAt);
+}
+
+function fullEnvelope(message: PreparedMessage, key: string): string {
+  const { topic, sentAt, priority, orderingKey, delayMs, ttlMs, maxAttempts } = message;
+  const { id, contentType, priority: _, orderingKey: __, ...fields } = encodeFields(message);
   if (topic !== undefined) fields['topic'] = topic;
   if (key !== id) fields['id'] = id;
   const rules = `${priority} ${maxAttempts ?? 0} ${ttlMs ?? '-'} ${delayMs} ${orderingKey ?? ''}`;
-  const letter = rules === PLAIN && isEmpty(fields) ? LETTERS.get(message.contentType) : undefined;
-  const isBrief = letter !== undefined && Number.isSafeInteger(sentAt) && sentAt >= 0;
-  const envelope = isBrief
-    ? letter + timeText(sentAt)
-    : `${rules}\n${JSON.stringify({ ...fields, contentType, sentAt })}`;
-  return { key, envelope, body: toBuffer(body) };
+  return `${rules}\n${JSON.stringify({ ...fields, contentType, sentAt })}`;
 }
 
 let lastTime = 0;
@@ -61,11 +71,6 @@ function timeText(time: number): string {
 
 function isDigit(byte: number | undefined): boolean {
   return byte !== undefined && byte <= 57;
-}
-
-function isEmpty(fields: object): boolean {
-  for (const _ in fields) return false;
-  return true;
 }
 
 /** The value that a queue stores: the envelope, a line end, the body. */
