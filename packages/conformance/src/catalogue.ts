@@ -14,7 +14,7 @@ const RANGES = {
   'Dead letters': ['D', 9, 11],
   Delay: ['L', 8, 15],
   TTL: ['T', 7, 9],
-  Dedupe: ['U', 6, 16],
+  Dedupe: ['U', 6, 17],
   'Replay/offset': ['Y', 8, 10],
   Persistence: ['X', 11, 16],
   Reconnect: ['C', 11, 15],

@@ -1,7 +1,10 @@
 /** Dedupe: the newest task of a key, and what a second attempt of a handler sends. */
 
+import { openBus } from '@busbar/api';
 import { type ConformanceCase, defineCases } from '../case.ts';
+import type { TestContext } from '../context/test-context.ts';
 import { withWallClock } from '../context/wall-clock.ts';
+import { withStall } from '../faults/stalled-schedules.ts';
 import { consume, receiveOne, settle, texts } from '../steps/consuming.ts';
 import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
@@ -194,9 +197,37 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
       await buses[2].enqueue('jobs', 'next', { replaceKey });
       await assertCounts(test, transport, 'jobs', { ready: 1, delayed: 0, leased: 1, dead: 0 });
     },
-    async refused(test) {
+    refused: refusesReplaceKey,
+  },
+  {
+    id: 'U17',
+    title: 'a process that stands still between a task and the end of the one that it replaces loses neither',
+    rules: ['RQ1', 'RE1'],
+    needs: ['cancel'],
+    async run(test, transport) {
       const bus = await test.bus();
-      await test.check.rejects(bus.enqueue('jobs', 1, { replaceKey: 'k' }), 'UNSUPPORTED', 'a replaceKey');
+      const options = { replaceKey: 'build', delayMs: HOUR_MS };
+      const first = await bus.enqueue('jobs', 'first', options);
+      const stalled = withStall(await test.open(), 'before the record', '$task/#replace/');
+      test.defer(stalled.goOn);
+      const slow = openBus(stalled.transport, { onError: () => undefined, ownsTransport: false });
+      test.defer(() => slow.close({ drainMs: 0 }));
+      const sent = slow.enqueue('jobs', 'second', options);
+      await stalled.reached;
+      test.check.equal(await first.status(), 'delayed', 'the task that is to be replaced');
+      await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 2, leased: 0, dead: 0 });
+      const third = await bus.enqueue('jobs', 'third', options);
+      test.check.equal([await first.status(), await third.status()], ['cancelled', 'delayed'], 'after another one');
+      stalled.goOn();
+      const second = await sent;
+      test.check.equal([await second.status(), await third.status()], ['delayed', 'cancelled'], 'when it goes on');
+      await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 1, leased: 0, dead: 0 });
     },
+    refused: refusesReplaceKey,
   },
 ]);
+
+async function refusesReplaceKey(test: TestContext): Promise<void> {
+  const bus = await test.bus();
+  await test.check.rejects(bus.enqueue('jobs', 1, { replaceKey: 'k' }), 'UNSUPPORTED', 'a replaceKey');
+}

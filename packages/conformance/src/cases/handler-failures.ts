@@ -264,6 +264,16 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       await other.process('jobs', work);
       test.check.equal(await cancelled, true, 'cancelled by the next worker');
       test.check.equal(await late.status(), 'cancelled', 'its state');
+      // No worker has it when the request comes: the next one ends it without a handler.
+      const { id: heldId } = await bus.enqueue('held', 'slow');
+      const [held] = await bus.takeTasks('held', { waitMs: 5_000 });
+      const withdrawn = other.task('held', heldId).cancel({ running: true, ...LONG_TIMEOUT });
+      const isStored = async (): Promise<boolean> => (await transport.kv.list('$task/#cancel/held#')).length === 1;
+      await test.until('the request is stored', isStored);
+      const begun = signals.length;
+      await held?.release();
+      await bus.process('held', work);
+      test.check.equal([await withdrawn, signals.length], [true, begun], 'a task whose handler did not begin');
     },
   },
   {

@@ -1,4 +1,4 @@
-/** A transport of a process that stands still while it fires a schedule. */
+/** A transport of a process that stands still between the message and the record of a schedule, or of a task with a key. */
 
 import type { KeyValue, Queues, Transport } from '@busbar/api/transport';
 
@@ -14,8 +14,8 @@ export interface Stalled {
   goOn(): void;
 }
 
-/** `transport` that stands still when it fires. It does not renew its lock meanwhile. */
-export function withStall(transport: Transport, stall: Stall): Stalled {
+/** `transport` that stands still when it fires. It does not renew its lock meanwhile. `records`: the prefix of their keys. */
+export function withStall(transport: Transport, stall: Stall, records = '$schedule/'): Stalled {
   const [reached, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   let isStill = false;
   const stop = async (isHere: boolean): Promise<void> => {
@@ -34,7 +34,7 @@ export function withStall(transport: Transport, stall: Stall): Stalled {
   const kv: KeyValue = {
     ...transport.kv,
     put: async (...args) => {
-      await stop(stall === 'before the record' && args[0].startsWith('$schedule/'));
+      await stop(stall === 'before the record' && args[0].startsWith(records));
       return transport.kv.put(...args);
     },
     touch: async (...args) => {
