@@ -27,7 +27,7 @@ export const health: Command = defineCommand({
     }
     const { ok, state, roundTripMs, error } = await (await session.bus()).health(session.call);
     if (error !== undefined) throw error;
-    if (out.json) await out.jsonLines([{ ok, state, ms: roundTripMs }]);
+    if (out.json) await out.jsonLines([{ ok, state, ms: Math.round(roundTripMs * 100) / 100 }]);
     else await out.lines([`${state} ${formatDuration(roundTripMs)}`]);
     return DONE;
   },
