@@ -1,5 +1,6 @@
 /** The program of a client process: opens a transport and runs the calls of its parent. */
 
+import * as modules from 'node:module';
 import type { MessageInput, ReceiveOptions, Settlement, Transport } from '@busbar/api/transport';
 import { consume, produce, type ReportProgress, runLoad } from './produce-consume.ts';
 import {
@@ -26,6 +27,8 @@ async function start({ opener }: Extract<ToClient, { kind: 'start' }>): Promise<
     const module: Record<string, (argument: unknown) => Promise<Transport>> = await import(opener.module);
     transport = await module[opener.name]?.(opener.argument);
     if (transport === undefined) throw new Error(`${opener.module} has no opener ${opener.name}`);
+    // A process that is killed stores nothing of what it compiled, and the next one would compile it again.
+    modules.flushCompileCache?.();
     tell({ kind: 'started' });
   } catch (error) {
     tell({ kind: 'refused', error: packError(error) });
