@@ -32,7 +32,19 @@ interface CheckedRequest {
 /** The ways of requests: the second one reaches the servers that the first one does not. */
 export type CallWays = readonly [Calls] | readonly [Calls, Calls];
 
+/** A call that failed. */
+interface FailedCall {
+  readonly origin: Origin;
+  readonly to: string;
+  readonly input: MessageInput;
+  readonly request: CheckedRequest;
+  /** By `performance.now()`. */
+  readonly startedAt: number;
+}
+
 const DEFAULT_TIMEOUT_MS = 30_000;
+const NO_OPTIONS: RequestOptions = Object.freeze({});
+const NO_BOUNDS: CallOptions = Object.freeze({});
 
 /** Sends requests. */
 export class Requests {
@@ -70,7 +82,7 @@ export class Requests {
       const { bodyCodec } = this.#runtime;
       const checked = validateSent(bodyCodec, definition?.schemas.request, body, `the body of ${name}`);
       if (checked !== undefined) await checked;
-      const request = { type: name, definition, body, options: options ?? {}, onPart };
+      const request = { type: name, definition, body, options: options ?? NO_OPTIONS, onPart };
       if (typeof to === 'string') return await this.#request(origin, to, request);
       const targets = await this.#selector.select(to.capability);
       return await tryInOrder(targets, isAbsent, (one) => this.#request(origin, one, request));
@@ -94,43 +106,51 @@ export class Requests {
 
   #request(origin: Origin, to: string, request: CheckedRequest): Promise<unknown> {
     const { type, body, options } = request;
-    const { timeoutMs: _, ttlMs: __, durable = false, ...rest } = options;
     // Calls are not deduplicated: a handler that runs again sends its request again.
     const draft = {
       kind: 'request',
       target: to,
       type,
       body,
-      options: rest,
+      options: options === NO_OPTIONS ? undefined : toDraftOptions(options),
       fields: { to },
-      isFresh: !durable,
+      isFresh: options.durable !== true,
     } as const;
-    return this.#runtime.sendOut(origin, draft, async (input) => {
-      const startedAt = performance.now();
-      let response: Message;
-      try {
-        response = durable
-          ? await this.#collect(this.#durably(origin, to, input, options), to, request)
-          : await this.#call(to, input, this.#bounds(origin, options), request);
-      } catch (error) {
-        throw await this.#explain(error, to);
-      }
-      this.#runtime.timings.add(type, performance.now() - startedAt);
-      return this.#read(response, to, request);
-    });
+    return this.#runtime.sendOut(origin, draft, (input) => this.#exchange(origin, to, input, request));
   }
 
-  /** Calls by the first way that leads to an instance. */
-  #call(to: string, input: MessageInput, bounds: CallOptions, request: CheckedRequest): Promise<Message> {
-    const [direct, overQueues] = this.#ways;
-    const response = this.#collect(direct.call(addressOf(to), input, bounds), to, request);
-    if (overQueues === undefined) return response;
-    const endsAt = performance.now() + (bounds.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    return response.catch((error: unknown) => {
-      if (!isBusbarError(error) || !isAbsent(error)) throw error;
-      const left = { ...bounds, timeoutMs: Math.max(1, endsAt - performance.now()) };
-      return this.#collect(overQueues.call(addressOf(to), input, left), to, request);
-    });
+  async #exchange(origin: Origin, to: string, input: MessageInput, request: CheckedRequest): Promise<unknown> {
+    const { type, options, definition } = request;
+    const startedAt = performance.now();
+    let response: Message;
+    try {
+      const replies =
+        options.durable === true
+          ? this.#durably(origin, to, input, options)
+          : this.#ways[0].call(addressOf(to), input, this.#bounds(origin, options));
+      response = await this.#collect(replies, to, request);
+    } catch (error) {
+      response = await this.#overQueues(error, { origin, to, input, request, startedAt });
+    }
+    this.#runtime.timings.add(type, performance.now() - startedAt);
+    const value = readReply(this.#runtime.bodyCodec, response, to);
+    return definition?.schemas.response === undefined ? value : this.#checkResponse(await value, to, definition);
+  }
+
+  /** The response by the second way, if the first one led to no instance. Rejects with the explained error. */
+  async #overQueues(error: unknown, { origin, to, input, request, startedAt }: FailedCall): Promise<Message> {
+    const { options } = request;
+    const [, overQueues] = this.#ways;
+    const isRetried = overQueues !== undefined && options.durable !== true && isBusbarError(error) && isAbsent(error);
+    if (!isRetried) throw await this.#explain(error, to);
+    const bounds = this.#bounds(origin, options);
+    const endsAt = startedAt + (bounds.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const left = { ...bounds, timeoutMs: Math.max(1, endsAt - performance.now()) };
+    try {
+      return await this.#collect(overQueues.call(addressOf(to), input, left), to, request);
+    } catch (late) {
+      throw await this.#explain(late, to);
+    }
   }
 
   #durably(origin: Origin, to: string, input: MessageInput, options: RequestOptions): AsyncIterable<Message> {
@@ -163,12 +183,9 @@ export class Requests {
     await onPart(await validate(schema, value, `a part of the response to ${definition?.type}`));
   }
 
-  async #read(response: Message, to: string, { definition }: CheckedRequest): Promise<unknown> {
-    const read = readReply(this.#runtime.bodyCodec, response, to);
-    if (definition?.schemas.response === undefined) return read;
-    const value = await read;
+  async #checkResponse(value: unknown, to: string, { type, schemas }: RequestDefinition): Promise<unknown> {
     try {
-      return await validate(definition.schemas.response, value, `the response to ${definition.type}`);
+      return await validate(schemas.response, value, `the response to ${type}`);
     } catch (cause) {
       const text = `${to} sent an invalid response: ${textOf(cause)}`;
       throw new BusbarError('HANDLER_FAILED', text, { cause, outcome: 'unknown' });
@@ -197,8 +214,9 @@ export class Requests {
   }
 
   #bounds({ work }: Origin, options: RequestOptions): CallOptions {
-    const { signal, ...bounds } = toBounds(options);
     const end = this.#runtime.settings.ownsTransport ? undefined : this.#end.signal;
+    if (options === NO_OPTIONS && work === undefined && end === undefined) return NO_BOUNDS;
+    const { signal, ...bounds } = toBounds(options);
     const [first, ...others] = [signal, work?.signal, end].filter((one) => one !== undefined);
     if (first === undefined) return bounds;
     return { ...bounds, signal: others.length === 0 ? first : AbortSignal.any([first, ...others]) };
@@ -214,4 +232,9 @@ function checkRequest(definition: RequestDefinition): RequestDefinition {
   checkOptions(definition, ['kind', 'type', 'schemas'], 'request definition');
   if ((definition as RequestDefinition | undefined)?.kind === 'request') return definition;
   throw invalid(`illegal type: ${describe(definition)}`, 'Use a name or defineRequest.');
+}
+
+/** Without those that are no fields of a message. */
+function toDraftOptions({ timeoutMs: _, ttlMs: __, durable: ___, ...options }: RequestOptions): Partial<MessageInput> {
+  return options;
 }

@@ -87,24 +87,32 @@ export class Responder {
   #respond(message: Message, call: IncomingCall): Replies {
     if (message.type === PING) return this.#pong();
     const channel = new RendezvousChannel<MessageInput>();
-    void this.#inTurn(message, call, channel).then((last) => channel.end(last));
+    if (this.#turns === undefined || this.#turns.tryAcquire()) void this.#serve(message, call, channel);
+    else void this.#wait(this.#turns, message, call, channel);
     return channel;
   }
 
-  async #inTurn(message: Message, call: IncomingCall, channel: RendezvousChannel<MessageInput>): Promise<MessageInput> {
-    const turns = this.#turns;
-    if (turns === undefined) return this.#run(message, call, channel);
+  async #wait(
+    turns: Limiter,
+    message: Message,
+    call: IncomingCall,
+    channel: RendezvousChannel<MessageInput>,
+  ): Promise<void> {
     try {
-      if (!turns.tryAcquire()) await turns.acquire(call.signal);
+      await turns.acquire(call.signal);
     } catch {
       // The requester left while its request waited.
-      return toFailedReply('refused', LEFT);
+      channel.end(toFailedReply('refused', LEFT));
+      return;
     }
-    try {
-      return await this.#run(message, call, channel);
-    } finally {
-      turns.release();
-    }
+    await this.#serve(message, call, channel);
+  }
+
+  /** Serves a request that has its turn. */
+  async #serve(message: Message, call: IncomingCall, channel: RendezvousChannel<MessageInput>): Promise<void> {
+    const last = await this.#run(message, call, channel);
+    this.#turns?.release();
+    channel.end(last);
   }
 
   async *#pong(): AsyncGenerator<MessageInput> {
