@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 // The `busbar` command: the built program where it is installed, the TypeScript source in a clone.
-import { existsSync } from 'node:fs';
 import * as module from 'node:module';
-import { fileURLToPath } from 'node:url';
+
+const require = module.createRequire(import.meta.url);
+// An import of it loads streams and readline, too: 2 ms.
+const { existsSync } = require('node:fs');
 
 const CONDITION = '@busbar/source';
 const source = new URL('../src/cli/main.ts', import.meta.url);
@@ -75,6 +77,7 @@ function resolveSiblingsToSource() {
 }
 
 async function runSourceWithPinnedNode() {
+  const { fileURLToPath } = require('node:url');
   const node = fileURLToPath(new URL('../../../node_modules/node/bin/node', import.meta.url));
   if (!existsSync(node)) {
     fail(
