@@ -107,14 +107,18 @@ export class LiveSubscription {
     try {
       const decoded = toReceived(this.#runtime.bodyCodec, event);
       const received = decoded instanceof Promise ? await decoded : decoded;
-      const body = await validate(this.#plan.schema, received.body, `the event of ${event.topic}`);
+      const { schema } = this.#plan;
+      const checked =
+        schema === undefined
+          ? received
+          : { ...received, body: await validate(schema, received.body, `the event of ${event.topic}`) };
       const origin = { from: undefined, cause: new Causation(event) };
       const context = new HandlerContext(this.#plan.operations, origin, {
         attempt: 1,
         source: this.#place,
         signalOf: this.#controller,
       });
-      await runHandler(this.#runtime, this.#plan, { ...received, body }, context);
+      await runHandler(this.#runtime, this.#plan, checked, context);
       this.#handling.ended('done', event, startedAt, {});
     } catch (thrown) {
       this.#handling.ended('failed', event, startedAt, { reason: reasonOf(thrown), next: 'none' });
