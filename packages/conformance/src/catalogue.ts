@@ -15,7 +15,7 @@ const RANGES = {
   Delay: ['L', 8, 15],
   TTL: ['T', 7, 9],
   Dedupe: ['U', 6, 17],
-  'Replay/offset': ['Y', 8, 10],
+  'Replay/offset': ['Y', 8, 11],
   Persistence: ['X', 11, 16],
   Reconnect: ['C', 11, 15],
   Backpressure: ['B', 7, 9],
@@ -29,7 +29,7 @@ const RANGES = {
   'Multi-process': ['M', 5, 7],
   'Fault injection': ['I', 10, 13],
   Security: ['N', 8],
-  'State transfer': ['J', 0, 37],
+  'State transfer': ['J', 0, 38],
 } as const;
 
 /** One of {@link GROUPS}. */

@@ -157,7 +157,8 @@ export class RedisDriver implements Driver {
         const isBackfillPending = await bind(this.#client, { queue, pattern }, since, context.deadline);
         if (isBackfillPending) void this.#backfill.run(queue);
       },
-      unbind: (queue, pattern, { deadline }) => unbind(this.#client, { queue, pattern }, deadline),
+      unbind: (queue, pattern, { deadline }) =>
+        unbind(this.#client, { queue, pattern }, { deadline, backfill: () => this.#backfill.run(queue) }),
     };
   }
 

@@ -85,6 +85,26 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       await freed(test, transport, 'retried');
     },
   },
+  {
+    id: 'J38',
+    title: 'events of one id from several topics, and a message that was sent with it, all move',
+    rules: ['RA7', 'RQ7', 'RT5'],
+    needs: ['exportState'],
+    async run(test, transport) {
+      const same = (name: string): MessageInput => ({ ...test.messages(1, { id: 'same' }, name)[0] }) as MessageInput;
+      for (const topic of ['orders.made', 'orders.paid']) await transport.topics.publish(topic, [same(topic)]);
+      await transport.topics.bind('work', 'orders.*', { from: 'start' });
+      const isReady = async (count: number): Promise<boolean> => (await queueInfo(transport, 'work')).ready === count;
+      await test.until('the history', () => isReady(2));
+      await test.send(transport, 'work', [same('sent')]);
+      for (const topic of ['orders.packed', 'orders.sent']) await transport.topics.publish(topic, [same(topic)]);
+      await test.until('all of them', () => isReady(5));
+      await moveState(test, transport);
+      test.check.equal(await transport.admin.importState(await exportAll(transport)), 0, 'new when imported again');
+      const expected = ['orders.made0', 'orders.paid0', 'sent0', 'orders.packed0', 'orders.sent0'];
+      test.check.equal(texts(test, await consume(test, transport, 'work', 5)), expected, 'all, in order');
+    },
+  },
 ]);
 
 /** The message behind a delayed one comes when that is cancelled. */

@@ -211,6 +211,23 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Replay/of
       await test.nothing(member, 'work', 50);
     },
   },
+  {
+    id: 'Y11',
+    title: 'the history for a new binding comes behind the messages of its queue, in order, and before later events',
+    rules: ['RT5', 'RT2', 'RQ4'],
+    async run(test) {
+      const [publisher, member] = [await test.transport(), await test.open()];
+      const history = test.messages(300, {}, 'history');
+      await publisher.topics.publish('news', history);
+      const waiting = test.messages(2, {}, 'waiting');
+      await test.send(publisher, 'work', waiting);
+      await member.topics.bind('work', 'news', { from: 'start' });
+      const later = test.messages(20, {}, 'later');
+      for (const event of later) await publisher.topics.publish('news', [event]);
+      const expected = [...waiting, ...history, ...later].map((message) => test.text(message));
+      test.check.equal(texts(test, await consume(test, member, 'work', expected.length)), expected, 'in order');
+    },
+  },
 ]);
 
 /** The events a reader got before its close, and its position. */

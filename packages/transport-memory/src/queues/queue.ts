@@ -71,11 +71,11 @@ export class Queue {
     return this.#byId.get(id) ?? [];
   }
 
-  /** Whether the queue holds this message, or within its window another one with its id. */
-  has({ id, sentAt }: Pick<Message, 'id' | 'sentAt'>): boolean {
-    const same = this.#byId.get(id);
-    if (same === undefined) return false;
-    return this.dedupe.get(id) === true || same.some(({ message }) => message.sentAt === sentAt);
+  /** Whether the queue holds this message, or within its window another one that was sent with its id. */
+  has({ id, topic, sentAt }: Pick<Message, 'id' | 'topic' | 'sentAt'>): boolean {
+    const same = this.withId(id).filter(({ message }) => message.topic === topic);
+    if (same.some(({ message }) => message.sentAt === sentAt)) return true;
+    return topic === undefined && same.length > 0 && this.dedupe.get(id) === true;
   }
 
   /** Records a use of the queue, which restarts `expireIdleMs`. */

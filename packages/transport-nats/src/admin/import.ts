@@ -194,17 +194,24 @@ export class Importer {
   }
 }
 
-/** Whether the queue has neither this message, nor within its window another one with its id. It is noted. */
+/** Whether the queue has neither this message, nor within its window another one that was sent with its id. It is noted. */
 function isNew({ messages = new Map(), windows }: ImportedQueue, { message }: ExportedMessage): boolean {
-  const known = [messages.get(message.id) ?? []].flat();
-  if (known.includes(message.sentAt) || (known.length > 0 && windows?.has(message.id))) return false;
+  const { id, topic, sentAt } = message;
+  const known = [messages.get(originOf(message)) ?? []].flat();
+  if (known.includes(sentAt) || (topic === undefined && known.length > 0 && windows?.has(id))) return false;
   note(messages, message);
   return true;
 }
 
-function note(messages: NonNullable<ImportedQueue['messages']>, { id, sentAt }: ExportedMessage['message']): void {
-  const known = messages.get(id);
-  messages.set(id, known === undefined ? sentAt : [known, sentAt].flat());
+function note(messages: NonNullable<ImportedQueue['messages']>, message: ExportedMessage['message']): void {
+  const origin = originOf(message);
+  const known = messages.get(origin);
+  messages.set(origin, known === undefined ? message.sentAt : [known, message.sentAt].flat());
+}
+
+/** Events of several topics can have one id. */
+function originOf({ id, topic }: ExportedMessage['message']): string {
+  return topic === undefined ? id : `${id}\n${topic}`;
 }
 
 function ownOf(imported: Map<string, ImportedQueue>, name: string): ImportedQueue {

@@ -7,17 +7,25 @@ import { BASE, Library, type Script } from './script.ts';
 export const DELIVER: Library = new Library(`
 -- Copies events into a bound queue.
 local function deliver(queue, keys, envelopes, bodies, sequences)
-  local own, messages, ids = {}, {}, {}
+  local own, messages, ids, given, places = {}, {}, {}, {}, sequences and {}
+  local function flush()
+    insert(queue, own, messages, places)
+    own, messages, given, places = {}, {}, {}, sequences and {}
+  end
   for i, key in ipairs(keys) do
-    own[i] = unusedKey(queue, key)
-    messages[i] = envelopes[i] .. '\\n' .. bodies[i]
+    -- Events of several topics can have one id.
+    if given[key] then flush() end
+    given[key] = true
+    push(own, unusedKey(queue, key))
+    push(messages, envelopes[i] .. '\\n' .. bodies[i])
+    if sequences then push(places, sequences[i]) end
     push(ids, num(-now - KEEP), key)
     rememberId(queue, key, envelopes[i])
   end
+  flush()
   -- A known id keeps a later send from overwriting the message. Its negative score opens no dedupe window.
   call('ZADD', ns .. 'dedupe:' .. queue.name, 'NX', unpack(ids))
   dueBy(queue, now + KEEP)
-  insert(queue, own, messages, sequences)
   queue.sent = queue.sent + #keys
 end
 `);
@@ -50,7 +58,9 @@ addBinding(binding, since)
 call('HSET', ns .. 'bindings:' .. name, pattern, since)
 local isPending = isBefore(since, last)
 if isPending then
-  call('HSET', ns .. 'backfills', binding, since .. ' ' .. last)
+  -- The events come behind the messages that are in the queue, and before those that follow.
+  local first = nextSequence(queue, call('XLEN', ns .. 'log'))
+  call('HSET', ns .. 'backfills', binding, since .. ' ' .. last .. ' ' .. num(first))
   queue.backfills = queue.backfills + 1
   dueBy(queue, now + 1000000)
 end
@@ -58,11 +68,12 @@ save(queue)
 return isPending and 2 or 1
 `);
 
-/** ARGV: queue, pattern. */
+/** ARGV: queue, pattern, '1' to drop a pending backfill. Returns 2 if there is one and it was not dropped. */
 export const UNBIND: Script = QUEUE.allowOom(
   `
 local name, pattern = ARGV[1], ARGV[2]
 local binding = name .. '\\n' .. pattern
+if ARGV[3] == '' and call('HEXISTS', ns .. 'backfills', binding) == 1 then return 2 end
 if not removeBinding(binding) then return 0 end
 call('HDEL', ns .. 'bindings:' .. name, pattern)
 nextNumber('bindings')
@@ -78,7 +89,7 @@ return 1
   { changes: true },
 );
 
-/** ARGV: queue. Returns pattern and range (next id, last id) of each pending backfill. */
+/** ARGV: queue. Returns pattern and range (next id, last id, next sequence) of each pending backfill. */
 export const PENDING_BACKFILLS: Script = QUEUE.allowOom(`
 local all = {}
 for _, pattern in ipairs(call('HKEYS', ns .. 'bindings:' .. ARGV[1])) do
@@ -106,12 +117,13 @@ export const BACKFILL: Script = QUEUE.with(LOG, DELIVER).denyOom(
 local name, binding = ARGV[1], ARGV[1] .. '\\n' .. ARGV[2]
 local queue = load(name)
 if not queue or call('HGET', ns .. 'backfills', binding) ~= ARGV[3] then return 0 end
+local first = tonumber(string.match(ARGV[3], '%d+$'))
 local keys, envelopes, bodies, sequences = {}, {}, {}, {}
 for i = 6, #ARGV do
   local event = call('XRANGE', ns .. 'log', ARGV[i], ARGV[i])[1]
   if event then
     local f = event[2]
-    local ms, n = split(event[1])
+    local ms = split(event[1])
     local ageMs = math.max(0, nowMs - ms)
     local _, _, ttl, delayMs = parse(f[6])
     if not ttl or ttl > ageMs then
@@ -124,8 +136,7 @@ for i = 6, #ARGV do
       keys[#keys + 1] = f[4]
       envelopes[#envelopes + 1] = envelope
       bodies[#bodies + 1] = f[8]
-      -- The time of publishing gives the sequence, so the event precedes later ones that are in the queue already.
-      sequences[#sequences + 1] = math.floor((ms * 1000 - EPOCH) / 4) + math.min(n, 249)
+      sequences[#sequences + 1] = first + #sequences
     end
   end
 end

@@ -15,21 +15,27 @@ local queue = ensure(name, ARGV[2])
 local count = 0
 local hasAliases = call('EXISTS', ns .. 'aliases:' .. name) == 1
 
--- Whether the queue has this message, or within its window another one with its id. After its window an id has several.
-local function isKnown(key, sentAt)
+-- Whether the queue has this message, or within its window another one that was sent with its id. An id has several messages
+-- after its window, and in a queue that is bound to several topics.
+local function isKnown(key, new, sentAt)
+  local topic = topicOf(new)
   local keys = hasAliases and aliasesOf(name, key) or {}
   if call('HEXISTS', ns .. 'message:' .. name, key) == 1 then keys[#keys + 1] = key end
-  if #keys > 0 and tonumber(call('ZSCORE', ns .. 'dedupe:' .. name, key) or 0) > now then return true end
+  local hasSame = false
   for _, known in ipairs(keys) do
     local message = call('HGET', ns .. 'message:' .. name, known)
-    if not message or sentAtOf(message) == sentAt then return true end
+    if not message then return true end
+    if topicOf(message) == topic then
+      if sentAtOf(message) == sentAt then return true end
+      hasSame = true
+    end
   end
-  return false
+  return hasSame and not topic and tonumber(call('ZSCORE', ns .. 'dedupe:' .. name, key) or 0) > now
 end
 
 for i = 3, #ARGV, 6 do
   local key, message, attempts, deadReason = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  if not isKnown(key, tonumber(ARGV[i + 5])) then
+  if not isKnown(key, message, tonumber(ARGV[i + 5])) then
     count = count + 1
     call('ZADD', ns .. 'dedupe:' .. name, 'NX', num(-now - KEEP), key)
     dueBy(queue, now + KEEP)

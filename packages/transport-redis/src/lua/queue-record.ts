@@ -39,6 +39,11 @@ local function sentAtOf(envelope)
   return fieldsOf(envelope).sentAt
 end
 
+-- Nil of a message that was sent.
+local function topicOf(envelope)
+  return not isBrief(envelope) and fieldsOf(envelope).topic or nil
+end
+
 -- How often a dedupe id without a window is checked against its message.
 local KEEP = 120000000
 

@@ -47,13 +47,13 @@ export class Backfill {
   }
 
   async #copyStep(queue: string, pattern: string, range: string): Promise<void> {
-    const [next = '', last = ''] = range.split(' ');
+    const [next = '', last = '', sequence] = range.split(' ');
     const page = await readLog(this.#client, { after: next, upTo: last, pattern, max: STEP }, deadline());
     const all = await this.#bindings.all(deadline());
     const own = all.find((binding) => binding.queue === queue && binding.pattern === pattern);
     const events = page.events.filter(({ id, topic }) => own !== undefined && isNewFor(topic, id, own, all));
-    const remaining = `${page.reached} ${last}`;
     const ids = events.map(({ id }) => id);
+    const remaining = `${page.reached} ${last} ${Number(sequence) + ids.length}`;
     await this.#runScript(BACKFILL, [queue, pattern, range, remaining, page.isEnd ? 1 : 0, ...ids]);
   }
 

@@ -84,8 +84,17 @@ export async function bind(
   return (await client.run(BIND, [queue, pattern, NEW_QUEUE, since ?? ''], { deadline, repeat: true })) === 2;
 }
 
-export async function unbind(client: ReconnectingClient, { queue, pattern }: Binding, deadline: number): Promise<void> {
-  await client.run(UNBIND, [queue, pattern], { deadline, repeat: true });
+/** Removes a binding. `backfill` adds the history that is not in the queue yet. */
+export async function unbind(
+  client: ReconnectingClient,
+  { queue, pattern }: Binding,
+  { backfill, deadline }: { readonly backfill: () => Promise<void>; readonly deadline: number },
+): Promise<void> {
+  const run = (drop: string): Promise<unknown> =>
+    client.run(UNBIND, [queue, pattern, drop], { deadline, repeat: true });
+  if ((await run('')) !== 2) return;
+  await backfill();
+  await run('1');
 }
 
 function compare(one: string, other: string): number {

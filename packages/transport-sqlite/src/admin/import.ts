@@ -12,6 +12,8 @@ import { pushMessage, toExpiry, toStored } from '../queues/stored-message.ts';
 import { bind } from '../topics/bindings.ts';
 import { appendEvents, ensureTopic } from '../topics/event-log.ts';
 
+const SELECT_DEAD = 'SELECT sent_at, topic FROM dead WHERE queue_id=? AND id=?';
+
 type RecordOf<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
 
 const PENDING = new Insertion('message', `seq, queue_id, at, attempts, expires, history, ${MESSAGE_COLUMNS}`);
@@ -96,14 +98,15 @@ function importMessage(tx: Transaction, queue: QueueRow, { exported, expiries }:
   return true;
 }
 
-/** Whether the queue has this message, or within its window another one with its id. After its window an id has several. */
-function isKnown(tx: Transaction, queue: QueueRow, { id, sentAt }: ExportedMessage['message']): boolean {
-  const sent = findSeqs(tx, queue.id, id).map((seq) => tx.value('SELECT sent_at FROM message WHERE seq=?', seq));
-  if (queue.dead > 0) {
-    const died = tx.sql<[number]>('SELECT sent_at FROM dead WHERE queue_id=? AND id=?').all(queue.id, id);
-    sent.push(...died.map(([at]) => at));
-  }
-  return sent.includes(sentAt) || (sent.length > 0 && isWithinWindow(tx, queue.id, id));
+/** Whether the queue has this message, or within its window another one that was sent with its id. */
+function isKnown(tx: Transaction, queue: QueueRow, { id, topic, sentAt }: ExportedMessage['message']): boolean {
+  const rows = findSeqs(tx, queue.id, id).flatMap((seq) =>
+    tx.sql<[number, string | null]>('SELECT sent_at, topic FROM message WHERE seq=?').all(seq),
+  );
+  if (queue.dead > 0) rows.push(...tx.sql<[number, string | null]>(SELECT_DEAD).all(queue.id, id));
+  const same = rows.filter(([, from]) => (from ?? undefined) === topic);
+  if (same.some(([at]) => at === sentAt)) return true;
+  return topic === undefined && same.length > 0 && isWithinWindow(tx, queue.id, id);
 }
 
 function importDead(

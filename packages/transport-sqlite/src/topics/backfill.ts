@@ -32,6 +32,29 @@ export function backfillStep(tx: Transaction, queue: QueueRow): boolean {
   return queue.backfills > 0;
 }
 
+/**
+ * Leaves new events to an unfinished backfill, so that they come behind the history. Returns false if none adds them. Copies
+ * more than it leaves, so that publishers cannot outrun the backfill.
+ */
+export function leaveToBackfill(tx: Transaction, queue: QueueRow, topic: string, events: readonly number[]): boolean {
+  if (queue.backfills === 0) return false;
+  const bindings = tx
+    .sql<[number, string, number | null]>('SELECT id, pattern, backfill_next FROM binding WHERE queue_id=? ORDER BY id')
+    .all(queue.id);
+  const [id, , next] = bindings.find(([, pattern]) => matchTopic(pattern, topic)) ?? [];
+  if (id === undefined || next === undefined || next === null) return false;
+  tx.sql('UPDATE binding SET backfill_last=? WHERE id=?').run(events.at(-1), id);
+  for (let copied = 0; copied <= events.length && queue.backfills > 0; copied += STEP) backfillStep(tx, queue);
+  return true;
+}
+
+/** Completes the backfill of a binding that is about to be removed. */
+export function completeBackfill(tx: Transaction, queue: QueueRow, pattern: string): void {
+  const isPending = (): boolean =>
+    tx.exists('SELECT 1 FROM binding WHERE queue_id=? AND pattern=? AND backfill_next IS NOT NULL', queue.id, pattern);
+  while (isPending()) backfillStep(tx, queue);
+}
+
 /** What the unfinished backfills of a queue have still to copy, step by step. Reads only. */
 export function* pendingEvents(tx: Transaction, queue: QueueRow): Iterable<PreparedMessage[]> {
   const bindings = tx.sql<PendingBackfill>(`${SELECT_PENDING} ORDER BY id`).all(queue.id);
@@ -76,7 +99,7 @@ export function backfillAny(tx: Transaction): boolean {
 }
 
 /** The backfill of one binding of the queue is complete. */
-export function finishBackfill(queue: QueueRow): void {
+function finishBackfill(queue: QueueRow): void {
   queue.backfills -= 1;
   queue.isChanged = true;
 }

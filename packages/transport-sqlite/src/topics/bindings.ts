@@ -5,7 +5,7 @@ import type { Store } from '../connection/store.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import type { QueueRow } from '../queues/queue-row.ts';
 import type { CommitNotifier } from '../wakeup/notifier.ts';
-import { finishBackfill } from './backfill.ts';
+import { completeBackfill } from './backfill.ts';
 
 interface BindingRow {
   readonly queueId: number;
@@ -63,12 +63,9 @@ export function bind(tx: Transaction, queue: QueueRow, pattern: string, since: n
   return true;
 }
 
-/** Removes a binding. Messages already in the queue stay. */
+/** Removes a binding. Messages already in the queue stay, and history that is not in it yet is added before. */
 export function unbind(tx: Transaction, queue: QueueRow, pattern: string): void {
-  const removed = tx
-    .sql<[number | null]>('DELETE FROM binding WHERE queue_id=? AND pattern=? RETURNING backfill_next')
-    .get(queue.id, pattern);
-  if (removed === undefined) return;
+  completeBackfill(tx, queue, pattern);
+  if (tx.sql('DELETE FROM binding WHERE queue_id=? AND pattern=?').run(queue.id, pattern).changes === 0) return;
   tx.counters().bindings += 1;
-  if (removed[0] !== null) finishBackfill(queue);
 }

@@ -6,6 +6,7 @@ import type { BatchHandler } from '../connection/call-coalescer.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import { findSeq, recordIds } from '../queues/dedupe.ts';
 import { insertEvents } from '../queues/insert.ts';
+import { leaveToBackfill } from './backfill.ts';
 import type { BindingCache } from './bindings.ts';
 import { appendEvents, ensureTopic } from './event-log.ts';
 import { toPosition } from './position.ts';
@@ -47,7 +48,8 @@ function publishAll(
   appendEvents(tx, topicId, fresh, numbers);
   for (const id of bindings.queuesFor(tx, topic)) {
     const queue = tx.queueById(id);
-    if (queue !== undefined) insertEvents(tx, queue, fresh);
+    if (queue === undefined || leaveToBackfill(tx, queue, topic, numbers)) continue;
+    insertEvents(tx, queue, fresh);
   }
   tx.publishedTopics.add(topic);
   return results;
