@@ -3,6 +3,13 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 
 export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-redis/src', [
   {
+    name: 'one of two events with one id overwrites the other',
+    file: 'lua/bindings.ts',
+    find: 'if given[key] then flush() end',
+    replace: '',
+    killedBy: 'J38',
+  },
+  {
     name: 'forgets the delay of a release',
     file: 'lua/queues.ts',
     find: "if action == 'l' then\n        requeue(queue, key, score, expires, tonumber(delayMs))",

@@ -264,9 +264,16 @@ export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-s
   {
     name: 'copies events of a binding that another client has removed',
     file: 'topics/bindings.ts',
-    find: 'if (removed === undefined) return;\n  tx.counters().bindings += 1;',
-    replace: 'if (removed === undefined) return;',
+    find: 'changes === 0) return;\n  tx.counters().bindings += 1;',
+    replace: 'changes === 0) return;',
     killedBy: 'S4',
+  },
+  {
+    name: 'adds new events before the history of a binding',
+    file: 'topics/publish.ts',
+    find: ' || leaveToBackfill(tx, queue, topic, numbers)',
+    replace: '',
+    killedBy: 'Y11',
   },
   {
     name: 'misses events of a binding that another client has made',
