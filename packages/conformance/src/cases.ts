@@ -23,6 +23,7 @@ export { cases as groups } from './cases/groups.ts';
 export { cases as handlerFailures } from './cases/handler-failures.ts';
 export { cases as handlers } from './cases/handlers.ts';
 export { cases as headers } from './cases/headers.ts';
+export { cases as killedWorkers } from './cases/killed-workers.ts';
 export { cases as lateLeases } from './cases/late-leases.ts';
 export { cases as leases } from './cases/leases.ts';
 export { cases as lifecycle } from './cases/lifecycle.ts';
