@@ -4,6 +4,7 @@ export { DirectCalls, type DirectCallsOptions } from './calls/direct-calls.ts';
 export { ServedAddress, ServedCalls, type ServedCallsOptions } from './calls/served-calls.ts';
 export { SocketFolder } from './calls/socket-folder.ts';
 export { connectionLost, protocolError } from './errors.ts';
+export { makeFolder } from './files/make-folder.ts';
 export {
   checkFolder,
   checkPrivateFile,

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { BusbarError, quote } from '@busbar/api/transport';
+import { makeFolder } from '@busbar/wire';
 import { toStoreError } from '../errors.ts';
 
 /** Types of file systems, as in statfs(2), whose locks do not reach all processes that can open the file. */
@@ -41,7 +42,7 @@ const GROUP_OR_OTHERS_WRITE = 0o022;
 export function prepareFile(file: string, allowNetworkFileSystem: boolean): string {
   const path = resolve(file);
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(path));
     if (!allowNetworkFileSystem) checkFileSystem(dirname(path));
     createFile(path);
     return path;

@@ -5,7 +5,6 @@ import {
   constants,
   fstatSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -15,12 +14,13 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { BusbarError, invalid, quote } from '@busbar/api/transport';
+import { makeFolder } from './make-folder.ts';
 
 /** Creates the folder of `path` with mode 0700 if needed, then checks it like {@link checkFolder}. */
 export function prepareFolder(path: string): void {
   const folder = dirname(path);
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
   } catch (error) {
     throw unsafe(`cannot create the folder ${quote(folder)}: ${(error as NodeJS.ErrnoException).code}`, error);
   }
