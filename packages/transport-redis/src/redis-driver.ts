@@ -103,6 +103,7 @@ export class RedisDriver implements Driver {
 
   async close(): Promise<void> {
     this.#scheduler.close();
+    await this.#backfill.close();
     await this.#cursors.close();
     await this.#watches.close();
     await this.calls.close();

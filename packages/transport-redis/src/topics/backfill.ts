@@ -14,12 +14,15 @@ import { compareIds } from './position.ts';
 const STEP = 100;
 /** How long a step may wait for the server. */
 const TIMEOUT_MS = 30_000;
+/** How long closing may wait for running backfills. */
+const CLOSE_MS = 1_000;
 
 export class Backfill {
   readonly #client: ReconnectingClient;
   readonly #bindings: BindingCache;
   readonly #failures: WorkFailures;
   readonly #running = new Map<string, Promise<void>>();
+  #isClosed = false;
 
   constructor(client: ReconnectingClient, bindings: BindingCache, failures: WorkFailures) {
     this.#client = client;
@@ -38,8 +41,17 @@ export class Backfill {
     return started;
   }
 
+  /** Completes running backfills as far as time allows, so that counts after a short program are right. Others continue the rest. */
+  async close(): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, CLOSE_MS);
+    await Promise.race([Promise.all(this.#running.values()), late.promise]);
+    clearTimeout(timer);
+    this.#isClosed = true;
+  }
+
   async #copyAll(queue: string): Promise<void> {
-    for (;;) {
+    while (!this.#isClosed) {
       const [pattern, range] = (await this.#runScript(PENDING_BACKFILLS, [queue])) as Buffer[];
       if (pattern === undefined || range === undefined) return;
       await this.#copyStep(queue, String(pattern), String(range));
