@@ -51,6 +51,35 @@ describe('the clock', () => {
     expect(await answer).toMatchObject({ code: 'TIMEOUT' });
   });
 
+  it('ends waits exactly at their time', async () => {
+    for (let round = 0; round < 25; round += 1) {
+      await using bus = await testBus();
+      const shop = await bus.agent('@shop');
+      shop.handle('ask', (_, { signal }) => new Promise((resolve) => signal.addEventListener('abort', resolve)));
+      const buyer = await bus.agent('@buyer');
+      const codes: string[] = [];
+      const asked = buyer.request('@shop', 'ask', undefined, { timeoutMs: 500 });
+      void asked.catch(({ code }: { readonly code: string }) => codes.push(code));
+      await bus.clock.advance(500);
+      expect(codes).toEqual(['TIMEOUT']);
+    }
+  });
+
+  it('gives handlers a context whose methods can be taken from it', async () => {
+    await using bus = await testBus();
+    await bus.agent('@a');
+    await bus.process('jobs', async (_, { publish, progress, send, log }) => {
+      log('begins');
+      await progress(50);
+      await send('@a', 'done');
+      await publish('done', 1);
+      return 'result';
+    });
+    const task = await bus.enqueue('jobs');
+    expect(await task.result()).toBe('result');
+    expect(bus.failures).toEqual([]);
+  });
+
   it('is one for the process, and ends with its last user', async () => {
     const { setTimeout, Date: RealDate } = globalThis;
     const one = await testBus({ memory: { name: 'shared' } });

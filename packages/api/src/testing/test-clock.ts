@@ -36,7 +36,8 @@ class VirtualClock implements TestClock, TimerHost {
   );
   readonly #byId = new Map<number, VirtualTimer>();
   readonly #startedAt = Date.now();
-  readonly #origin = realTime.now();
+  /** An integer: sums of fractions would put a timer just behind its time. */
+  readonly #origin = Math.ceil(realTime.now());
   #elapsedMs = 0;
   #holds = 0;
   #keepAlive: ReturnType<typeof setInterval> | undefined;
@@ -86,7 +87,7 @@ class VirtualClock implements TestClock, TimerHost {
     while (!isOver()) {
       const before = realTime.now();
       await realSleep(PACE_MS);
-      await this.advance((realTime.now() - before) * SPEED);
+      await this.advance(Math.ceil((realTime.now() - before) * SPEED));
     }
   }
 
@@ -168,7 +169,7 @@ function replace(clock: VirtualClock): () => void {
   const start =
     (repeats: boolean) =>
     (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) => {
-      const delay = Number(ms);
+      const delay = Math.trunc(Number(ms));
       const delayMs = delay >= 1 && delay <= MAX_TIMER_MS ? delay : 1;
       const timer = new VirtualTimer(clock, { delayMs, repeats, run: () => callback(...args) });
       clock.arm(timer);

@@ -17,7 +17,7 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
  * The second argument of a handler. Messages sent through it have ids that are derived from the id of the handled message,
  * the target, the type and the body. So a message that is handled twice sends an equal message once, while the dedupe window
  * of the target lasts. Another body is another message. `hops` ends loops between agents. Requests made through it end when
- * its signal fires.
+ * its signal fires. Its methods can be taken from it: `({ body }, { publish }) => …`.
  */
 export interface Context extends Sender {
   /** Fires when the result is no longer needed: the lease was lost, the requester left, or the bus closes. */
@@ -163,6 +163,22 @@ export class HandlerContext extends OriginSender implements Context {
   log(text: string, level: LogLevel = 'info'): void {
     this.#hooks.log?.(text, level);
   }
+}
+
+/** The methods of {@link Context}. A handler may take them from its context: `({ body }, { publish }) => …`. */
+const METHODS = [
+  ...['send', 'publish', 'enqueue', 'flow', 'request', 'requestStream'],
+  ...['progress', 'reply', 'extend', 'children', 'log'],
+] as const;
+
+for (const name of METHODS) {
+  const method = Reflect.get(HandlerContext.prototype, name) as (...args: unknown[]) => unknown;
+  Object.defineProperty(HandlerContext.prototype, name, {
+    configurable: true,
+    get(this: HandlerContext) {
+      return method.bind(this);
+    },
+  });
 }
 
 /** A handler may call these without `await`. Then a rejection must not end the process. */
