@@ -22,8 +22,6 @@ const QUIET_MS = 2_000;
 const IDLE_MS = 5_000;
 /** The most that one read of a gate may take. */
 const READ_MS = 2_000;
-/** How long what a read of the gate says is enough for the events that come. */
-const RECENT_MS = 100;
 /** A call that waits for a move ends this long before its deadline, so that its error names the move. */
 const MARGIN_MS = 5;
 
@@ -50,8 +48,9 @@ export class Follower {
   #isFilled = false;
   /** The gate revision at which the current store was known to have the bus. */
   #revision: number;
-  #lookedAt = performance.now();
-  #recentLook: Promise<unknown> | undefined;
+  /** The last look of {@link Follower.isIntact} that began, and the one that has not begun. */
+  #begunLook: Promise<unknown> = Promise.resolve();
+  #nextLook: Promise<unknown> | undefined;
   #error: BusbarError | undefined;
   readonly #changed = new Condition();
   #pursuit: Promise<void> | undefined;
@@ -130,12 +129,7 @@ export class Follower {
    */
   async isIntact(carrier: Carrier, signal: AbortSignal): Promise<boolean> {
     while (!signal.aborted) {
-      if (performance.now() - this.#lookedAt > RECENT_MS) {
-        this.#recentLook ??= this.#look().finally(() => {
-          this.#recentLook = undefined;
-        });
-        await this.#recentLook;
-      }
+      await this.#lookAfterNow();
       if (carrier.isLeft) return isUntouched(carrier);
       if (!this.#isFilled) return true;
       await this.#changed.waitFor(LOOK_MS);
@@ -168,17 +162,19 @@ export class Follower {
     }
   }
 
-  /** Reads the gate of the current store, and goes where it points. */
-  async #look(): Promise<Gate | undefined> {
-    const began = performance.now();
-    try {
-      return await this.#readGate();
-    } finally {
-      this.#lookedAt = began;
-    }
+  /** A look that begins after the call, shared by all calls until then. */
+  #lookAfterNow(): Promise<unknown> {
+    const begin = (): Promise<unknown> => {
+      this.#nextLook = undefined;
+      this.#begunLook = this.#look();
+      return this.#begunLook;
+    };
+    this.#nextLook ??= this.#begunLook.then(begin, begin);
+    return this.#nextLook;
   }
 
-  async #readGate(): Promise<Gate | undefined> {
+  /** Reads the gate of the current store, and goes where it points. */
+  async #look(): Promise<Gate | undefined> {
     const carrier = this.#current;
     try {
       const gate = await carrier.transport.admin.gate({ timeoutMs: READ_MS, signal: this.#stopped.signal });
