@@ -199,7 +199,7 @@ export class QueueViews {
     const { ledgers, clock } = this.#shared;
     // The messages come first: those settled meanwhile are settled in the ledger.
     const stored: StoredInLane[] = [];
-    for await (const page of this.#pages(queue, 1, extent)) stored.push(...page);
+    for await (const page of this.#pages(queue, 1, extent)) for (const one of page) stored.push(one);
     const ledger = await ledgers.read(queue.name, queue.record.inc);
     const now = clock.store.dueNow;
     const all: MessageStatus[] = [];

@@ -38,6 +38,7 @@ export class CancelledTasks implements BusPart {
   /** By the id of the task. */
   readonly #requests = new Map<string, CancelRequest>();
   readonly #running = new ChurnMap<string, RunningTask>();
+  readonly #synced = Promise.withResolvers<void>();
   #watch: KvWatch | undefined;
 
   constructor(runtime: BusRuntime, place: FailurePlace) {
@@ -52,10 +53,11 @@ export class CancelledTasks implements BusPart {
     const watch = await kv.watch(cancelKey(`${queue}#`), (changes) => this.#onChanges(changes), options);
     this.#watch = watch;
     const forget = this.#runtime.shutdown.add('services', this);
-    void watch.ended.then((error) => {
+    const ended = watch.ended.then((error) => {
       forget();
       if (error !== undefined) this.#runtime.report(error, this.#place);
     });
+    await Promise.race([this.#synced.promise, ended]);
   }
 
   async close(): Promise<void> {
@@ -99,7 +101,10 @@ export class CancelledTasks implements BusPart {
 
   #onChanges(changes: readonly KvChange[]): void {
     for (const change of changes) {
-      if (change.kind === 'synced') continue;
+      if (change.kind === 'synced') {
+        this.#synced.resolve();
+        continue;
+      }
       const key = change.kind === 'put' ? change.entry.key : change.key;
       const id = key.slice(cancelKey('').length);
       if (change.kind === 'put') this.#requests.set(id, readCancelRequest(change.entry.value));
