@@ -5,6 +5,7 @@ import { BusbarError } from '../../contract/errors.ts';
 import type { KvChange, KvWatch } from '../../contract/kv.ts';
 import type { Delivery } from '../../contract/message.ts';
 import { ChurnMap } from '../../driver-kit/churn.ts';
+import { keepAliveDuring } from '../../driver-kit/keep-alive.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
 import type { FailurePlace } from '../observing/background-failure.ts';
 import type { BusRuntime } from '../runtime.ts';
@@ -57,7 +58,7 @@ export class CancelledTasks implements BusPart {
       forget();
       if (error !== undefined) this.#runtime.report(error, this.#place);
     });
-    await Promise.race([this.#synced.promise, ended]);
+    await keepAliveDuring(Promise.race([this.#synced.promise, ended]));
   }
 
   async close(): Promise<void> {
