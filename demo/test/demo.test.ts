@@ -1,49 +1,14 @@
 /** The demonstration from end to end, as processes over SQLite. */
 
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { type Child, type Outcome, runNode, spawnChild, type TempDir, tempDir, waitFor } from '@busbar/testbed';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { type Child, waitFor } from '@busbar/testbed';
 import { connect } from 'busbar';
 import { describe, expect, test } from 'vitest';
-import { makeTree } from './tree.ts';
-
-const file = new URL('../src/main.ts', import.meta.url);
-const LONG = 90_000;
-
-/** A tree, and folders for what the demonstration makes: temporary files, and a bus. */
-async function stage(files: number): Promise<AsyncDisposable & { files: number; dir: TempDir; tree: string }> {
-  const dir = tempDir('demo-test');
-  for (const name of ['tree', 'tmp']) mkdirSync(dir.join(name));
-  const tree = dir.join('tree');
-  return { dir, tree, files: makeTree(tree, files), [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
-}
-
-function environment(dir: TempDir, bus?: string): Record<string, string | undefined> {
-  return { TMPDIR: dir.join('tmp'), MESSAGE_BUS: bus, INIT_CWD: undefined };
-}
-
-function run(dir: TempDir, args: readonly string[], bus?: string): Promise<Outcome> {
-  return runNode({ file, args, env: environment(dir, bus), cwd: dir.path, timeoutMs: LONG });
-}
-
-function start(dir: TempDir, args: readonly string[], bus: string): Child {
-  return spawnChild({ file, args, env: environment(dir, bus), cwd: dir.path });
-}
-
-function lastLine({ stdout }: Outcome): string {
-  return stdout.trimEnd().split('\n').at(-1) ?? '';
-}
+import { LONG, lastLine, recordsIn, run, stage, start } from './stage.ts';
 
 /** The namespace of the run, as soon as it has told it. */
 function namespaceOf(child: Child): Promise<string> {
   return waitFor(() => /namespace (demo-[0-9a-f]+)/.exec(child.stderr)?.[1], { what: 'a run', timeoutMs: LONG });
-}
-
-/** How much is kept in a namespace. */
-async function recordsIn(url: string, ns: string): Promise<number> {
-  await using bus = await connect(url, { ns });
-  let records = 0;
-  for await (const { kind } of bus.transport.admin.exportState()) if (kind !== 'revision') records += 1;
-  return records;
 }
 
 test('every file has a result, whatever it is; a report is printed and stays', { timeout: LONG }, async () => {
@@ -76,32 +41,6 @@ test('workers are killed at work and nothing is lost; the bus is left as it was 
   const ns = /namespace (demo-[0-9a-f]+)/.exec(outcome.stdout)?.[1] ?? '';
   expect(await recordsIn(url, ns)).toBe(0);
   expect((await bus.stats()).queues).toMatchObject([{ name: 'mine', ready: 1 }]);
-});
-
-test('the bus moves while agents work and die; both stores are left as they were found', {
-  timeout: LONG,
-}, async () => {
-  await using on = await stage(60);
-  const [one, other] = ['one', 'other'].map((name) => `sqlite:${on.dir.join(`${name}.db`)}`);
-  const outcome = await run(on.dir, [on.tree, '--kill', '--migrate', `${other}?ns=mine`], `${one}?ns=mine`);
-  expect(outcome, outcome.stderr).toMatchObject({ code: 0 });
-  const counts = `${on.files} files, ${on.files} results, 0 lost, 0 duplicated, 2 killed, moved to sqlite`;
-  expect(lastLine(outcome)).toBe(`demo: ${counts}`);
-  expect(outcome.stderr).toMatch(
-    /^moving the bus from sqlite to sqlite\n(?:.*\n)*the bus is in sqlite, after a pause/m,
-  );
-  expect(outcome.stdout).toMatch(/^records +[1-9]\d* messages, [1-9]\d* events, [1-9]\d* keys/m);
-  const ns = /namespace (demo-[0-9a-f]+)/.exec(outcome.stdout)?.[1] ?? '';
-  for (const url of [one, other]) expect(await recordsIn(url ?? '', ns)).toBe(0);
-});
-
-test('one worker and one file are enough to be killed twice', { timeout: LONG }, async () => {
-  await using dir = tempDir('demo-test');
-  for (const name of ['tree', 'tmp']) mkdirSync(dir.join(name));
-  writeFileSync(dir.join('tree', 'only.ts'), 'x\n');
-  const outcome = await run(dir, ['tree', '--kill', '--workers', '1']);
-  expect(outcome, outcome.stderr).toMatchObject({ code: 0 });
-  expect(lastLine(outcome)).toBe('demo: 1 files, 1 results, 0 lost, 0 duplicated, 2 killed');
 });
 
 test('Ctrl-C ends everything and leaves nothing', { timeout: LONG }, async () => {

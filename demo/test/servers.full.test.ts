@@ -1,20 +1,11 @@
 /** The demonstration over servers: killed at half time, or left as they were found. */
 
-import { mkdirSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { readLog, type Trail, trailsOf } from '@busbar/compose';
-import { needServer, type Outcome, runNode, type ServerProgram, type TempDir, tempDir } from '@busbar/testbed';
+import { needServer, type Outcome, runNode, type ServerProgram, type TempDir } from '@busbar/testbed';
 import { connect } from 'busbar';
 import { describe, expect, test } from 'vitest';
-import { makeTree } from './tree.ts';
-
-const file = new URL('../src/main.ts', import.meta.url);
-const LONG = 90_000;
-
-async function stage(files: number): Promise<AsyncDisposable & { files: number; dir: TempDir }> {
-  const dir = tempDir('demo-test');
-  for (const name of ['tree', 'tmp']) mkdirSync(dir.join(name));
-  return { dir, files: makeTree(dir.join('tree'), files), [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
-}
+import { file, LONG, lastLine, stage } from './stage.ts';
 
 function run(dir: TempDir, bus: string | undefined, ...args: readonly string[]): Promise<Outcome> {
   const env = { TMPDIR: dir.join('tmp'), MESSAGE_BUS: bus, INIT_CWD: undefined };
@@ -24,10 +15,6 @@ function run(dir: TempDir, bus: string | undefined, ...args: readonly string[]):
 /** The temporary files of a run. Node keeps the compiled modules of the command among them. */
 function leftovers(dir: TempDir): string[] {
   return readdirSync(dir.join('tmp')).filter((name) => name !== 'node-compile-cache');
-}
-
-function lastLine({ stdout }: Outcome): string {
-  return stdout.trimEnd().split('\n').at(-1) ?? '';
 }
 
 /** Short names of buses, each with the program that must be there. */

@@ -1,46 +1,8 @@
-// Moves between stores, with agents at work.
-import type { Transport } from '@busbar/api/transport';
 import { tempDir } from '@busbar/testbed';
-import { openMemory } from '@busbar/transport-memory';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { expect, test, vi } from 'vitest';
-import { moveBus, moveStatus, planMove, retire, rollBack, type StoreEnds } from '../src/index.ts';
-
-const body = Buffer.from('x');
-
-interface Stores extends AsyncDisposable {
-  readonly ends: StoreEnds;
-}
-
-async function stores(): Promise<Stores> {
-  const dir = tempDir('busbar-move');
-  const [from, to] = await Promise.all([openSqlite({ file: dir.join('from.db') }), openMemory()]);
-  return {
-    ends: { from: { transport: from, name: 'sqlite:./from.db' }, to: { transport: to, name: 'memory:to' } },
-    async [Symbol.asyncDispose]() {
-      await Promise.all([from.close(), to.close()]);
-      await dir[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** One of everything. */
-async function fill({ queues, topics, kv }: Transport): Promise<void> {
-  await queues.send('work', [
-    { id: 'dead', body },
-    { id: 'one', body },
-    { id: 'late', body, delayMs: 60_000 },
-  ]);
-  const [first] = await queues.receive('work');
-  await queues.settle([{ receipt: first?.receipt ?? '', action: 'reject', reason: 'broken' }]);
-  await topics.bind('bound', 'news.*');
-  await topics.publish('news.a', [
-    { id: 'e1', body },
-    { id: 'e2', body },
-  ]);
-  await kv.put('lasting', body);
-  await kv.put('short', body, { ttlMs: 60_000 });
-}
+import { moveBus, moveStatus, planMove, retire, rollBack } from '../src/index.ts';
+import { body, fill, stores } from './move-stores.ts';
 
 test.concurrent('everything moves, the source says where the bus is, and tokens go on rising', async () => {
   await using setting = await stores();
@@ -167,24 +129,6 @@ test.concurrent('a move that failed is repeated, or rolled back', async () => {
   expect(ids).toEqual(['one', 'later']);
 });
 
-test.concurrent('a move back whose mover was killed before it cleared the target is repeated', async () => {
-  await using setting = await stores();
-  const { from, to } = setting.ends;
-  await fill(from.transport);
-  await moveBus({ from, to });
-  const back = { from: to, to: from };
-  const onProgress = (): never => {
-    throw new Error('killed');
-  };
-  await expect(moveBus(back, { onProgress })).rejects.toThrow('killed');
-  expect(await from.transport.admin.gate()).toMatchObject({ state: 'closed', movedTo: to.name });
-  expect((await planMove(back)).problems).toEqual([]);
-  await rollBack(back);
-  expect(await from.transport.admin.gate()).toMatchObject({ state: 'moved', movedTo: to.name });
-  await moveBus(back);
-  expect((await from.transport.queues.receive('work')).map(({ id }) => id)).toEqual(['one']);
-});
-
 test.concurrent('a mark that a killed mover left does not let another store of the same name clear the target', async () => {
   await using setting = await stores();
   const { from, to } = setting.ends;
@@ -204,31 +148,6 @@ test.concurrent('a mark that a killed mover left does not let another store of t
   const again = moveBus({ from: { transport: recreated, name: from.name }, to });
   await expect(again).rejects.toMatchObject({ code: 'CONFLICT', message: 'memory:to is not empty' });
   expect(await to.transport.queues.receive('work')).toMatchObject([{ id: 'one' }]);
-});
-
-test.concurrent('a mover that ends between the cutover and the opening of the target leaves a bus that opens again', async () => {
-  await using setting = await stores();
-  const { from, to } = setting.ends;
-  await fill(from.transport);
-  await moveBus({ from, to });
-  const { admin } = from.transport;
-  const setGate: typeof admin.setGate = async (state, options) => {
-    if (state === 'open') throw new Error('killed');
-    return admin.setGate(state, options);
-  };
-  const killed = new Proxy(from.transport, {
-    get: (target, key) => (key === 'admin' ? { ...admin, setGate } : Reflect.get(target, key, target)),
-  });
-  await expect(moveBus({ from: to, to: { ...from, transport: killed } })).rejects.toThrow('killed');
-  expect([await to.transport.admin.gate(), await admin.gate()]).toMatchObject([
-    { state: 'moved' },
-    { state: 'closed' },
-  ]);
-  await expect(moveBus({ from: to, to: from })).rejects.toMatchObject({
-    message: expect.stringContaining('has moved'),
-  });
-  expect(await admin.gate()).toMatchObject({ state: 'open' });
-  expect((await from.transport.queues.receive('work')).map(({ id }) => id)).toEqual(['one']);
 });
 
 function revisionOf(result: { readonly status: string; readonly revision?: number }): number {
