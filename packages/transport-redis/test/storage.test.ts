@@ -133,8 +133,8 @@ test.concurrent('a namespace of a newer format is refused', async () => {
   await using server = await startRedis({ config: ['appendfsync no'] });
   const options = parseRedisUrl(server.url);
   await using transport = await openRedis(options);
-  expect(await server.call('HGET', '{busbar:}:header', 'format')).toBe('1');
-  await server.call('HSET', '{busbar:}:header', 'format', '2');
+  expect(await server.call('HGET', '{busbar:}:header', 'format')).toBe('2');
+  await server.call('HSET', '{busbar:}:header', 'format', '3');
   await expect(openRedis(options)).rejects.toMatchObject({
     code: 'CONFLICT',
     hint: expect.stringContaining('newer version'),
@@ -143,11 +143,24 @@ test.concurrent('a namespace of a newer format is refused', async () => {
   const refused = waitFor(
     async () => {
       const error: unknown = await transport.kv.get('key', { timeoutMs: 200 }).catch((reason: unknown) => reason);
-      return (error as Error | undefined)?.message?.includes('format 2') ? error : undefined;
+      return (error as Error | undefined)?.message?.includes('format 3') ? error : undefined;
     },
     { what: 'the refusal after the reconnect' },
   );
   expect(await refused).toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+test.concurrent('a namespace of an older format is refused if it has data, and used if it is empty', async () => {
+  await using server = await startRedis({ config: ['appendfsync no'] });
+  const options = parseRedisUrl(server.url);
+  await using transport = await openRedis(options);
+  await server.call('HSET', '{busbar:}:header', 'format', '1');
+  await transport.queues.send('work', [{ body: new Uint8Array(1) }]);
+  await expect(openRedis(options)).rejects.toMatchObject({ code: 'CONFLICT', hint: expect.stringContaining('Export') });
+  await transport.admin.clear();
+  await using again = await openRedis(options);
+  expect(await server.call('HGET', '{busbar:}:header', 'format')).toBe('2');
+  expect(await again.queues.send('work', [{ body: new Uint8Array(1) }])).toMatchObject([{ status: 'stored' }]);
 });
 
 test.concurrent('another client writes the header again with the first data after a removal', async () => {
@@ -162,7 +175,7 @@ test.concurrent('another client writes the header again with the first data afte
   await idle.queues.send('work', [{ body: new Uint8Array(1) }]);
   const waiting = idle.queues.receive('other', { waitMs: Number.POSITIVE_INFINITY });
   waiting.catch(() => undefined);
-  await waitFor(async () => (await server.call('HGET', '{busbar:}:header', 'format')) === '1', { what: 'the header' });
+  await waitFor(async () => (await server.call('HGET', '{busbar:}:header', 'format')) === '2', { what: 'the header' });
 });
 
 /** The memory of the keys of the unnamed namespace. */

@@ -49,7 +49,7 @@ async function followRedirects(start: ServerAddress | string, settings: Settings
     try {
       checkVersion(connection);
       if (connection.greeting.mode !== 'cluster' && connection.greeting.role !== 'master') throw replica();
-      checkFormat(await connection.send('HGET', [`${prefixOf(settings)}header`, 'format']), settings);
+      await checkFormat(connection, prefixOf(settings), settings);
       return { connection, facts: await readServer(connection, settings) };
     } catch (error) {
       connection.close();
