@@ -31,7 +31,7 @@ export async function killWorkerAtWork(bus: Bus, workers: Workers, isOver: () =>
 }
 
 async function killIfAtWork(bus: Bus, workers: Workers, worker: RunProcess): Promise<Kill | undefined> {
-  await worker.child.stop();
+  worker.child.stop();
   const held = (await leasesByConsumer(bus)).get(worker.name);
   if (held === undefined) {
     worker.child.cont();

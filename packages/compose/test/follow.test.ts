@@ -151,7 +151,7 @@ test('a program that was stopped during the whole move sends nothing to the old 
   await bus.ends.from.transport.queues.send('work', [{ id: 'held', body }]);
   child.send('receive');
   expect(await child.next(is('receive'))).toMatchObject({ result: { id: 'held', attempt: 1 } });
-  await child.stop();
+  child.stop();
   await moveBus(bus.ends, { drainMs: 50 });
   child.cont();
   child.send('send');

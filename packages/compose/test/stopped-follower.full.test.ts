@@ -52,7 +52,7 @@ test.each([
       await publish(b);
       await seesAll();
     }
-    await child.stop();
+    child.stop();
     for (const ends of [first, second]) {
       await moveBus(ends);
       await publish(ends.to.transport);

@@ -53,7 +53,7 @@ test('a child is killed, and restarted with the same arguments', async () => {
 test('a paused child is stopped until it is resumed', async () => {
   await using child = spawnChild({ file: program('echo') });
   await child.next();
-  await child.stop();
+  child.stop();
   child.send({ n: 1 });
   await expect(child.next(undefined, { timeoutMs: 50 })).rejects.toThrow(/nothing/);
   child.cont();

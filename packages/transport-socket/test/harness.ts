@@ -112,7 +112,7 @@ function serverOf({ path, child }: RunningHub, wire: HarnessServer['network'], t
       });
       await copyFile(`${path}.token`, token);
     },
-    pause: () => void child.stop(),
+    pause: () => child.stop(),
     resume: () => child.cont(),
     network: wire,
   };

@@ -122,11 +122,11 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
           signals.push(context.signal);
           return new Promise<never>(() => undefined);
         },
-        { leaseMs: 400 },
+        { leaseMs: 1_000 },
       );
       const { id } = await bus.enqueue('jobs', 'x');
       await test.until('the handler runs', () => signals.length === 1);
-      await test.nothing(transport, 'jobs', test.beyond(900));
+      await test.nothing(transport, 'jobs', test.beyond(2_200));
       test.check.equal(fieldsOf(signals, 'aborted'), [false], 'signal aborted');
       const began = performance.now();
       await processor.close({ drainMs: 50 });

@@ -92,7 +92,7 @@ export class ProcessHost implements ClientHost {
   }
 
   async pause(): Promise<void> {
-    await this.#child?.stop();
+    this.#child?.stop();
   }
 
   resume(): void {

@@ -1,10 +1,9 @@
 // Child processes with messages, kill, pause and restart, and programs that run to their end.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { waitFor } from '../wait-for.ts';
 import { Mailbox } from './mailbox.ts';
+import { stopProcess } from './stop-process.ts';
 
 /** Options of {@link spawnChild}. */
 export interface ChildOptions {
@@ -109,12 +108,9 @@ export class Child implements AsyncDisposable {
     return this.#life.exited;
   }
 
-  /** Pauses the process. Resolves when it is stopped or has ended. */
-  async stop(): Promise<void> {
-    this.#life.process.kill('SIGSTOP');
-    const status = `/proc/${this.pid}/stat`;
-    const isStopped = (): boolean => !existsSync(status) || / [TtZX] /.test(readFileSync(status, 'utf8'));
-    await waitFor(isStopped, { what: 'the child to stop' });
+  /** Pauses the process. It is stopped or has ended when this returns. */
+  stop(): void {
+    stopProcess(this.#life.process);
   }
 
   /** Resumes a paused process. */

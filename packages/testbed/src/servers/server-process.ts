@@ -1,10 +1,11 @@
 // A server process that never outlives the process that started it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stopProcess } from '../processes/stop-process.ts';
 
 /** The command of a server. */
 export interface ServerCommand {
@@ -31,7 +32,6 @@ exec "$@" 3<&-`;
 
 const READY_MS = 30_000;
 const STOP_MS = 15_000;
-const PAUSE_MS = 1_000;
 const ASK_AGAIN_MS = 10;
 const LOG_TAIL = 4_096;
 const TAKEN = /address already in use/i;
@@ -93,9 +93,7 @@ export class ServerProcess {
 
   /** Sends SIGSTOP. The server does not reply from the moment this returns. */
   pause(): void {
-    this.#child?.kill('SIGSTOP');
-    const deadline = performance.now() + PAUSE_MS;
-    while (!standsStill(this.pid) && performance.now() < deadline);
+    if (this.#child !== undefined) stopProcess(this.#child);
   }
 
   /** SIGCONT. */
@@ -138,21 +136,5 @@ export class ServerProcess {
       }
       await sleep(ASK_AGAIN_MS);
     }
-  }
-}
-
-/** Returns true if every thread has stopped. Linux only. */
-function standsStill(pid: number): boolean {
-  const threads = `/proc/${pid}/task`;
-  if (!existsSync(threads)) return true;
-  return readdirSync(threads).every((thread) => isStopped(`${threads}/${thread}/stat`));
-}
-
-function isStopped(file: string): boolean {
-  try {
-    return / [TXZ] /.test(readFileSync(file, 'utf8'));
-  } catch {
-    // The process ended between the two reads.
-    return true;
   }
 }

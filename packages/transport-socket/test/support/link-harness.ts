@@ -101,7 +101,7 @@ function serverOf(url: string, child: Child, wire: HarnessServer['network']): Ha
       await child.restart();
       await whenServing(url);
     },
-    pause: () => void child.stop(),
+    pause: () => child.stop(),
     resume: () => child.cont(),
     network: wire,
   };

@@ -59,7 +59,7 @@ describe.concurrent('calls between processes', () => {
   test('fail with BACKPRESSURE while a process does not read, and are served after it', async () => {
     await using lab = await Lab.open();
     await lab.call();
-    await lab.child.stop();
+    lab.child.stop();
     const body = new Uint8Array(1_048_576);
     const calls = Array.from({ length: 32 }, () => lab.call({ body }).then(() => 'served', codeOf));
     await waitFor(async () => (await Promise.race([...calls, 'none'])) === 'BACKPRESSURE', { what: 'a refused call' });
@@ -72,7 +72,7 @@ describe.concurrent('calls between processes', () => {
   test('end with the TIMEOUT of the requester while a process is stopped', async () => {
     await using lab = await Lab.open();
     await lab.call();
-    await lab.child.stop();
+    lab.child.stop();
     await expect(lab.call({ timeoutMs: 200 })).rejects.toMatchObject({ code: 'TIMEOUT', outcome: 'unknown' });
   });
 
@@ -97,7 +97,7 @@ describe.concurrent('calls between processes', () => {
     });
     await using requester = spawnChild({ file: new URL('./requester.ts', import.meta.url), args: [file, ADDRESS] });
     await begun.promise;
-    await requester.stop();
+    requester.stop();
     await left.promise;
   });
 
