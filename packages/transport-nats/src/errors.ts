@@ -93,6 +93,16 @@ export function isLostRace(error: unknown): boolean {
   return error instanceof ServerRefusal && (error.refusal === 10_071 || error.refusal === 10_164);
 }
 
+/** Whether the server has not got all messages of a batch. It may have stored them already, if the last one was repeated. */
+export function isIncomplete(error: unknown): boolean {
+  return error instanceof ServerRefusal && error.refusal === 10_176;
+}
+
+/** Whether the server refused a batch because it has a message with one of its ids. */
+export function isDuplicateInBatch(error: unknown): boolean {
+  return error instanceof ServerRefusal && error.refusal === 10_201;
+}
+
 /** Whether a closed store has refused a write. */
 export function isClosedError(error: unknown): boolean {
   return isBusbarError(error) && error.code === 'CONFLICT';

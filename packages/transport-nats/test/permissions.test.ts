@@ -111,9 +111,9 @@ test('what an agent of the README may not do is PERMISSION_DENIED, with what it 
       hint: expect.stringContaining('README'),
     });
   }
-  expect(await transport.queues.send('long', [{ id: '1', body: Buffer.from('x') }]).then(([one]) => one, codeOf)).toBe(
-    'PERMISSION_DENIED',
-  );
+  expect(await transport.queues.send('long', [{ id: '1', body: Buffer.from('x') }])).toMatchObject([
+    { status: 'failed', error: { code: 'PERMISSION_DENIED' } },
+  ]);
   expect(await team.admin.admin.queues({ names: ['work'] })).toMatchObject([{ ready: 1 }]);
 }, 60_000);
 

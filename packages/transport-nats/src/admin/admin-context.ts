@@ -14,17 +14,8 @@ import type { QueueContext } from '../queues/queue-context.ts';
 import { QueueRecords } from '../queues/queue-record.ts';
 import { Bindings } from '../topics/bindings.ts';
 import type { Cursors } from '../topics/cursors.ts';
+import type { ImportedQueue } from './imported-queue.ts';
 import { QueueViews } from './queue-view.ts';
-
-/** What a queue holds that imports go to. */
-export interface ImportedQueue {
-  /** When the message with each id was sent, or all of them. */
-  messages?: Map<string, number | readonly number[]>;
-  /** Ids within their windows when it was read. */
-  windows?: ReadonlySet<string>;
-  /** Set if no id had a record when it was read: the guard of each record refuses a second one. */
-  hasNoRecords?: boolean;
-}
 
 export interface AdminContext extends QueueContext {
   readonly views: QueueViews;
@@ -33,31 +24,49 @@ export interface AdminContext extends QueueContext {
   readonly cursors: Cursors;
   readonly headers: StoreHeaders;
   readonly permissions: Permissions;
-  /** What imports have found by queue. It is kept for a closed store only, to which no other process adds messages. */
-  readonly imported?: Map<string, ImportedQueue>;
 }
+
+/** The parts that an import writes to. */
+export interface ImportContext extends AdminContext {
+  /** Whether the store is open, so that others change it meanwhile. */
+  readonly isOpen: boolean;
+  /** What imports know by queue. */
+  readonly imported: Map<string, ImportedQueue>;
+}
+
+/** Batches of one import follow each other sooner. */
+const IDLE_MS = 2_000;
 
 /** The parts with which a move writes to a closed store. */
 export class ImportContexts {
   readonly #main: AdminContext;
   readonly #gate: StoreGate;
-  #present: { readonly revision: number; readonly context: AdminContext } | undefined;
+  readonly #open: ImportContext;
+  #idle: NodeJS.Timeout | undefined;
+  #present: { readonly revision: number; readonly context: ImportContext } | undefined;
 
   constructor(main: AdminContext, gate: StoreGate) {
     this.#main = main;
     this.#gate = gate;
+    this.#open = { ...main, isOpen: true, imported: new Map() };
   }
 
   /** The parts for a call with this revision. Rejects with CONFLICT where the gate does not permit it. */
-  async forCall(gateRevision: number | undefined): Promise<AdminContext> {
-    if (gateRevision === undefined && !this.#gate.isClosed) return this.#main;
+  async forCall(gateRevision: number | undefined): Promise<ImportContext> {
+    if (gateRevision === undefined && !this.#gate.isClosed) return this.#forOpen();
     const gate = await this.#gate.read();
     checkGate(gate, gateRevision);
-    return gateRevision !== undefined && isClosed(gate) ? this.at(gateRevision) : this.#main;
+    return gateRevision !== undefined && isClosed(gate) ? this.at(gateRevision) : this.#forOpen();
+  }
+
+  #forOpen(): ImportContext {
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => this.#open.imported.clear(), IDLE_MS).unref();
+    return this.#open;
   }
 
   /** Writes to a store that is closed at this revision. */
-  at(revision: number): AdminContext {
+  at(revision: number): ImportContext {
     if (this.#present?.revision === revision) return this.#present.context;
     this.close();
     let admitting: Promise<void> | undefined;
@@ -81,13 +90,14 @@ export class ImportContexts {
 }
 
 /** The parts of `context` with writes that a closed store takes: imports at one revision of its gate. */
-function importContextOf(context: AdminContext, requests: ServerRequests): AdminContext {
+function importContextOf(context: AdminContext, requests: ServerRequests): ImportContext {
   const { names, clock, consumers, permissions, kv } = context;
   // It reads and writes as if the store were open.
   const gate: GateView = { isOpen: true, isClosed: false, read: () => context.gate.read() };
   const records = new QueueRecords(requests, names, clock);
-  const base = { ...context, requests, gate, records, ledgers: new Ledgers(requests, names), imported: new Map() };
+  const base = { ...context, requests, gate, records, ledgers: new Ledgers(requests, names) };
   const shared = { ...base, consumers: new Consumers(base, consumers.replicas, permissions) };
   const bindings = new Bindings(shared);
-  return { ...shared, bindings, views: new QueueViews(shared, bindings), kv: new KvStore(base, kv.puller) };
+  const views = new QueueViews(shared, bindings);
+  return { ...shared, bindings, views, kv: new KvStore(base, kv.puller), isOpen: false, imported: new Map() };
 }

@@ -2,35 +2,34 @@
 
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
-import { toDriverError } from '../errors.ts';
+import type { Publication } from '../connection/server-requests.ts';
+import { isIncomplete, toDriverError } from '../errors.ts';
 import type { StoredValue } from '../kv/kv-store.ts';
-import { ttlHeader } from '../queues/dead-letters.ts';
-import { type KnownIds, knownIds, noteIds } from '../queues/dedupe.ts';
+import { readAt, ttlHeader } from '../queues/dead-letters.ts';
+import { batchesOf, knownIds, NONE, noteIds } from '../queues/dedupe.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
 import { type Envelope, encode } from '../queues/stored-message.ts';
 import { eventId } from '../topics/publish.ts';
-import type { AdminContext, ImportedQueue } from './admin-context.ts';
+import type { ImportContext } from './admin-context.ts';
 import { readWindows, windowsOf } from './id-windows.ts';
-
-/** No id has a record. */
-const NONE: KnownIds = { taken: new Set(), last: new Map() };
+import { type HeldMessage, ImportedQueue } from './imported-queue.ts';
 
 type Of<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
 
 export class Importer {
-  readonly #context: AdminContext;
+  readonly #context: ImportContext;
 
-  constructor(context: AdminContext) {
+  constructor(context: ImportContext) {
     this.#context = context;
   }
 
   /** One batch, in the order of the export; resolves with how many were new. */
   async import(records: readonly StateRecord[]): Promise<number> {
-    const { imported = new Map<string, ImportedQueue>() } = this.#context;
+    const { imported } = this.#context;
     let added = 0;
     try {
-      for (const run of runsOf(records)) added += await this.#run(run, imported);
+      for (const run of runsOf(records)) added += await this.#run(run);
     } catch (error) {
       // Some may not be stored.
       imported.clear();
@@ -40,7 +39,7 @@ export class Importer {
   }
 
   /** Records of one kind are stored without waiting for each other. They keep their order. */
-  async #run(run: readonly StateRecord[], imported: Map<string, ImportedQueue>): Promise<number> {
+  async #run(run: readonly StateRecord[]): Promise<number> {
     switch (run[0]?.kind) {
       case 'revision':
         await this.#context.kv.raiseOffset(highestOf(run as Of<'revision'>[], ({ highest }) => highest));
@@ -52,9 +51,9 @@ export class Importer {
       case 'queue':
         return countOf((run as Of<'queue'>[]).map((record) => this.#queue(record)));
       case 'dedupe':
-        return this.#ids(run as Of<'dedupe'>[], imported);
+        return this.#ids(run as Of<'dedupe'>[]);
       case 'message':
-        return this.#messages(run as Of<'message'>[], imported);
+        return this.#messages(run as Of<'message'>[]);
       case 'binding':
         return this.#bindings(run as Of<'binding'>[]);
       case undefined:
@@ -102,10 +101,9 @@ export class Importer {
     return true;
   }
 
-  async #ids(ids: readonly Of<'dedupe'>[], imported: Map<string, ImportedQueue>): Promise<number> {
+  async #ids(ids: readonly Of<'dedupe'>[]): Promise<number> {
     const { records, clock } = this.#context;
     const [{ queue: name } = { queue: '' }] = ids;
-    const own = ownOf(imported, name);
     const hadRecords = ((await records.fresh(name))?.record.idsUntil ?? 0) > clock.store.now;
     const until = clock.store.late + highestOf(ids, ({ leftMs }) => leftMs);
     const queue = await records.change(name, (known) => {
@@ -116,42 +114,73 @@ export class Importer {
     });
     if (queue === undefined) return 0;
     // No other process notes ids in a closed store.
-    own.hasNoRecords ??= !hadRecords && this.#context.imported !== undefined;
+    const own = this.#ownOf(queue);
+    own.hasNoRecords ??= !hadRecords && !this.#context.isOpen;
     const wanted = new Map(ids.map(({ id, leftMs }) => [id, leftMs]));
     const known = own.hasNoRecords ? NONE : await knownIds(this.#context, queue, [...wanted.keys()]);
     return noteIds(this.#context, queue, wanted, known);
   }
 
-  async #messages(messages: readonly Of<'message'>[], imported: Map<string, ImportedQueue>): Promise<number> {
-    const { records, ledgers } = this.#context;
+  async #messages(messages: readonly Of<'message'>[]): Promise<number> {
+    const { requests, records, ledgers, imported } = this.#context;
     const [{ queue: name } = { queue: '' }] = messages;
-    const own = ownOf(imported, name);
-    if (own.messages === undefined) await this.#read(name, own);
-    const fresh = messages.flatMap(({ message }) => (isNew(own, message) ? { message, lane: laneOf(message) } : []));
     let queue = await records.ensure(name);
-    for (const lane of new Set(fresh.map((each) => each.lane))) {
+    const own = this.#ownOf(queue);
+    if (!own.isRead) await this.#read(queue, own);
+    const fresh: ImportedMessage[] = [];
+    for (const { message: exported } of messages) {
+      if (!(await this.#isNew(queue, own, exported))) continue;
+      const { message } = exported;
+      const held = { sentAt: message.sentAt, lane: laneOf(exported), seq: 0 };
+      own.note(message, held);
+      fresh.push({ exported, held });
+    }
+    for (const lane of new Set(fresh.map(({ held }) => held.lane))) {
       if (lane !== 'dead') queue = await records.useLane(queue, lane);
     }
-    let unsent = 0;
-    const store = async ({ message, lane }: (typeof fresh)[number]): Promise<void> => {
-      await this.#message(queue, message, lane);
-      if (lane !== 'dead') unsent += 1;
-    };
-    const results = await Promise.allSettled(fresh.map(store));
-    if (unsent > 0) await ledgers.append(name, { k: 'u', inc: queue.record.inc, unsent });
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    for (const batch of batchesOf(fresh.map((each) => ({ ...each, ...this.#toPublication(queue, each) })))) {
+      try {
+        const last = await requests.publishAll(batch);
+        for (const [index, { held }] of batch.entries()) held.seq = last - batch.length + 1 + index;
+      } catch (error) {
+        if (!isIncomplete(error)) throw error;
+        // The connection was lost: it may be stored or not.
+        imported.delete(name);
+        return this.#messages(messages);
+      }
+      const unsent = batch.filter(({ held }) => held.lane !== 'dead').length;
+      if (unsent > 0) await ledgers.append(name, { k: 'u', inc: queue.record.inc, unsent });
+    }
     return fresh.length;
   }
 
-  async #message(
+  /** Whether the queue has neither this message, nor within its window another one that was sent with its id. */
+  async #isNew(queue: KnownQueue, own: ImportedQueue, { message }: ExportedMessage): Promise<boolean> {
+    const { id, topic, sentAt } = message;
+    const like: HeldMessage[] = [];
+    for (const held of own.like(message)) {
+      if (await this.#isHeld(queue, held)) like.push(held);
+      else own.forget(message, held);
+    }
+    if (like.some((held) => held.sentAt === sentAt)) return false;
+    return topic !== undefined || like.length === 0 || !own.windows.has(id);
+  }
+
+  /** Whether the queue still holds a message. It may be settled or purged since it was read. */
+  async #isHeld({ name, record }: KnownQueue, { lane, seq }: HeldMessage): Promise<boolean> {
+    const { isOpen, ledgers } = this.#context;
+    if (seq === 0 || !isOpen) return true;
+    if (lane === 'dead') return (await readAt(this.#context, { queue: name, lane, seq })) !== undefined;
+    return !(await ledgers.read(name, record.inc)).isSettled(lane, seq);
+  }
+
+  #toPublication(
     { name, record: { inc, settings } }: KnownQueue,
-    exported: ExportedMessage,
-    lane: Lane,
-  ): Promise<void> {
-    const { requests, names } = this.#context;
+    { exported, held: { lane } }: ImportedMessage,
+  ): Publication {
     const { data, headers } = encode(toMessage(exported), this.#envelope(exported, inc));
     const keep = lane === 'dead' && Number.isFinite(settings.deadTtlMs) ? ttlHeader(settings.deadTtlMs) : {};
-    await requests.publish(names.lane(name, lane), data, { ...headers, ...keep });
+    return { subject: this.#context.names.lane(name, lane), data, headers: { ...headers, ...keep } };
   }
 
   /** One after the other: the first of those that match an event copies it. */
@@ -182,42 +211,33 @@ export class Importer {
     };
   }
 
+  /** What imports know of this life of a queue. */
+  #ownOf({ name, record: { inc } }: KnownQueue): ImportedQueue {
+    const { imported } = this.#context;
+    const known = imported.get(name);
+    if (known?.inc === inc) return known;
+    const own = new ImportedQueue(inc);
+    imported.set(name, own);
+    return own;
+  }
+
   /** Reads what the queue holds. */
-  async #read(name: string, own: ImportedQueue): Promise<void> {
-    own.messages = new Map();
-    const view = await this.#context.views.open(name);
-    if (view === undefined) return;
-    for (const { stored } of view.all) note(own.messages, stored.message);
+  async #read(queue: KnownQueue, own: ImportedQueue): Promise<void> {
+    const view = await this.#context.views.view(queue);
+    for (const { stored, lane } of view.all) {
+      own.note(stored.message, { sentAt: stored.message.sentAt, lane, seq: stored.seq });
+    }
     const windows = new Set(windowsOf(this.#context, view.stored).keys());
-    for await (const page of readWindows(this.#context, view.queue)) for (const { id } of page) windows.add(id);
+    for await (const page of readWindows(this.#context, queue)) for (const { id } of page) windows.add(id);
     own.windows = windows;
+    own.isRead = true;
   }
 }
 
-/** Whether the queue has neither this message, nor within its window another one that was sent with its id. It is noted. */
-function isNew({ messages = new Map(), windows }: ImportedQueue, { message }: ExportedMessage): boolean {
-  const { id, topic, sentAt } = message;
-  const known = [messages.get(originOf(message)) ?? []].flat();
-  if (known.includes(sentAt) || (topic === undefined && known.length > 0 && windows?.has(id))) return false;
-  note(messages, message);
-  return true;
-}
-
-function note(messages: NonNullable<ImportedQueue['messages']>, message: ExportedMessage['message']): void {
-  const origin = originOf(message);
-  const known = messages.get(origin);
-  messages.set(origin, known === undefined ? message.sentAt : [known, message.sentAt].flat());
-}
-
-/** Events of several topics can have one id. */
-function originOf({ id, topic }: ExportedMessage['message']): string {
-  return topic === undefined ? id : `${id}\n${topic}`;
-}
-
-function ownOf(imported: Map<string, ImportedQueue>, name: string): ImportedQueue {
-  const own = imported.get(name) ?? {};
-  imported.set(name, own);
-  return own;
+/** A message of an import. */
+interface ImportedMessage {
+  readonly exported: ExportedMessage;
+  readonly held: HeldMessage;
 }
 
 /** Runs of records of one kind that follow each other, those of queues of one queue. */

@@ -74,7 +74,6 @@ export class Operations {
   async clear(): Promise<void> {
     this.#context.permissions.assertMayDelete(this.#context.names);
     const { requests, names, records } = this.#context;
-    this.#context.imported?.clear();
     const bounds = await this.#bounds();
     // A late call deletes no events of a later time.
     const topics = (await requests.reader.lastSequence(names.topics)) + 1;

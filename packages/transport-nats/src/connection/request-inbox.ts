@@ -40,6 +40,7 @@ interface PendingRequest extends RequestOptions, SentRequest {
   readonly messages: Msg[];
   readonly resolve: (messages: Msg[]) => void;
   readonly reject: (error: unknown) => void;
+  /** When it was sent, or the last message of its reply came. */
   sentAt: number;
   isRepeated: boolean;
   /** Whether there was nothing that could take the last sending. */
@@ -135,9 +136,7 @@ export class RequestInbox {
       ...{ subject, data, headers, bounds, isMany, isProbe, deadline, replies, resolve, reject },
       ...{ messages: [], sentAt: 0, isRepeated: false, isUnheard: false },
     };
-    this.#count += 1;
-    const token = this.#count.toString(36);
-    this.#pending.set(token, pending);
+    const token = this.#add(pending);
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
     if (this.#isClosed) this.#fail(token, new BusbarError('CLOSED', 'the transport is closed'));
     else this.#send(token);
@@ -169,18 +168,32 @@ export class RequestInbox {
     this.#sendAll();
   }
 
+  /** Returns its token, the end of the subject for its replies. */
+  #add(pending: PendingRequest): string {
+    this.#count += 1;
+    const token = this.#count.toString(36);
+    this.#pending.set(token, pending);
+    return token;
+  }
+
   #send(token: string): void {
     const pending = this.#pending.get(token);
     if (this.#isHeld && !pending?.bounds?.isCheck) return;
     if (pending === undefined || !this.connection.isUp || this.connection.client.isClosed()) return;
     pending.isRepeated ||= pending.sentAt > 0 && !pending.isUnheard;
+    const { subject, data, headers, isMany, sentAt } = pending;
+    let current = token;
+    if (isMany && sentAt > 0) {
+      // The rest of an earlier reply may come: it is no part of the next one.
+      this.#pending.delete(token);
+      current = this.#add(pending);
+    }
     pending.isUnheard = false;
     pending.sentAt = performance.now();
     pending.messages.length = 0;
-    const { subject, data, headers } = pending;
-    const reply = `${this.#inbox}.${token}`;
+    const reply = `${this.#inbox}.${current}`;
     const options = { reply, ...(headers !== undefined && { headers: encodeHeaders(headers) }) };
-    this.connection.publish(subject, data, options, (error) => this.#fail(token, error));
+    this.connection.publish(subject, data, options, (error) => this.#fail(current, error));
   }
 
   #take(message: Msg): void {
@@ -197,7 +210,10 @@ export class RequestInbox {
       return;
     }
     pending.messages.push(message);
-    if (pending.isMany && code === 0) return;
+    if (pending.isMany && code === 0) {
+      pending.sentAt = performance.now();
+      return;
+    }
     this.#pending.delete(token);
     this.#rest();
     pending.resolve(pending.messages);

@@ -5,7 +5,7 @@ import { isFull, isLostRace, ServerRefusal, toDriverError, toJetStreamError } fr
 import type { RefusedWrite } from '../gate/earlier-sending.ts';
 import { streamOf, subjectOfImport } from '../gate/stream-subjects.ts';
 import type { Connection } from './connection.ts';
-import type { HeaderList } from './message-headers.ts';
+import { encodeHeaders, type HeaderList } from './message-headers.ts';
 import type { Names } from './names.ts';
 import { pause } from './pause.ts';
 import { type Bounds, parseReply, RequestInbox, SILENCE_MS } from './request-inbox.ts';
@@ -16,6 +16,13 @@ export interface PubAck {
   readonly stream: string;
   readonly seq: number;
   readonly duplicate?: boolean;
+}
+
+/** A message to store. */
+export interface Publication {
+  readonly subject: string;
+  readonly data: Uint8Array | string;
+  readonly headers: HeaderList;
 }
 
 /** Writes that a closed store takes: imports at one revision of its gate. */
@@ -81,8 +88,7 @@ export class ServerRequests extends RequestInbox {
     headers?: HeaderList,
     bounds?: Bounds,
   ): Promise<PubAck & { readonly isRepeated: boolean }> {
-    const target =
-      this.#imports === undefined ? subject : subjectOfImport(this.#names, subject, this.#imports.revision);
+    const target = this.#targetOf(subject);
     const floors = this.#floorsNow();
     for (let isRepeated = false, times = 0; ; ) {
       const request = this.request(target, data, { headers, bounds });
@@ -107,6 +113,28 @@ export class ServerRequests extends RequestInbox {
       if (err_code !== IN_PROCESS) throw new ServerRefusal(err_code, description);
       await pause(RETRY_MS);
     }
+  }
+
+  /**
+   * Publishes messages to one stream, all or none: a refusal of one refuses them all. After a lost connection it may be
+   * refused by {@link isIncomplete}: whether the messages are stored is then unknown. Resolves with the sequence of the last
+   * one; those before it have the sequences before.
+   */
+  async publishAll(messages: readonly Publication[], bounds?: Bounds): Promise<number> {
+    const last = messages.at(-1);
+    if (last === undefined) return 0;
+    if (messages.length === 1) return (await this.publish(last.subject, last.data, last.headers, bounds)).seq;
+    const id = { 'Nats-Batch-Id': crypto.randomUUID() };
+    for (const [index, { subject, data, headers }] of messages.slice(0, -1).entries()) {
+      const batch = { ...id, 'Nats-Batch-Sequence': index + 1 };
+      this.connection.publish(this.#targetOf(subject), data, { headers: encodeHeaders({ ...headers, ...batch }) });
+    }
+    const end = { ...id, 'Nats-Batch-Sequence': messages.length, 'Nats-Batch-Commit': 1 };
+    return (await this.publish(last.subject, last.data, { ...last.headers, ...end }, bounds)).seq;
+  }
+
+  #targetOf(subject: string): string {
+    return this.#imports === undefined ? subject : subjectOfImport(this.#names, subject, this.#imports.revision);
   }
 
   /** Resolves with an earlier sending that is stored, without one to send again. Rejects if the store is closed. */

@@ -27,7 +27,10 @@ interface ConsumerInfo {
   readonly delivered: { readonly stream_seq: number };
 }
 
-const PAGE = 1_000;
+/** Each page costs the server a count of what follows: it looks at every subject that matches. */
+const PAGE = { messages: 10_000, bytes: 4_194_304 };
+/** The server returns the last messages of at most 1,024 subjects. */
+const MAX_SUBJECTS = 500;
 /** How long between two looks at a replica that is behind. */
 const LAG_MS = 5;
 
@@ -71,7 +74,7 @@ export class StreamReader {
     bounds?: Bounds,
   ): AsyncGenerator<readonly Msg[], void> {
     for (let seq = from; ; ) {
-      const request = { seq, next_by_subj: subject, batch: PAGE };
+      const request = { seq, next_by_subj: subject, batch: PAGE.messages, max_bytes: PAGE.bytes };
       const { messages, pending } = await this.get(stream, request, bounds);
       yield messages;
       if (pending === 0 || messages.length === 0) return;
@@ -81,8 +84,8 @@ export class StreamReader {
 
   /** Pages of the last message of each of these subjects, with all that was acknowledged before. */
   async *lastOf(stream: string, subjects: readonly string[], bounds?: Bounds): AsyncGenerator<readonly Msg[], void> {
-    for (let from = 0; from < subjects.length; from += PAGE / 2) {
-      yield await this.#lastOf(stream, subjects.slice(from, from + PAGE / 2), bounds);
+    for (let from = 0; from < subjects.length; from += MAX_SUBJECTS) {
+      yield await this.#lastOf(stream, subjects.slice(from, from + MAX_SUBJECTS), bounds);
     }
   }
 

@@ -7,7 +7,7 @@ import type { Lane } from '../connection/names.ts';
 import type { ServerClock } from '../connection/server-clock.ts';
 import { DEDUPE_MS, streamInfo } from '../connection/streams.ts';
 import { toDriverError } from '../errors.ts';
-import { hasIdRecords, type KnownIds, knownIds, messageId, sendWithId } from './dedupe.ts';
+import { hasIdRecords, knownIds, messageId, NONE, NotedSends } from './dedupe.ts';
 import { levelOf } from './delayed.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
@@ -33,6 +33,7 @@ interface Feed {
 export class Sender {
   readonly #shared: QueueContext;
   readonly #bindings: Feed;
+  readonly #noted: NotedSends;
   readonly #lengthOf: (queue: KnownQueue) => Promise<number>;
   readonly #lengths = new Map<string, Length>();
   /** Of each queue the last send that is being begun. */
@@ -42,6 +43,7 @@ export class Sender {
   constructor(shared: QueueContext, bindings: Feed, lengthOf: (queue: KnownQueue) => Promise<number>) {
     this.#shared = shared;
     this.#bindings = bindings;
+    this.#noted = new NotedSends(shared);
     this.#lengthOf = lengthOf;
   }
 
@@ -87,25 +89,28 @@ export class Sender {
     context: CallContext,
   ): Promise<(SendResult | Promise<SendResult>)[]> {
     const { clock } = this.#shared;
-    const ids = messages.map(({ id }) => id);
-    const noted = hasIdRecords(queue, clock.store.now) ? await knownIds(this.#shared, queue, ids, context) : undefined;
+    const isNoted = hasIdRecords(queue, clock.store.now);
     const room = await this.#room(queue, messages.length);
+    const ids = messages.map(({ id }) => id);
+    // Duplicates need no room.
+    const { taken } = isNoted && room < ids.length ? await knownIds(this.#shared, queue, ids, context) : NONE;
+    const seen = new Set<string>(taken);
     const { name, record } = queue;
     let stored = 0;
     return messages.map((message): SendResult | Promise<SendResult> => {
       const { id } = message;
-      if (noted?.taken.has(id)) return { id, status: 'duplicate' };
+      if (seen.has(id)) return { id, status: 'duplicate' };
       stored += 1;
       if (stored > room) return { id, status: 'failed', error: queueFull(name, record.settings.maxLength) };
-      noted?.taken.add(id);
-      return this.#publish(queue, message, noted, context);
+      if (isNoted) seen.add(id);
+      return this.#publish(queue, message, isNoted, context);
     });
   }
 
   async #publish(
     queue: KnownQueue,
     message: PreparedMessage,
-    noted: KnownIds | undefined,
+    isNoted: boolean,
     context: CallContext,
   ): Promise<SendResult> {
     const { requests, names, clock } = this.#shared;
@@ -114,14 +119,9 @@ export class Sender {
     const subject = names.lane(queue.name, laneFor(message));
     const encoded = encode(message, envelopeOf(message, inc, clock), messageId(inc, id));
     try {
-      if (noted !== undefined) {
+      if (isNoted) {
         const ms = Math.max(settings.dedupeMs, DEDUPE_MS);
-        const isNew = await sendWithId(
-          this.#shared,
-          queue,
-          { ...encoded, subject, id, ms, last: noted.last.get(id) ?? 0 },
-          context,
-        );
+        const isNew = await this.#noted.send(queue, { ...encoded, subject, id, ms }, context);
         return { id, status: isNew ? 'stored' : 'duplicate' };
       }
       const { duplicate, isRepeated } = await requests.publish(subject, encoded.data, encoded.headers, context);
