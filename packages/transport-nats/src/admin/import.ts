@@ -1,12 +1,13 @@
 /** Imports records of an export. Existing data stays as it is. */
 
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
+import { batchesOf } from '../connection/batches.ts';
 import type { Lane } from '../connection/names.ts';
 import type { Publication } from '../connection/server-requests.ts';
 import { isIncomplete, toDriverError } from '../errors.ts';
 import type { StoredValue } from '../kv/kv-store.ts';
 import { readAt, ttlHeader } from '../queues/dead-letters.ts';
-import { batchesOf, knownIds, NONE, noteIds } from '../queues/dedupe.ts';
+import { knownIds, NONE, noteIds } from '../queues/dedupe.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
 import { type Envelope, encode } from '../queues/stored-message.ts';

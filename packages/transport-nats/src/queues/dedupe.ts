@@ -1,10 +1,11 @@
 /** Ids that the server's own memory of two minutes does not cover: a record for each, beside the message. */
 
 import type { CallContext } from '@busbar/api/driver';
-import { type HeaderList, sequenceOf } from '../connection/message-headers.ts';
+import { batchesOf } from '../connection/batches.ts';
+import { sequenceOf } from '../connection/message-headers.ts';
 import type { Publication, ServerRequests } from '../connection/server-requests.ts';
 import { DEDUPE_MS } from '../connection/streams.ts';
-import { isDuplicateInBatch, isIncomplete, isLostRace } from '../errors.ts';
+import { isIncomplete, isLostRace } from '../errors.ts';
 import { ttlHeader } from './dead-letters.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
@@ -87,151 +88,8 @@ async function noteAll(requests: ServerRequests, records: readonly Publication[]
   }
 }
 
-/** A message to store with the record of its id. */
-export interface NotedMessage {
-  readonly subject: string;
-  readonly id: string;
-  readonly data: Uint8Array;
-  readonly headers: HeaderList;
-  readonly ms: number;
-}
-
-interface WaitingMessage extends NotedMessage {
-  readonly queue: KnownQueue;
-  readonly deadline: number;
-  /** The last record of its id. */
-  readonly last: number;
-  readonly resolve: (isNew: boolean) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/**
- * Stores messages with the records of their ids. The server takes milliseconds for each batch, so one batch is under way, and
- * messages that come meanwhile go together with the next.
- */
-export class NotedSends {
-  readonly #shared: QueueContext;
-  #waiting: WaitingMessage[] = [];
-  #isSending = false;
-
-  constructor(shared: QueueContext) {
-    this.#shared = shared;
-  }
-
-  /** Stores a message and the record of its id, both or none; false where the id has one already. */
-  send(queue: KnownQueue, message: NotedMessage, { deadline }: Pick<CallContext, 'deadline'>): Promise<boolean> {
-    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-    this.#waiting.push({ ...message, queue, deadline, last: 0, resolve, reject });
-    if (!this.#isSending) void this.#sendAll();
-    return promise;
-  }
-
-  async #sendAll(): Promise<void> {
-    this.#isSending = true;
-    while (this.#waiting.length > 0) {
-      // Those of one call come in one turn.
-      await undefined;
-      await this.#sendTogether(this.#takeBatch());
-    }
-    this.#isSending = false;
-  }
-
-  /** Messages of one life of a queue. One with an id of the batch is sent after it. */
-  #takeBatch(): WaitingMessage[] {
-    const [{ queue } = {}] = this.#waiting;
-    const ids = new Set<string>();
-    const isNext = (one: WaitingMessage): boolean =>
-      one.queue.record.inc === queue?.record.inc && ids.size < ids.add(one.id).size;
-    const matching = this.#waiting.filter(isNext);
-    const batch = matching.slice(0, countOfBatch(matching));
-    const taken = new Set(batch);
-    this.#waiting = this.#waiting.filter((each) => !taken.has(each));
-    return batch;
-  }
-
-  async #sendTogether(batch: readonly WaitingMessage[]): Promise<void> {
-    let left = batch;
-    // An earlier sending of this call may have stored them.
-    let mayBeStored = false;
-    try {
-      for (let tries = 1; tries <= TRIES && left.length > 0; tries += 1) {
-        left = await this.#settleTaken(left, mayBeStored);
-        const refusal = await this.#publish(left);
-        if (refusal === undefined) {
-          for (const { resolve } of left) resolve(true);
-          return;
-        }
-        if (isDuplicateInBatch(refusal)) break;
-        if (isIncomplete(refusal) && tries === TRIES) throw refusal;
-        mayBeStored ||= isIncomplete(refusal);
-      }
-      for (const each of left) await this.#sendAlone(each, mayBeStored);
-    } catch (error) {
-      for (const { reject } of left) reject(error);
-    }
-  }
-
-  /** The server remembers the id of one of them without a record, or others note ids as fast. */
-  async #sendAlone(message: WaitingMessage, mayBeStored: boolean): Promise<void> {
-    const refusal = await this.#publish([message]);
-    if (isIncomplete(refusal)) throw refusal;
-    message.resolve(refusal === undefined || mayBeStored);
-  }
-
-  /** Resolves those whose ids have records; returns the others. */
-  async #settleTaken(batch: readonly WaitingMessage[], areStored: boolean): Promise<WaitingMessage[]> {
-    const [{ queue, deadline } = {}] = batch;
-    if (queue === undefined || deadline === undefined) return [];
-    const ids = batch.map(({ id }) => id);
-    const { taken, last } = await knownIds(this.#shared, queue, ids, { deadline });
-    return batch.flatMap((message): WaitingMessage[] => {
-      if (taken.has(message.id)) message.resolve(areStored);
-      return taken.has(message.id) ? [] : [{ ...message, last: last.get(message.id) ?? 0 }];
-    });
-  }
-
-  /** The messages keep their order, behind the records of their ids. Resolves with the refusal of a batch, undefined without. */
-  async #publish(batch: readonly WaitingMessage[]): Promise<unknown> {
-    const records = batch.map(({ queue, id, ms, last }) => toRecord(this.#shared, queue, id, { ms, last }));
-    const deadline = Math.max(...batch.map((each) => each.deadline));
-    try {
-      await this.#shared.requests.publishAll([...records, ...batch], { deadline });
-      return undefined;
-    } catch (error) {
-      if (isLostRace(error) || isDuplicateInBatch(error) || isIncomplete(error)) return error;
-      throw error;
-    }
-  }
-}
-
-/** The server takes at most 1,000 messages in one batch, which it keeps aside until the last one. */
-const MAX_BATCH = 500;
-const MAX_BATCH_BYTES = 4_194_304;
-
-/** Messages in batches that the server takes, also with the record of an id for each message. */
-export function* batchesOf<T extends Pick<Publication, 'data'>>(messages: readonly T[]): Generator<readonly T[], void> {
-  for (let from = 0; from < messages.length; ) {
-    const rest = from === 0 ? messages : messages.slice(from);
-    const count = countOfBatch(rest);
-    yield rest.slice(0, count);
-    from += count;
-  }
-}
-
-/** How often a batch is sent. Others may note its ids meanwhile, or the connection may be lost. */
-const TRIES = 5;
-
-/** How many of these messages go into one batch. */
-function countOfBatch(messages: readonly Pick<Publication, 'data'>[]): number {
-  let bytes = 0;
-  const end = messages.findIndex(({ data }, index) => {
-    bytes += data.length;
-    return index > 0 && (index === MAX_BATCH || bytes > MAX_BATCH_BYTES);
-  });
-  return end < 0 ? messages.length : end;
-}
-
-function toRecord(
+/** The record of an id to store: for `ms`, if `last` is still the last one. */
+export function toRecord(
   { names, clock }: QueueContext,
   queue: KnownQueue,
   id: string,
