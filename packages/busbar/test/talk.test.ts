@@ -111,7 +111,7 @@ onEachBus((open) => {
     });
     while (!ended) {
       await bus.publish('deploy.done', { ok: true });
-      await Promise.race([event.ended, new Promise(setImmediate)]);
+      await Promise.race([event.ended, new Promise((resolve) => setTimeout(resolve, 20))]);
     }
     expect(JSON.parse((await event.ended).stdout)).toMatchObject({ topic: 'deploy.done', body: { ok: true } });
   });

@@ -285,7 +285,7 @@ describe.each(backends)('agents over %s', (backend) => {
     await using lab = await Lab.open(backend);
     const bus = await lab.bus();
     const evictions: string[] = [];
-    const agent = await bus.agent('agent', { presenceTtlMs: 200, onEvicted: () => void evictions.push(agent.state) });
+    const agent = await bus.agent('agent', { presenceTtlMs: 800, onEvicted: () => void evictions.push(agent.state) });
     const online = async (): Promise<AgentInfo[]> => bus.agents({ online: true });
     const key = `$live/agent/${agent.instance}`;
     let [leftMs, renewals] = [0, 0];
@@ -296,7 +296,7 @@ describe.each(backends)('agents over %s', (backend) => {
       leftMs = ttlLeftMs;
       return renewals;
     };
-    await expect.poll(renewed, { interval: 10, timeout: 5_000 }).toBeGreaterThan(4);
+    await expect.poll(renewed, { interval: 10 }).toBeGreaterThan(2);
     await bus.transport.kv.delete(key);
     await expect.poll(() => evictions).toEqual(['evicted']);
     expect(await online()).toHaveLength(1);
