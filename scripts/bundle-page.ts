@@ -2,16 +2,21 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { type OutputChunk, rolldown } from 'rolldown';
 
-/** Bundles `input`, a file of the package. `conditions` choose the entries of other packages. */
-export async function bundlePage(input: string, conditions: readonly string[] = []): Promise<OutputChunk> {
+/**
+ * Bundles `input`, a source of the package, with the sources of other packages: what they publish is for Node. The tests and the
+ * package get the same bundle.
+ */
+export async function bundlePage(input: string): Promise<OutputChunk> {
   const bundle = await rolldown({
     input,
     platform: 'browser',
     // Modules of Node that no kept code uses fall out of the bundle.
     external: /^node:/,
-    plugins: [{ name: 'maps-of-the-compiler', load: withMap }],
-    resolve: { conditionNames: [...conditions, 'import', 'default'] },
+    resolve: { conditionNames: ['@busbar/source', 'import', 'default'] },
+    optimization: { inlineConst: { mode: 'all', pass: 3 } },
     treeshake: {
+      manualPureFunctions: ['Object.freeze'],
+      propertyReadSideEffects: false,
       moduleSideEffects: [
         { test: /disposal\.[jt]s$/, sideEffects: true },
         { test: /./, sideEffects: false },

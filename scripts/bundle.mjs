@@ -35,7 +35,7 @@ if (isPage) await writePage();
 else await writeBundles();
 
 async function writePage() {
-  const { code, map } = await bundlePage(join(out, 'index.js'));
+  const { code, map } = await bundlePage(join(process.cwd(), 'src/index.ts'));
   writeFileSync(join(dist, 'index.js'), code);
   writeFileSync(join(dist, 'index.js.map'), String(map));
 }

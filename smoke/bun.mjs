@@ -1,11 +1,10 @@
 // What runs on Bun: a program over each backend. The hub of its clients runs on Node.
-import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { needServer, startNats, startRedis } from '@busbar/testbed';
 import { program } from './bundles.mjs';
-import { bun, run, userEnvironment } from './programs.mjs';
+import { withHub } from './hub.mjs';
+import { bun, run } from './programs.mjs';
 
 const done = { result: 6 };
 
@@ -36,32 +35,4 @@ export async function runOnBun({ all, node, bin }) {
     check(server.url);
   }
   return notes.length === 0 ? undefined : notes.join('; ');
-}
-
-/**
- * Runs a hub on Node, and a check over each of its addresses.
- * @param {{ all: string, node: string, bin: string }} installed @param {(url: string) => void} check
- */
-async function withHub({ all, node, bin }, check) {
-  const args = [
-    bin,
-    'hub',
-    '--store',
-    'memory:',
-    '--listen',
-    'unix:./hub.sock',
-    '--listen',
-    'ws://127.0.0.1:0/bus',
-    '--json',
-  ];
-  const hub = spawn(node, args, { cwd: all, stdio: ['ignore', 'pipe', 'inherit'], env: userEnvironment() });
-  try {
-    const line = await new Promise((resolve, reject) => {
-      createInterface(hub.stdout).once('line', resolve);
-      hub.once('exit', (code) => reject(new Error(`the hub ended with ${code}`)));
-    });
-    for (const url of JSON.parse(line).addresses) check(url);
-  } finally {
-    hub.kill();
-  }
 }

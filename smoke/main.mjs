@@ -10,6 +10,7 @@ import { runGuide } from './guide.mjs';
 import { installer, megabytes } from './installs.mjs';
 import { lintTarball } from './lint.mjs';
 import { checkTarball, publishedPackages, removeStaleOutput } from './packages.mjs';
+import { runPage } from './page.mjs';
 import { nodes, oldNode, run } from './programs.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'busbar-smoke-'));
@@ -96,6 +97,10 @@ for (const node of runtimes) {
 
 await step('runs as an ESM and a CommonJS bundle of esbuild', () =>
   bundle({ folder, slim, all, node: floor.path, bin }),
+);
+
+await step('runs as a client for browsers, without Node and with less than 30 KB', () =>
+  runPage({ all, node: floor.path, bin }),
 );
 
 await step('runs on Bun: memory, SQLite, Redis, NATS, and as a client of a hub', () =>

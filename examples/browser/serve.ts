@@ -19,7 +19,7 @@ export interface RunningExample extends AsyncDisposable {
 
 /** Starts it on `port`, 0 for a free one. */
 export async function serveExample(port: number): Promise<RunningExample> {
-  const client = await bundlePage(CLIENT, ['@busbar/source']);
+  const client = await bundlePage(CLIENT);
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${(server.address() as { port: number }).port}`;

@@ -10,10 +10,11 @@ export { type DeliveryLease, DeliveryLeases } from './bus/consuming/delivery-lea
 export { attemptsHeader, type Failure, InvalidMessageError, toFailure } from './bus/consuming/failure.ts';
 export { type ReceivedMessage, toReceived } from './bus/consuming/received.ts';
 export type { CancelReason } from './bus/flows/cancel-waiting.ts';
-export { flowPrefix, placeOfChild, queueOfTaskId } from './bus/flows/flow-id.ts';
-export { BodyCodec, type PlainBodyCodec } from './bus/messages/body-codec.ts';
+export { flowPrefix, isChildId, queueOfTaskId } from './bus/flows/flow-id.ts';
+export type { PlainBodyCodec } from './bus/messages/body-codec.ts';
 export { checkMessageType } from './bus/messages/definitions.ts';
 export { deriveId } from './bus/messages/deterministic-id.ts';
+export { JsonBodyCodec } from './bus/messages/json-body-codec.ts';
 export {
   checkMessageOptions,
   EVENT_KEYS,
@@ -39,7 +40,7 @@ export { RendezvousChannel } from './bus/requests/rendezvous-channel.ts';
 export { isPart, readReply, toFailedReply, toReply, toResponse } from './bus/requests/replies.ts';
 export { Shutdown } from './bus/shutdown.ts';
 export {
-  checkEnqueueOptions,
+  checkPlainOptions,
   type DelayedStart,
   type PlannedStart,
   type TaskOptions,

@@ -1,7 +1,7 @@
 /** What the parts of one page share. */
 
 import { completeMessage, type PreparedMessage } from '@busbar/api/driver';
-import { BodyCodec, DeliveryLeases, type PlainBodyCodec, Shutdown, toFields } from '@busbar/api/parts';
+import { DeliveryLeases, JsonBodyCodec, type PlainBodyCodec, Shutdown, toFields } from '@busbar/api/parts';
 import {
   BusbarError,
   type Headers,
@@ -40,8 +40,7 @@ export class PageCore {
   constructor(store: HubStore, settings: PageSettings) {
     this.store = store;
     this.settings = settings;
-    // It has the codec of JSON only, which needs no promises.
-    this.bodies = new BodyCodec({ maxBytes: store.capabilities.maxBodyBytes }) as PlainBodyCodec;
+    this.bodies = new JsonBodyCodec(store.capabilities.maxBodyBytes);
     const settle = (all: Parameters<HubStore['queues']['settle']>[0]): ReturnType<HubStore['queues']['settle']> =>
       store.bounded(undefined, (context) => store.queues.settle(all, context));
     this.leases = new DeliveryLeases({ settle }, (error) => this.report(error));

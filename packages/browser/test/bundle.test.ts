@@ -5,11 +5,12 @@ import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { bundlePage } from '../../../scripts/bundle-page.ts';
 
-const MAX_BYTES = 30 * 1024;
+/** Less than 30 KB, however one counts them. */
+const MAX_BYTES = 30_000;
 const ENTRY = fileURLToPath(new URL('../src/index.ts', import.meta.url));
 
 test('the client is smaller than 30 KB with gzip, in one file that runs without Node', async () => {
-  const { code, imports, dynamicImports, exports } = await bundlePage(ENTRY, ['@busbar/source']);
+  const { code, imports, dynamicImports, exports } = await bundlePage(ENTRY);
   expect(exports).toContain('connect');
   // Browsers without explicit resource management get its symbols.
   expect(code).toMatch(/defineProperty\(Symbol/);

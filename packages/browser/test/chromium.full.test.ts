@@ -15,7 +15,7 @@ let origin: string;
 let hub: PageHub;
 
 beforeAll(async () => {
-  const { code } = await bundlePage(ENTRY, ['@busbar/source']);
+  const { code } = await bundlePage(ENTRY);
   server = createServer(({ url }, response) => {
     const isScript = url === '/busbar.js';
     response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');

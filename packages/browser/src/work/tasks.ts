@@ -3,12 +3,12 @@
 import {
   attemptsHeader,
   type CancelReason,
-  checkEnqueueOptions,
+  checkPlainOptions,
   checkUserName,
   DEFAULT_RESULT_TTL_MS,
   encodeRecord,
   flowPrefix,
-  placeOfChild,
+  isChildId,
   queueOfTaskId,
   type TaskHandle,
   TaskHandleImpl,
@@ -16,7 +16,7 @@ import {
   taskFields,
   taskKey,
 } from '@busbar/api/parts';
-import { BusbarError, type CallOptions, invalid, newId } from '@busbar/api/transport';
+import { BusbarError, type CallOptions, newId } from '@busbar/api/transport';
 import type { PageTaskOptions, TaskCounts } from '../page-bus.ts';
 import { type PageCore, toStored } from '../page-core.ts';
 import type { HubStore } from '../store/hub-store.ts';
@@ -37,9 +37,7 @@ export class PageTasks {
     const { store } = this.#core;
     this.#core.assertOpen();
     checkTaskQueue(queue);
-    checkEnqueueOptions(options);
-    if ('replaceKey' in options || 'dedupeUntilDone' in options)
-      throw invalid('a page knows no replaceKey and no dedupeUntilDone', 'Enqueue such tasks from Node.');
+    checkPlainOptions(options);
     const { dedupeKey, type, maxAttempts } = options;
     const id = `${queue}#${dedupeKey ?? newId()}`;
     const fields = { ...taskFields(options), id };
@@ -88,7 +86,7 @@ export class PageTasks {
 async function cancelWaiting({ kv, admin }: HubStore, id: string, options: CancelReason): Promise<boolean> {
   const { reason, ...bounds } = options;
   const flows = await kv.list(flowPrefix(id), { ...bounds, limit: 1 });
-  if (flows.length > 0 || placeOfChild(id) !== undefined) {
+  if (flows.length > 0 || isChildId(id)) {
     throw new BusbarError('UNSUPPORTED', 'a page cancels no task of a flow', { hint: 'Cancel it from Node.' });
   }
   const [outcome] = await admin.cancel(queueOfTaskId(id), [id], bounds);

@@ -6,13 +6,27 @@ import type { Transport } from '../../contract/transport.ts';
 import { flowOf } from './flow-id.ts';
 import { childOf, readFlow } from './flow-record.ts';
 
+/** What is known of a task that may be a parent. */
+type Looked = Pick<BrowsedMessage, 'message' | 'state'>;
+
+/** Whether a task waits for a child. */
+export async function isWaiting(
+  transport: Pick<Transport, 'kv'>,
+  { message, state }: Looked,
+  bounds?: CallOptions,
+): Promise<boolean> {
+  const flow = state === 'delayed' ? flowOf(message) : undefined;
+  const record = flow && (await readFlow(transport, flow, bounds));
+  return record !== undefined && record.awaited >= 0;
+}
+
 /**
  * The id of the child that a task waits for: those after it in the flow have ended. Undefined for a task that is no parent, or
  * whose children have all ended.
  */
 export async function awaitedChild(
   transport: Pick<Transport, 'kv'>,
-  { message, state }: Pick<BrowsedMessage, 'message' | 'state'>,
+  { message, state }: Looked,
   bounds?: CallOptions,
 ): Promise<string | undefined> {
   const flow = state === 'delayed' ? flowOf(message) : undefined;

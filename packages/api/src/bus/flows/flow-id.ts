@@ -54,6 +54,11 @@ export function childId(queue: string, { parent, run }: FlowRef, index: number):
   );
 }
 
+/** Whether the id has the mark of a child. */
+export function isChildId(id: string): boolean {
+  return id.startsWith(MARK, id.indexOf('#'));
+}
+
 /** The place of a child; undefined for any other task. */
 export function placeOfChild(id: string): FlowPlace | undefined {
   if (!id.includes(MARK)) return undefined;

@@ -95,16 +95,17 @@ export class BodyCodec {
     const name = exact === undefined ? mediaType(contentType) : contentType;
     const codec = exact ?? this.#readers.get(name) ?? (name.endsWith('+json') ? jsonCodec : undefined);
     try {
-      if (codec === undefined) return name.startsWith('text/') ? decoder.decode(body) : body;
+      if (codec === undefined) return name.startsWith('text/') ? decodeText(body) : body;
       const value = codec.decode(body);
-      return value instanceof Promise ? value.catch((error: unknown) => refuse(name, error)) : value;
+      return value instanceof Promise ? value.catch((error: unknown) => refuseBody(name, error)) : value;
     } catch (error) {
-      return refuse(name, error);
+      return refuseBody(name, error);
     }
   }
 }
 
-function refuse(name: string, cause: unknown): never {
+/** Throws INVALID_ARGUMENT for a body that its codec cannot decode. */
+export function refuseBody(name: string, cause: unknown): never {
   throw badBody(`the body is not ${name}`, cause);
 }
 
@@ -126,8 +127,13 @@ function checkCodec(codec: Codec): void {
   throw invalid(`illegal codec: ${describe(codec)}`, 'A codec has contentType, encode and decode.');
 }
 
+/** Decodes a body of the type `text/…`. */
+export function decodeText(body: Uint8Array): string {
+  return decoder.decode(body);
+}
+
 /** The content type without its parameters. */
-function mediaType(contentType: string): string {
+export function mediaType(contentType: string): string {
   const end = contentType.indexOf(';');
   return (end === -1 ? contentType : contentType.slice(0, end)).trim().toLowerCase();
 }

@@ -53,14 +53,11 @@ export interface ReplacingKey {
   readonly dedupeUntilDone?: undefined;
 }
 
-const KEYS = [
+const PLAIN_KEYS = [
   ...MAIL_KEYS.filter((key) => key !== 'id' && key !== 'createInbox'),
-  'type',
-  'runAt',
-  'dedupeKey',
-  'dedupeUntilDone',
-  'replaceKey',
+  ...['type', 'runAt', 'dedupeKey'],
 ];
+const KEYS = [...PLAIN_KEYS, 'dedupeUntilDone', 'replaceKey'];
 type Loose<O> = { readonly [Key in keyof O]?: unknown };
 
 const MAX_KEY_BYTES = 240;
@@ -69,16 +66,9 @@ const NO_OPTIONS: EnqueueOptions = Object.freeze({});
 
 /** Throws INVALID_ARGUMENT. The transport checks the fields of the message. */
 export function checkEnqueueOptions(options: EnqueueOptions | undefined): void {
-  checkMessageOptions(options, KEYS, 'enqueue options');
+  checkPlainOptions(options, KEYS);
   // A caller without types may give more than one of each.
-  const { runAt, delayMs, dedupeKey, dedupeUntilDone, replaceKey } = (options ?? NO_OPTIONS) as Loose<EnqueueOptions>;
-  if (runAt !== undefined && !(runAt instanceof Date)) {
-    throw invalid(`runAt must be a Date, not ${describe(runAt)}`, 'Pass a Date, or use delayMs.');
-  }
-  if (runAt !== undefined && delayMs !== undefined) {
-    throw invalid('runAt and delayMs exclude each other', 'Set one of them.');
-  }
-  checkKey(dedupeKey, 'dedupeKey');
+  const { dedupeKey, dedupeUntilDone, replaceKey } = (options ?? NO_OPTIONS) as Loose<EnqueueOptions>;
   checkKey(replaceKey, 'replaceKey');
   checkBoolean(dedupeUntilDone, 'dedupeUntilDone');
   if (dedupeUntilDone === true && dedupeKey === undefined) {
@@ -90,6 +80,19 @@ export function checkEnqueueOptions(options: EnqueueOptions | undefined): void {
       'One keeps the first task of a key, the other the last.',
     );
   }
+}
+
+/** The same for callers that know no keys but `dedupeKey`. */
+export function checkPlainOptions(options: EnqueueOptions | undefined, keys: readonly string[] = PLAIN_KEYS): void {
+  checkMessageOptions(options, keys, 'enqueue options');
+  const { runAt, delayMs, dedupeKey } = (options ?? NO_OPTIONS) as Loose<EnqueueOptions>;
+  if (runAt !== undefined && !(runAt instanceof Date)) {
+    throw invalid(`runAt must be a Date, not ${describe(runAt)}`, 'Pass a Date, or use delayMs.');
+  }
+  if (runAt !== undefined && delayMs !== undefined) {
+    throw invalid('runAt and delayMs exclude each other', 'Set one of them.');
+  }
+  checkKey(dedupeKey, 'dedupeKey');
 }
 
 function checkKey(key: unknown, name: string): void {

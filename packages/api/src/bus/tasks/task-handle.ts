@@ -12,7 +12,7 @@ import {
   MAX_DURATION_MS,
 } from '../../contract/validation.ts';
 import { BoundedWait } from '../bounded-wait.ts';
-import { awaitedChild } from '../flows/awaited-child.ts';
+import { isWaiting } from '../flows/awaited-child.ts';
 import type { CancelReason } from '../flows/cancel-waiting.ts';
 import type { BodyCodec, EncodedBody } from '../messages/body-codec.ts';
 import { requestCancel } from './cancel-request.ts';
@@ -123,7 +123,7 @@ export class TaskHandleImpl<R> implements TaskHandle<R> {
     const pending = pendingOf(messages);
     if (pending?.state === 'ready') return 'queued';
     if (pending?.state === 'leased') return 'running';
-    if (pending !== undefined) return (await awaitedChild(transport, pending, options)) ? 'waiting' : 'delayed';
+    if (pending !== undefined) return (await isWaiting(transport, pending, options)) ? 'waiting' : 'delayed';
     const entry = await kv.get(taskKey(this.id), options);
     const record = entry && decodeRecord(entry.value);
     const dead = deadOf(messages, record, this.#since);
