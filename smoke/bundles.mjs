@@ -7,6 +7,11 @@ import { run } from './programs.mjs';
 /** Packages with binaries, which stay outside of a bundle. */
 const external = ['@busbar/transport-sqlite', 'better-sqlite3', 'zeromq'];
 
+/** Some dependencies are CommonJS, and call `require` for modules of Node. */
+const banner = {
+  js: "import { createRequire as make } from 'node:module'; const require = make(import.meta.url);",
+};
+
 /** A program that handles one task on the bus of its argument, and prints the result or the error. */
 export const program = `
 import { connect, isBusbarError } from 'busbar';
@@ -49,18 +54,22 @@ export async function bundle({ folder, slim, all, node, bin }) {
     const hub = `unix:./${format}.sock?idleMs=100`;
     check(format, said(all, hub), { code: 'UNSUPPORTED' });
     check(format, said(all, hub, node, join(all, bin)), { result: 6 });
+    // Bundled without the options of the README: the error names them.
+    await bundleTo(join(alone, name), all, format, {});
+    const refused = said(alone, 'sqlite:x.db');
+    if (!/In a bundle/.test(refused.hint)) check(format, refused, { code: 'UNSUPPORTED', hint: 'In a bundle …' });
   }
 }
 
-/** @param {string} outfile @param {string} cwd where the packages are @param {'esm' | 'cjs'} format */
-async function bundleTo(outfile, cwd, format) {
+/**
+ * @param {string} outfile @param {string} cwd where the packages are @param {'esm' | 'cjs'} format
+ * @param {import('esbuild').BuildOptions} advised the options of the README
+ */
+async function bundleTo(outfile, cwd, format, advised = { external, ...(format === 'esm' && { banner }) }) {
   const entry = join(cwd, 'program.ts');
   writeFileSync(entry, program);
-  const options = { bundle: true, format, outfile, external, platform: /** @type {const} */ ('node') };
-  // Some dependencies are CommonJS, and call `require` for modules of Node.
-  const js = "import { createRequire as make } from 'node:module'; const require = make(import.meta.url);";
-  const banner = format === 'esm' ? { js } : {};
-  const { errors } = await build({ ...options, entryPoints: [entry], target: 'node22', banner, logLevel: 'silent' });
+  const options = { bundle: true, format, outfile, platform: /** @type {const} */ ('node'), target: 'node22' };
+  const { errors } = await build({ ...options, ...advised, entryPoints: [entry], logLevel: 'silent' });
   if (errors.length > 0) throw new Error(errors.map(({ text }) => text).join('\n'));
 }
 

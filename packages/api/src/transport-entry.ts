@@ -15,6 +15,7 @@ export {
   invalid,
   isBusbarError,
   missingPackage,
+  notInBundle,
   type Outcome,
   toBusbarError,
 } from './contract/errors.ts';

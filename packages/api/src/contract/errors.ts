@@ -118,11 +118,13 @@ export function invalid(message: string, hint: string): BusbarError {
 
 /**
  * For `import('name').catch(missingPackage('name'))`: UNAVAILABLE with the command that installs the package, or a dependency of it.
- * Bundlers accept an absent package in an import of this form.
+ * Bundlers accept an absent package in an import of this form. UNSUPPORTED in a bundle that cannot load the package.
  */
 export function missingPackage(name: string): (error: unknown) => never {
   return (error) => {
     const { code, message } = error as { readonly code?: unknown; readonly message: string };
+    // Of esbuild, in an ESM bundle.
+    if (message.startsWith('Dynamic require of')) throw notInBundle(`this bundle cannot load ${name}`, error);
     if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') throw error;
     const missing = /'((?:@[^/']+\/)?[^/'.][^/']*)'/.exec(message)?.[1] ?? name;
     throw new BusbarError('UNAVAILABLE', `the package ${missing} is not installed`, {
@@ -131,4 +133,12 @@ export function missingPackage(name: string): (error: unknown) => never {
       cause: error,
     });
   };
+}
+
+/** UNSUPPORTED for what was bundled in a way that does not work. */
+export function notInBundle(message: string, cause: unknown): BusbarError {
+  return new BusbarError('UNSUPPORTED', message, {
+    hint: '"In a bundle" in the README of busbar has the options: --external for packages with binaries, and require for ESM.',
+    cause,
+  });
 }

@@ -1,7 +1,7 @@
 /** A lock file that the kernel unlocks when its holder ends in any way. docs/adr/0014 gives the reasons for SQLite. */
 
 import { closeSync, constants, openSync, rmSync, statSync } from 'node:fs';
-import { BusbarError, quote } from '@busbar/api/transport';
+import { BusbarError, missingPackage, quote } from '@busbar/api/transport';
 import { checkPrivateFile, unsafe } from '@busbar/wire';
 import type Sqlite from 'better-sqlite3';
 import type { Database } from 'better-sqlite3';
@@ -26,7 +26,7 @@ export class FileLock {
   /** Takes the lock whose file is `path`; undefined if another process holds it. */
   static async tryTake(path: string): Promise<FileLock | undefined> {
     // Loaded here: a client that finds a running hub needs no native module.
-    const { default: SqliteDatabase } = await import('better-sqlite3');
+    const { default: SqliteDatabase } = await import('better-sqlite3').catch(missingPackage('better-sqlite3'));
     for (;;) {
       createFile(path);
       checkPrivateFile(path);

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkStoreFormat, newStoreHeader } from '@busbar/api/driver';
-import { BusbarError, newId, quote } from '@busbar/api/transport';
+import { BusbarError, newId, notInBundle, quote } from '@busbar/api/transport';
 import Database from 'better-sqlite3';
 import { isBusy, toStoreError } from '../errors.ts';
 import type { SqliteSettings } from '../options.ts';
@@ -43,10 +43,16 @@ export async function openDatabase(settings: SqliteSettings): Promise<OpenedData
 
 /** `error` as that of a store, with the path where the file is none of SQLite. */
 function toOpenError(error: unknown, path: string): BusbarError {
+  if (isWithoutBinary(error)) return notInBundle('the binary of SQLite was not found', error);
   const known = toStoreError(error);
   if ((error as { code?: unknown }).code !== 'SQLITE_NOTADB') return known;
   const { code, hint } = known;
   return new BusbarError(code, `${quote(path)} is not a SQLite database (SQLITE_NOTADB)`, { hint, cause: error });
+}
+
+/** In a bundle the package looks for its binary beside the bundle, or does not know where that is. */
+function isWithoutBinary(error: unknown): boolean {
+  return error instanceof ReferenceError || (error as { code?: unknown }).code === 'MODULE_NOT_FOUND';
 }
 
 /** Opens the file of a store that was open before, creating it if it was removed. Throws if another process locks it. */
