@@ -6,7 +6,7 @@ import { paths } from '../scripts/paths.mjs';
 import { runOnBun } from './bun.mjs';
 import { bundle } from './bundles.mjs';
 import { checkTypes } from './consumers.mjs';
-import { runGuide } from './guide.mjs';
+import { installByGuide, runGuide } from './guide.mjs';
 import { installer, megabytes } from './installs.mjs';
 import { lintTarball } from './lint.mjs';
 import { checkTarball, publishedPackages, removeStaleOutput } from './packages.mjs';
@@ -92,8 +92,17 @@ await step('names the command that installs a missing package', () => {
 });
 
 for (const node of runtimes) {
-  await step(`runs the programs of the guide on Node ${node.version}`, () => runGuide({ all, node: node.path }));
+  await step(`runs the programs and commands of the guide on Node ${node.version}`, () =>
+    runGuide({ all, node: node.path }),
+  );
 }
+
+await step('installs in a new project as the guide says', () => {
+  const byGuide = join(folder, 'by-guide');
+  mkdirSync(byGuide);
+  const compiler = join(paths.modules, 'typescript/bin/tsc');
+  installByGuide(byGuide, { node: process.execPath, compiler, types: join(all, 'node_modules/@types') });
+});
 
 await step('runs as an ESM and a CommonJS bundle of esbuild', () =>
   bundle({ folder, slim, all, node: floor.path, bin }),
