@@ -163,7 +163,7 @@ describe('the record and the failures', () => {
       { kind: 'send', target: '@a', type: 'note', from: '@a', body: 1, headers: { trace: 'x' } },
       { kind: 'publish', target: 'noted', type: undefined, from: '@a', body: 1, headers: {} },
     ]);
-    bus.injectFailure({ on: 'enqueue', target: 'jobs' });
+    bus.injectFailure({ on: 'enqueue', target: defineQueue('jobs') });
     await bus.enqueue('other', 1);
     await expect(bus.enqueue('jobs', 1)).rejects.toMatchObject({ code: 'UNAVAILABLE', outcome: 'failed' });
     const end = bus.injectFailure({ on: 'enqueue', when: 'after', times: 2 });

@@ -405,7 +405,7 @@ export function openBus(transport: Transport, options: BusOptions = {}): Bus {
     flow: (...args) => flows.begin(...args) as Promise<TaskHandle<never, never>>,
   };
   const locks = new Locks(runtime);
-  const schedules = new SchedulesImpl({ runtime, registry, operations, locks });
+  const schedules = new SchedulesImpl({ runtime, registry, operations, locks, queues });
   const statistics = new Statistics(runtime, registry);
   const parts = { runtime, registry, heartbeats, mail, calls, operations };
   return new BusImpl({ ...parts, tasks, queues, locks, schedules, statistics });

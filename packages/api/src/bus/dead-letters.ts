@@ -68,8 +68,8 @@ const MAX_IDS = 1_000_000;
 export type DeadLetterSource =
   | string
   | QueueDefinition
-  | { readonly agent: string }
-  | { readonly subscription: string };
+  | { readonly agent: string; readonly subscription?: undefined }
+  | { readonly subscription: string; readonly agent?: undefined };
 
 /** The dead letters of one queue. */
 export interface DeadLetters {

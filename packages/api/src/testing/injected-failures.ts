@@ -1,6 +1,7 @@
 /** Failures that a test puts into the operations and the handlers of a bus. */
 
 import type { Bus } from '../bus/bus.ts';
+import type { QueueDefinition, TopicDefinition } from '../bus/messages/definitions.ts';
 import type { MessageSource } from '../bus/observing/message-source.ts';
 import { BusbarError } from '../contract/errors.ts';
 import { checkInteger, checkOneOf, checkOptions, checkText } from '../contract/validation.ts';
@@ -10,7 +11,7 @@ export interface InjectedFailure {
   /** The operation; `handle` is a handler of a task, a message, a request or an event. */
   readonly on: 'send' | 'publish' | 'enqueue' | 'request' | 'handle';
   /** Only of this agent, topic or queue; of a handler its queue, agent or subscription. Default: every one. */
-  readonly target?: string | undefined;
+  readonly target?: string | QueueDefinition | TopicDefinition | undefined;
   /**
    * `before` (default): the operation does not happen. `after`: it happens and then fails, as if its answer was lost. So a send
    * has stored its message, and a handler has had its effects.
@@ -26,6 +27,7 @@ export interface InjectedFailure {
 export type InjectFailure = (failure: InjectedFailure) => () => void;
 
 interface Pending extends InjectedFailure {
+  readonly target: string | undefined;
   left: number;
 }
 
@@ -52,7 +54,7 @@ export function injectFailures(bus: Bus): InjectFailure {
   });
   return (failure) => {
     checkFailure(failure);
-    const pending = { ...failure, left: failure.times ?? 1 };
+    const pending = { ...failure, target: nameOf(failure.target), left: failure.times ?? 1 };
     all.add(pending);
     return () => void all.delete(pending);
   };
@@ -72,6 +74,12 @@ function placeOf({ queue, agent, subscription }: MessageSource): string | undefi
   return queue ?? agent ?? subscription;
 }
 
+/** The name in a definition; another value stays as it is. */
+function nameOf(target: InjectedFailure['target']): string | undefined {
+  if (typeof target !== 'object' || target === null) return target;
+  return target.kind === 'queue' ? target.queue : target.topic;
+}
+
 function lost({ on, when }: InjectedFailure): BusbarError {
   const outcome = when === 'after' ? 'unknown' : 'failed';
   return new BusbarError('UNAVAILABLE', `an injected failure of ${on}`, { outcome, hint: 'A test injected it.' });
@@ -81,7 +89,7 @@ function checkFailure(failure: InjectedFailure): void {
   checkOptions(failure ?? null, ['on', 'target', 'when', 'times', 'error'], 'injected failure');
   checkOneOf(failure.on ?? '', 'on', ['send', 'publish', 'enqueue', 'request', 'handle']);
   checkOneOf(failure.when, 'when', ['before', 'after']);
-  checkText(failure.target, 'target', 255);
+  checkText(nameOf(failure.target), 'target', 255);
   if (failure.times === Number.POSITIVE_INFINITY) return;
   checkInteger(failure.times, 'times', { min: 1, max: Number.MAX_SAFE_INTEGER });
 }

@@ -81,10 +81,21 @@ describe('definitions', () => {
       bus.enqueue('q', 1, { runAt: new Date(), delayMs: 1 }),
       // @ts-expect-error dedupeUntilDone goes with dedupeKey
       bus.enqueue('q', 1, { replaceKey: 'a', dedupeUntilDone: true }),
+      // @ts-expect-error dedupeUntilDone needs a dedupeKey
+      bus.enqueue('q', 1, { dedupeUntilDone: true }),
+      // @ts-expect-error a live subscription handles one event at a time
+      bus.subscribe('t', () => undefined, { concurrency: 4 }),
+      // @ts-expect-error ttlMs is for durable requests
+      bus.request('@a', 'ask', 1, { ttlMs: 1_000 }),
     ];
+    // @ts-expect-error dead letters have one source
+    expect(() => bus.deadLetters({ agent: '@a', subscription: 's' })).toThrow('one source');
     for (const one of refused) await expect(one).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await bus.schedules.put('a', { everyMs: 1_000, to: '@a', type: 'note' });
     await bus.enqueue('q', 1, { runAt: new Date(), delayMs: undefined });
+    const isLive = bus.transport.name === '';
+    await bus.subscribe('t', () => undefined, isLive ? {} : { durableName: 's', concurrency: 4 });
+    await bus.request('@a', 'ask', 1, { durable: isLive, timeoutMs: 1 }).catch(() => undefined);
   });
 
   it('are interfaces, so plain objects can fake them', () => {

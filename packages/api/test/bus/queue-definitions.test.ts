@@ -71,6 +71,13 @@ it('a schedule takes the definition of a message', async () => {
   await expect(wrong).rejects.toThrow('expected a string');
 });
 
+it('a schedule sets the settings of its queue', async () => {
+  await using lab = await Lab.open('memory');
+  const bus = await lab.bus();
+  await bus.schedules.put('hourly', { everyMs: 3_600_000, queue: count, body: '1' });
+  expect((await bus.queue(count).info())?.settings).toMatchObject({ leaseMs: 60_000, maxAttempts: 2 });
+});
+
 it('a Date that arrives as a text is refused, unless the schema takes texts', async () => {
   await using lab = await Lab.open('memory');
   const bus = await lab.bus();

@@ -19,13 +19,24 @@ import { type TopicPlan, toPatternPlan } from './events.ts';
 import { LiveSubscription } from './live-subscription.ts';
 
 /** How to subscribe. Options of handlers, leases and attempts are for durable subscriptions only. */
-export interface SubscribeOptions extends ConsumeOptions {
+export type SubscribeOptions = LiveOptions | DurableOptions;
+
+/** How to subscribe to events from now on. */
+export type LiveOptions = Pick<ConsumeOptions, 'open'> &
+  Beginning & { readonly durableName?: undefined } & { readonly [Key in (typeof DURABLE_ONLY)[number]]?: undefined };
+
+/** How to subscribe under a name. */
+export interface DurableOptions extends ConsumeOptions, Beginning {
   /**
    * Makes the subscription durable under this name: events are stored for it while no process is subscribed, are handled
    * at least once, and are retried when the handler throws. All subscribers of one name share its events. A second pattern
    * adds its events, until `bus.unsubscribe` deletes the subscription.
    */
-  readonly durableName?: string | undefined;
+  readonly durableName: string;
+}
+
+/** Where a subscription begins. */
+export interface Beginning {
   /**
    * Where to begin. Default `new`. A durable subscription uses it when the pattern is bound for the first time; later
    * subscribers continue from there.
@@ -103,7 +114,7 @@ export function durableQueue(name: unknown): string {
 async function subscribeDurable(
   { runtime, operations }: Dependencies,
   { topic, schema }: TopicPlan,
-  options: SubscribeOptions,
+  options: DurableOptions,
   handler: EventHandler<never>,
 ): Promise<Subscription> {
   const { from = 'new', durableName: name, ...consume } = options;

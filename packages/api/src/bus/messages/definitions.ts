@@ -49,7 +49,7 @@ export interface QueueDefinition<S extends QueueSchemas = QueueSchemas> {
   readonly kind: 'queue';
   readonly queue: string;
   readonly schemas: S;
-  /** A bus sets them before it first adds, takes or processes tasks of this definition. Other settings stay as they are. */
+  /** A bus sets them before it first adds, schedules, takes or processes tasks of this definition. Other settings stay as they are. */
   readonly settings?: QueueSettings | undefined;
 }
 

@@ -11,6 +11,7 @@ import { toBounds } from '../messages/message-options.ts';
 import type { Operations } from '../operations.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { BusRuntime } from '../runtime.ts';
+import type { TaskQueues } from '../tasks/task-queue.ts';
 import { Firing } from './firing.ts';
 import { plannedTimes } from './planned-times.ts';
 import {
@@ -65,6 +66,7 @@ export interface ScheduleDependencies {
   readonly registry: Registry;
   readonly operations: Operations;
   readonly locks: Locks;
+  readonly queues: TaskQueues;
 }
 
 const DEFAULT_LEASE_MS = 10_000;
@@ -73,14 +75,16 @@ const DEFAULT_LEASE_MS = 10_000;
 export class SchedulesImpl implements Schedules {
   readonly #runtime: BusRuntime;
   readonly #locks: Locks;
+  readonly #queues: TaskQueues;
   readonly #store: ScheduleStore;
   readonly #firing: Firing;
   /** By name: ends the declaration of a schedule that this bus has put. */
   readonly #declared = new Map<string, () => void>();
 
-  constructor({ runtime, registry, operations, locks }: ScheduleDependencies) {
+  constructor({ runtime, registry, operations, locks, queues }: ScheduleDependencies) {
     this.#runtime = runtime;
     this.#locks = locks;
+    this.#queues = queues;
     this.#store = new ScheduleStore(runtime, registry);
     this.#firing = new Firing(this.#store, runtime.bodyCodec, operations);
   }
@@ -90,6 +94,7 @@ export class SchedulesImpl implements Schedules {
     checkScheduleName(name);
     checkScheduleOptions(options);
     const spec = await toScheduleSpec(this.#runtime.bodyCodec, options);
+    if (typeof options.queue === 'object') await this.#queues.prepare(options.queue);
     const fresh = await begin({ spec, since: Date.now(), isPaused: false, nextAt: undefined, lastAt: undefined });
     const change = async (old: ScheduleRecord | undefined): Promise<ScheduleRecord> => {
       if (old === undefined) return fresh;

@@ -9,7 +9,7 @@ import { checkMessageOptions, MAIL_KEYS, type MailOptions } from '../messages/me
 import { delayOf } from './task-handle.ts';
 
 /** Options of a task: `runAt` or `delayMs`, and `dedupeKey` or `replaceKey`. */
-export type EnqueueOptions = TaskOptions & (DelayedStart | PlannedStart) & (UniqueKey | ReplacingKey);
+export type EnqueueOptions = TaskOptions & (DelayedStart | PlannedStart) & (UniqueKey | HeldKey | ReplacingKey);
 
 /** Options of every task. */
 export interface TaskOptions extends Omit<MailOptions, 'id' | 'createInbox' | 'delayMs'> {
@@ -33,6 +33,13 @@ export interface PlannedStart {
 export interface UniqueKey {
   /** Tasks with the same key are stored once within the dedupe window of the queue. 1 to 240 bytes. */
   readonly dedupeKey?: string | undefined;
+  readonly dedupeUntilDone?: false | undefined;
+  readonly replaceKey?: undefined;
+}
+
+/** The first task of a key is kept, and the key holds until that task has ended. */
+export interface HeldKey {
+  readonly dedupeKey: string;
   /**
    * The `dedupeKey` also holds while its task waits or runs, however long that takes. Each call then looks into the queue.
    * Default false: it holds for the dedupe window only.

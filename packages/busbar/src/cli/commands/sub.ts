@@ -1,6 +1,6 @@
 /** `busbar sub`: handles the events of a durable subscription, by a command or by printing them. */
 
-import type { Bus, Context, Lock, ReceivedMessage, SubscribeOptions } from '@busbar/api';
+import type { Bus, Context, Lock, ReceivedMessage } from '@busbar/api';
 import { BusbarError, invalid, isBusbarError, MAX_TIMER_MS } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
 import { FROM_FLAGS, readFrom } from '../input/from.ts';
@@ -27,7 +27,7 @@ type End = (how: 'drain' | 'release') => void;
 /** What handles events, and the options of its consumer. */
 interface EventConsumer {
   readonly handler: (event: ReceivedMessage, context: Context) => Promise<unknown>;
-  readonly options: SubscribeOptions;
+  readonly options: Partial<PlannedCommand['consume']>;
 }
 
 /** How long a subscriber that was killed blocks the next one. */
