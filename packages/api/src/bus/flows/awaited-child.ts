@@ -3,7 +3,7 @@
 import type { BrowsedMessage } from '../../contract/admin.ts';
 import type { CallOptions } from '../../contract/call-options.ts';
 import type { Transport } from '../../contract/transport.ts';
-import { flowOf } from './flow-id.ts';
+import { type FlowRef, flowOf } from './flow-id.ts';
 import { childOf, readFlow } from './flow-record.ts';
 
 /** What is known of a task that may be a parent. */
@@ -12,10 +12,10 @@ type Looked = Pick<BrowsedMessage, 'message' | 'state'>;
 /** Whether a task waits for a child. */
 export async function isWaiting(
   transport: Pick<Transport, 'kv'>,
-  { message, state }: Looked,
+  looked: Looked,
   bounds?: CallOptions,
 ): Promise<boolean> {
-  const flow = state === 'delayed' ? flowOf(message) : undefined;
+  const flow = flowOfWaiting(looked);
   const record = flow && (await readFlow(transport, flow, bounds));
   return record !== undefined && record.awaited >= 0;
 }
@@ -26,12 +26,17 @@ export async function isWaiting(
  */
 export async function awaitedChild(
   transport: Pick<Transport, 'kv'>,
-  { message, state }: Looked,
+  looked: Looked,
   bounds?: CallOptions,
 ): Promise<string | undefined> {
-  const flow = state === 'delayed' ? flowOf(message) : undefined;
+  const flow = flowOfWaiting(looked);
   const record = flow && (await readFlow(transport, flow, bounds));
   return flow === undefined || record === undefined || record.awaited < 0
     ? undefined
     : childOf(flow, record, record.awaited);
+}
+
+/** The flow of a task that is due later; undefined for any other one. */
+function flowOfWaiting({ message, state }: Looked): FlowRef | undefined {
+  return state === 'delayed' ? flowOf(message) : undefined;
 }
