@@ -18,8 +18,12 @@ export class CancellationToken {
     return this.#controller !== undefined || this.#listener !== undefined;
   }
 
+  /** Aborted also if the cancellation came before it was read. */
   get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
     return this.#controller.signal;
   }
 
