@@ -13,7 +13,7 @@ async function register(project: Project, ...names: string[]): Promise<void> {
 }
 
 onEachBus((open) => {
-  test.concurrent('one message to several agents, and to all', async () => {
+  test('one message to several agents, and to all', async () => {
     await using project = await open();
     await register(project, '@a', '@b', '@c');
     const id = await project.out('send', '@a,@b', 'stop', '--as', '@c');
@@ -41,7 +41,7 @@ onEachBus((open) => {
     expect(await project.run('broadcast', 'x', '--capability', 'none')).toMatchObject({ code: 5 });
   });
 
-  test.concurrent('a reply to a message that asked for nothing is of its thread', async () => {
+  test('a reply to a message that asked for nothing is of its thread', async () => {
     await using project = await open();
     await register(project, '@a', '@b');
     const id = await project.out('send', '@a', 'look', '--as', '@b');
@@ -61,7 +61,7 @@ onEachBus((open) => {
     expect(third).toMatchObject({ type: 'reply', correlationId: id, causationId: reply });
   });
 
-  test.concurrent('fields and formats of received messages and taken tasks', async () => {
+  test('fields and formats of received messages and taken tasks', async () => {
     await using project = await open();
     await register(project, '@a');
     const body = '{"file":"a b.ts","n":1.10,"list":["x","two\\nlines"]}';
@@ -78,14 +78,17 @@ onEachBus((open) => {
     expect(await project.out('task', 'take', 'q', '--field', 'body')).toBe('two\nlines');
   });
 
-  test.concurrent('wait for an agent, an empty inbox, a handled message, a task and an event', async () => {
+  test('wait for an agent', async () => {
     await using project = await open();
-    const { bus } = project;
-    await register(project, '@a');
     expect(await project.run('wait', 'online', '@late', '--wait', '100ms')).toMatchObject({ code: 4, stdout: '' });
     const online = project.start({ args: ['wait', 'online', '@late', '--json'] });
-    await bus.agent('@late');
+    await project.bus.agent('@late');
     expect(await online.ended).toMatchObject({ code: 0, stdout: '{"name":"@late","online":true}\n' });
+  });
+
+  test('wait for an empty inbox and a handled message', async () => {
+    await using project = await open();
+    await register(project, '@a');
     const id = await project.out('send', '@a', 'x');
     expect(await project.run('wait', 'empty', '@a', '--wait', '0')).toMatchObject({ code: 4 });
     const waits = ['acked', 'empty'].map((what) =>
@@ -100,6 +103,11 @@ onEachBus((open) => {
       code: 1,
       stderr: expect.stringMatching(/dead letter: no/),
     });
+  });
+
+  test('wait for a task and an event', async () => {
+    await using project = await open();
+    const { bus } = project;
     const task = await bus.enqueue('q', 1);
     const done = project.start({ args: ['wait', 'done', task.id] });
     await bus.process('q', () => 'made');
@@ -116,7 +124,7 @@ onEachBus((open) => {
     expect(JSON.parse((await event.ended).stdout)).toMatchObject({ topic: 'deploy.done', body: { ok: true } });
   });
 
-  test.concurrent('a log is written and followed', async () => {
+  test('a log is written and followed', async () => {
     await using project = await open();
     await register(project, '@w');
     await project.out('log', 'info', 'begun', '--as', '@w');
@@ -135,7 +143,7 @@ onEachBus((open) => {
   });
 });
 
-test.concurrent('an agent is online for wait only while a process is there', async () => {
+test('an agent is online for wait only while a process is there', async () => {
   await using sh = shell();
   // The heartbeat of this command outlives it.
   await sh.out('register', '@a');
@@ -147,7 +155,7 @@ test.concurrent('an agent is online for wait only while a process is there', asy
   await receiving.ended;
 });
 
-test.concurrent('an agent that registers again keeps what is not given', async () => {
+test('an agent that registers again keeps what is not given', async () => {
   await using sh = shell();
   await sh.out('register', '@a', '--capability', 'review', '--note', 'reads diffs');
   await sh.out('register', '@a', '--lease', '5m');

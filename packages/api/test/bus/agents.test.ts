@@ -296,7 +296,7 @@ describe.each(backends)('agents over %s', (backend) => {
       leftMs = ttlLeftMs;
       return renewals;
     };
-    await expect.poll(renewed, { interval: 10 }).toBeGreaterThan(2);
+    await expect.poll(renewed, { interval: 10, timeout: 5_000 }).toBeGreaterThan(4);
     await bus.transport.kv.delete(key);
     await expect.poll(() => evictions).toEqual(['evicted']);
     expect(await online()).toHaveLength(1);

@@ -126,7 +126,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/
       );
       const { id } = await bus.enqueue('jobs', 'x');
       await test.until('the handler runs', () => signals.length === 1);
-      await test.nothing(transport, 'jobs', test.beyond(2_200));
+      await test.nothing(transport, 'jobs', test.beyond(2_250));
       test.check.equal(fieldsOf(signals, 'aborted'), [false], 'signal aborted');
       const began = performance.now();
       await processor.close({ drainMs: 50 });

@@ -42,6 +42,11 @@ export class FaultProxy implements AsyncDisposable {
     server.on('connection', (client) => this.#connect(client));
   }
 
+  /** Where connections are forwarded to. */
+  get target(): Endpoint {
+    return this.#target;
+  }
+
   /** The address for clients. */
   get endpoint(): Endpoint {
     const address = this.#server.address() as AddressInfo | string;
