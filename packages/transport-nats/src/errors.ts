@@ -17,12 +17,15 @@ import {
 export class ServerRefusal extends BusbarError {
   /** The code of JetStream. */
   readonly refusal: number;
+  /** Whether the request was sent more than once. */
+  readonly isRepeated: boolean;
   readonly #description: string;
 
-  constructor(refusal: number, description: string) {
+  constructor(refusal: number, description: string, isRepeated = false) {
     const { code, message, hint } = toJetStreamError(refusal, description);
     super(code, message, { hint });
     this.refusal = refusal;
+    this.isRepeated = isRepeated;
     this.#description = description;
   }
 
@@ -93,10 +96,12 @@ export function isLostRace(error: unknown): boolean {
   return error instanceof ServerRefusal && (error.refusal === 10_071 || error.refusal === 10_164);
 }
 
-/** Whether the server has not got all messages of a batch. It may have stored them already, if the last one was repeated. */
-export function isIncomplete(error: unknown): boolean {
-  return error instanceof ServerRefusal && error.refusal === 10_176;
+/** Whether the server has not got all messages of a batch. If its end was repeated, it may have stored them before. */
+export function isIncomplete(error: unknown): error is ServerRefusal {
+  return error instanceof ServerRefusal && error.refusal === INCOMPLETE;
 }
+
+const INCOMPLETE = 10_176;
 
 /** Whether the server refused a batch because it has a message with one of its ids. */
 export function isDuplicateInBatch(error: unknown): boolean {
@@ -133,6 +138,12 @@ export function toJetStreamError(code: number, description: string, options: Bus
   if (isFull(code) || /no space|maximum (bytes|messages)|insufficient/i.test(description)) {
     return new BusbarError('BACKPRESSURE', 'the server has no storage left for JetStream', {
       hint: 'Give JetStream more (max_file_store), or delete streams: claims and settlements need storage, too. Nothing of this call was stored.',
+      ...options,
+    });
+  }
+  if (code === INCOMPLETE) {
+    return unavailable('JetStream did not get all messages of a batch', {
+      hint: 'It takes 50 batches at a time from all clients together, and keeps them on its disk. Send again.',
       ...options,
     });
   }

@@ -1,7 +1,7 @@
 /** The requests of one transport: publishes to streams, acks, and the requests of {@link RequestInbox}. */
 
 import { BusbarError } from '@busbar/api/transport';
-import { isFull, isLostRace, ServerRefusal, toDriverError, toJetStreamError } from '../errors.ts';
+import { isFull, isIncomplete, isLostRace, ServerRefusal, toDriverError, toJetStreamError } from '../errors.ts';
 import type { RefusedWrite } from '../gate/earlier-sending.ts';
 import { streamOf, subjectOfImport } from '../gate/stream-subjects.ts';
 import type { Connection } from './connection.ts';
@@ -110,27 +110,35 @@ export class ServerRequests extends RequestInbox {
       const { err_code, description } = ack.error;
       this.#isFull = isFull(err_code);
       if (this.#isFull) throw toJetStreamError(err_code, description);
-      if (err_code !== IN_PROCESS) throw new ServerRefusal(err_code, description);
+      if (err_code !== IN_PROCESS) throw new ServerRefusal(err_code, description, isRepeated);
       await pause(RETRY_MS);
     }
   }
 
   /**
-   * Publishes messages to one stream, all or none: a refusal of one refuses them all. After a lost connection it may be
-   * refused by {@link isIncomplete}: whether the messages are stored is then unknown. Resolves with the sequence of the last
-   * one; those before it have the sequences before.
+   * Publishes messages to one stream, all or none: a refusal of one refuses them all. Resolves with the sequence of the last
+   * one; those before it have the sequences before. Rejects with {@link isIncomplete} after a lost connection.
    */
   async publishAll(messages: readonly Publication[], bounds?: Bounds): Promise<number> {
     const last = messages.at(-1);
     if (last === undefined) return 0;
     if (messages.length === 1) return (await this.publish(last.subject, last.data, last.headers, bounds)).seq;
     const id = { 'Nats-Batch-Id': crypto.randomUUID() };
+    /** Why the client has not sent one of them. */
+    let unsent: unknown;
     for (const [index, { subject, data, headers }] of messages.slice(0, -1).entries()) {
       const batch = { ...id, 'Nats-Batch-Sequence': index + 1 };
-      this.connection.publish(this.#targetOf(subject), data, { headers: encodeHeaders({ ...headers, ...batch }) });
+      const options = { headers: encodeHeaders({ ...headers, ...batch }) };
+      this.connection.publish(this.#targetOf(subject), data, options, (error) => {
+        unsent ??= error;
+      });
     }
     const end = { ...id, 'Nats-Batch-Sequence': messages.length, 'Nats-Batch-Commit': 1 };
-    return (await this.publish(last.subject, last.data, { ...last.headers, ...end }, bounds)).seq;
+    try {
+      return (await this.publish(last.subject, last.data, { ...last.headers, ...end }, bounds)).seq;
+    } catch (error) {
+      throw isIncomplete(error) && unsent !== undefined ? unsent : error;
+    }
   }
 
   #targetOf(subject: string): string {

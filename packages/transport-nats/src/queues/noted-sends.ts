@@ -1,9 +1,12 @@
 /** Sends of messages whose ids have records of their own. */
 
 import type { CallContext } from '@busbar/api/driver';
+import { isBusbarError } from '@busbar/api/transport';
 import { batchesOf } from '../connection/batches.ts';
 import type { HeaderList } from '../connection/message-headers.ts';
-import { isDuplicateInBatch, isIncomplete, isLostRace } from '../errors.ts';
+import { pause } from '../connection/pause.ts';
+import type { Bounds } from '../connection/request-inbox.ts';
+import { isDuplicateInBatch, isIncomplete, isLostRace, toDriverError } from '../errors.ts';
 import { knownIds, toRecord } from './dedupe.ts';
 import type { QueueContext } from './queue-context.ts';
 import type { KnownQueue } from './queue-record.ts';
@@ -28,6 +31,7 @@ interface WaitingMessage extends NotedMessage {
 
 /** How often a batch is sent. Others may note its ids meanwhile, or the connection may be lost. */
 const TRIES = 5;
+const RETRY_MS = 50;
 
 /**
  * Stores messages with the records of their ids. The server takes milliseconds for each batch, so one batch is under way, and
@@ -78,36 +82,41 @@ export class NotedSends {
     // An earlier sending of this call may have stored them.
     let mayBeStored = false;
     try {
-      for (let tries = 1; tries <= TRIES && left.length > 0; tries += 1) {
+      for (let tries = 1; tries <= TRIES; tries += 1) {
         left = await this.#settleTaken(left, mayBeStored);
         const refusal = await this.#publish(left);
         if (refusal === undefined) {
           for (const { resolve } of left) resolve(true);
           return;
         }
+        mayBeStored ||= isIncomplete(refusal) && refusal.isRepeated;
+        if (isIncomplete(refusal)) await pause(RETRY_MS * tries);
         if (isDuplicateInBatch(refusal)) break;
-        if (isIncomplete(refusal) && tries === TRIES) throw refusal;
-        mayBeStored ||= isIncomplete(refusal);
       }
-      for (const each of left) await this.#sendAlone(each, mayBeStored);
     } catch (error) {
-      for (const { reject } of left) reject(error);
+      const isOfOne = isBusbarError(error) && error.code === 'PAYLOAD_TOO_LARGE' && left.length > 1;
+      if (!isOfOne) return rejectAll(left, error, mayBeStored);
     }
+    for (const each of left) await this.#sendAlone(each, mayBeStored);
   }
 
-  /** The server remembers the id of one of them without a record, or others note ids as fast. */
+  /** The server remembers the id of one of them without a record or takes no message of its size, or others note ids as fast. */
   async #sendAlone(message: WaitingMessage, mayBeStored: boolean): Promise<void> {
-    const refusal = await this.#publish([message]);
-    if (isIncomplete(refusal)) throw refusal;
-    message.resolve(refusal === undefined || mayBeStored);
+    try {
+      const refusal = await this.#publish([message]);
+      if (isIncomplete(refusal)) throw refusal;
+      message.resolve(refusal === undefined || mayBeStored);
+    } catch (error) {
+      rejectAll([message], error, mayBeStored);
+    }
   }
 
   /** Resolves those whose ids have records; returns the others. */
   async #settleTaken(batch: readonly WaitingMessage[], areStored: boolean): Promise<WaitingMessage[]> {
-    const [{ queue, deadline } = {}] = batch;
-    if (queue === undefined || deadline === undefined) return [];
+    const [{ queue } = {}] = batch;
+    if (queue === undefined) return [];
     const ids = batch.map(({ id }) => id);
-    const { taken, last } = await knownIds(this.#shared, queue, ids, { deadline });
+    const { taken, last } = await knownIds(this.#shared, queue, ids, boundsOf(batch));
     return batch.flatMap((message): WaitingMessage[] => {
       if (taken.has(message.id)) message.resolve(areStored);
       return taken.has(message.id) ? [] : [{ ...message, last: last.get(message.id) ?? 0 }];
@@ -117,13 +126,22 @@ export class NotedSends {
   /** The messages keep their order, behind the records of their ids. Resolves with the refusal of a batch, undefined without. */
   async #publish(batch: readonly WaitingMessage[]): Promise<unknown> {
     const records = batch.map(({ queue, id, ms, last }) => toRecord(this.#shared, queue, id, { ms, last }));
-    const deadline = Math.max(...batch.map((each) => each.deadline));
     try {
-      await this.#shared.requests.publishAll([...records, ...batch], { deadline });
+      await this.#shared.requests.publishAll([...records, ...batch], boundsOf(batch));
       return undefined;
     } catch (error) {
       if (isLostRace(error) || isDuplicateInBatch(error) || isIncomplete(error)) return error;
       throw error;
     }
   }
+}
+
+/** Each call ends at its own deadline, which the transport keeps. */
+function boundsOf(batch: readonly WaitingMessage[]): Bounds {
+  return { deadline: Math.max(...batch.map(({ deadline }) => deadline)) };
+}
+
+function rejectAll(messages: readonly WaitingMessage[], error: unknown, mayBeStored: boolean): void {
+  const failure = mayBeStored ? toDriverError(error, { outcome: 'unknown' }) : error;
+  for (const { reject } of messages) reject(failure);
 }
