@@ -71,6 +71,18 @@ test('a smaller max_payload after a restart refuses what is too large, and takes
   expect(await send(2_000_000)).toMatchObject([{ status: 'failed', error: { code: 'PAYLOAD_TOO_LARGE' } }]);
   expect(await send(500_000)).toMatchObject([{ status: 'stored' }]);
   expect(await transport.admin.queues()).toMatchObject([{ ready: 1 }]);
+  // Messages with records of their ids share a batch: one that is too large fails alone.
+  await transport.queues.configure('long', { dedupeMs: 3_600_000 });
+  const sizes = [10, 2_000_000, 20];
+  const results = await transport.queues.send(
+    'long',
+    sizes.map((bytes) => ({ body: new Uint8Array(bytes) })),
+  );
+  expect(results).toMatchObject([
+    { status: 'stored' },
+    { status: 'failed', error: { code: 'PAYLOAD_TOO_LARGE' } },
+    { status: 'stored' },
+  ]);
 }, 60_000);
 
 test('a client that reads too slowly is disconnected, and loses nothing that is stored', async () => {

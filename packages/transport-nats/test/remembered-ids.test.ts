@@ -89,3 +89,35 @@ test('an import of many messages goes on in an open store, and what was settled 
   expect(await target.admin.importState(ofMessages)).toBe(100);
   expect((await readyOf(target, 'work')).length).toBe(MANY);
 });
+
+test('more clients than the server takes batches send at once, and each message is stored', async () => {
+  await using server = await startNats();
+  await using first = await open(server);
+  await first.queues.configure('long', { dedupeMs: HOUR_MS });
+  await using stack = new AsyncDisposableStack();
+  const clients = await Promise.all(Array.from({ length: 70 }, () => open(server)));
+  for (const client of clients) stack.use(client);
+  const sends = clients.map((client, index) =>
+    client.queues.send(
+      'long',
+      messages(20).map((each) => ({ ...each, id: `${index} ${each.id}` })),
+    ),
+  );
+  const statuses = new Set((await Promise.all(sends)).flat().map(({ status }) => status));
+  expect(statuses).toEqual(new Set(['stored']));
+  expect(await readyOf(first, 'long')).toHaveLength(1_400);
+});
+
+test('what others send during an import into an open store is not imported again', async () => {
+  await using server = await startNats();
+  await using source = await open(server, 'source');
+  await using target = await open(server, 'target');
+  await using other = await open(server, 'target');
+  await source.queues.send('work', messages(4));
+  const records: StateRecord[] = [];
+  for await (const record of source.admin.exportState()) if (record.kind === 'message') records.push(record);
+  expect(await target.admin.importState(records.slice(0, 2))).toBe(2);
+  await other.queues.send('work', [{ id: 'm2', body: Buffer.from('x') }]);
+  expect(await target.admin.importState(records.slice(2))).toBe(1);
+  expect(await readyOf(target, 'work')).toEqual(['m0', 'm1', 'm2', 'm3']);
+});

@@ -1,13 +1,15 @@
 /** Imports records of an export. Existing data stays as it is. */
 
 import type { ExportedMessage, Message, StateRecord } from '@busbar/api/transport';
-import { batchesOf } from '../connection/batches.ts';
+import { BATCH_RETRY_MS, BATCH_TRIES, batchesOf } from '../connection/batches.ts';
 import type { Lane } from '../connection/names.ts';
+import { pause } from '../connection/pause.ts';
 import type { Publication } from '../connection/server-requests.ts';
 import { isIncomplete, toDriverError } from '../errors.ts';
 import type { StoredValue } from '../kv/kv-store.ts';
 import { readAt, ttlHeader } from '../queues/dead-letters.ts';
 import { knownIds, NONE, noteIds } from '../queues/dedupe.ts';
+import type { Ledger } from '../queues/ledger.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import { laneFor } from '../queues/send.ts';
 import { type Envelope, encode } from '../queues/stored-message.ts';
@@ -15,6 +17,7 @@ import { eventId } from '../topics/publish.ts';
 import type { ImportContext } from './admin-context.ts';
 import { readWindows, windowsOf } from './id-windows.ts';
 import { type HeldMessage, ImportedQueue } from './imported-queue.ts';
+import type { StoredInLane } from './queue-view.ts';
 
 type Of<K extends StateRecord['kind']> = Extract<StateRecord, { kind: K }>;
 
@@ -123,14 +126,17 @@ export class Importer {
   }
 
   async #messages(messages: readonly Of<'message'>[]): Promise<number> {
-    const { requests, records, ledgers, imported } = this.#context;
+    const { records, ledgers } = this.#context;
     const [{ queue: name } = { queue: '' }] = messages;
     let queue = await records.ensure(name);
     const own = this.#ownOf(queue);
-    if (!own.isRead) await this.#read(queue, own);
+    if (own.upTo === undefined) await this.#read(queue, own);
+    else if (this.#context.isOpen) await this.#readNew(queue, own);
+    let reading: Promise<Ledger> | undefined;
+    const ledger = (): Promise<Ledger> => (reading ??= ledgers.read(name, own.inc));
     const fresh: ImportedMessage[] = [];
     for (const { message: exported } of messages) {
-      if (!(await this.#isNew(queue, own, exported))) continue;
+      if (!(await this.#isNew(own, exported, { queue, ledger }))) continue;
       const { message } = exported;
       const held = { sentAt: message.sentAt, lane: laneOf(exported), seq: 0 };
       own.note(message, held);
@@ -140,27 +146,61 @@ export class Importer {
       if (lane !== 'dead') queue = await records.useLane(queue, lane);
     }
     for (const batch of batchesOf(fresh.map((each) => ({ ...each, ...this.#toPublication(queue, each) })))) {
-      try {
-        const last = await requests.publishAll(batch);
-        for (const [index, { held }] of batch.entries()) held.seq = last - batch.length + 1 + index;
-      } catch (error) {
-        if (!isIncomplete(error)) throw error;
-        // The connection was lost: it may be stored or not.
-        imported.delete(name);
-        return this.#messages(messages);
-      }
+      await this.#store(queue, own, batch);
       const unsent = batch.filter(({ held }) => held.lane !== 'dead').length;
       if (unsent > 0) await ledgers.append(name, { k: 'u', inc: queue.record.inc, unsent });
     }
     return fresh.length;
   }
 
+  /** Stores messages, all or none. If the connection is lost, it looks whether they are stored. */
+  async #store(
+    queue: KnownQueue,
+    own: ImportedQueue,
+    batch: readonly (ImportedMessage & Publication)[],
+  ): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        const last = await this.#context.requests.publishAll(batch);
+        setSequences(own, batch, last - batch.length + 1);
+        return;
+      } catch (error) {
+        if (!isIncomplete(error) || tries === BATCH_TRIES) throw error;
+        await pause(BATCH_RETRY_MS * tries);
+        const first = error.isRepeated ? await this.#find(queue, own, batch) : undefined;
+        if (first === undefined) continue;
+        setSequences(own, batch, first);
+        return;
+      }
+    }
+  }
+
+  /** The sequence of the first message of a batch; undefined if it is not stored. */
+  async #find(
+    queue: KnownQueue,
+    { upTo = 0 }: ImportedQueue,
+    [first]: readonly ImportedMessage[],
+  ): Promise<number | undefined> {
+    const { id, topic, sentAt } = first?.exported.message ?? {};
+    for await (const page of this.#context.views.stored(queue, upTo + 1)) {
+      const found = page.find(
+        ({ stored: { message } }) => message.id === id && message.topic === topic && message.sentAt === sentAt,
+      );
+      if (found !== undefined) return found.stored.seq;
+    }
+    return undefined;
+  }
+
   /** Whether the queue has neither this message, nor within its window another one that was sent with its id. */
-  async #isNew(queue: KnownQueue, own: ImportedQueue, { message }: ExportedMessage): Promise<boolean> {
+  async #isNew(
+    own: ImportedQueue,
+    { message }: ExportedMessage,
+    at: { readonly queue: KnownQueue; readonly ledger: () => Promise<Ledger> },
+  ): Promise<boolean> {
     const { id, topic, sentAt } = message;
     const like: HeldMessage[] = [];
     for (const held of own.like(message)) {
-      if (await this.#isHeld(queue, held)) like.push(held);
+      if (await this.#isHeld(held, at)) like.push(held);
       else own.forget(message, held);
     }
     if (like.some((held) => held.sentAt === sentAt)) return false;
@@ -168,11 +208,13 @@ export class Importer {
   }
 
   /** Whether the queue still holds a message. It may be settled or purged since it was read. */
-  async #isHeld({ name, record }: KnownQueue, { lane, seq }: HeldMessage): Promise<boolean> {
-    const { isOpen, ledgers } = this.#context;
-    if (seq === 0 || !isOpen) return true;
-    if (lane === 'dead') return (await readAt(this.#context, { queue: name, lane, seq })) !== undefined;
-    return !(await ledgers.read(name, record.inc)).isSettled(lane, seq);
+  async #isHeld(
+    { lane, seq }: HeldMessage,
+    { queue, ledger }: { readonly queue: KnownQueue; readonly ledger: () => Promise<Ledger> },
+  ): Promise<boolean> {
+    if (seq === 0 || !this.#context.isOpen) return true;
+    if (lane === 'dead') return (await readAt(this.#context, { queue: queue.name, lane, seq })) !== undefined;
+    return !(await ledger()).isSettled(lane, seq);
   }
 
   #toPublication(
@@ -225,14 +267,29 @@ export class Importer {
   /** Reads what the queue holds. */
   async #read(queue: KnownQueue, own: ImportedQueue): Promise<void> {
     const view = await this.#context.views.view(queue);
-    for (const { stored, lane } of view.all) {
-      own.note(stored.message, { sentAt: stored.message.sentAt, lane, seq: stored.seq });
-    }
-    const windows = new Set(windowsOf(this.#context, view.stored).keys());
-    for await (const page of readWindows(this.#context, queue)) for (const { id } of page) windows.add(id);
-    own.windows = windows;
-    own.isRead = true;
+    for (const { stored, lane } of view.all) note(own, { stored, lane });
+    for (const id of windowsOf(this.#context, view.stored).keys()) own.windows.add(id);
+    for await (const page of readWindows(this.#context, queue)) for (const { id } of page) own.windows.add(id);
+    own.noteRead(view.stored.at(-1)?.stored.seq ?? 0);
   }
+
+  /** Reads what others have sent since then. */
+  async #readNew(queue: KnownQueue, own: ImportedQueue): Promise<void> {
+    for await (const page of this.#context.views.stored(queue, (own.upTo ?? 0) + 1)) {
+      for (const each of page) if (!own.isImport(each.stored.seq)) note(own, each);
+      for (const id of windowsOf(this.#context, page).keys()) own.windows.add(id);
+      for (const { stored } of page) own.noteRead(stored.seq);
+    }
+  }
+}
+
+function note(own: ImportedQueue, { stored: { message, seq }, lane }: StoredInLane): void {
+  own.note(message, { sentAt: message.sentAt, lane, seq });
+}
+
+function setSequences(own: ImportedQueue, batch: readonly ImportedMessage[], first: number): void {
+  for (const [index, { held }] of batch.entries()) held.seq = first + index;
+  own.noteImport(first, first + batch.length - 1);
 }
 
 /** A message of an import. */

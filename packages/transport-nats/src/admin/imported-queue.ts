@@ -16,12 +16,14 @@ type Message = ExportedMessage['message'];
 /** One life of a queue. */
 export class ImportedQueue {
   readonly inc: string;
-  /** Whether its messages were read. */
-  isRead = false;
+  /** The stream was read up to this sequence; undefined before. */
+  upTo: number | undefined;
   /** Ids within their windows when it was read. */
-  windows: ReadonlySet<string> = new Set();
+  readonly windows: Set<string> = new Set();
   /** Set if no id had a record when it was read: the guard of each record refuses a second one. */
   hasNoRecords: boolean | undefined;
+  /** The first and the last sequence of imports above `upTo`. */
+  #imports: (readonly [number, number])[] = [];
   /** The messages of each origin; a list where there are several. */
   readonly #messages = new Map<string, HeldMessage | readonly HeldMessage[]>();
 
@@ -37,6 +39,22 @@ export class ImportedQueue {
   note(message: Message, held: HeldMessage): void {
     const known = this.#messages.get(originOf(message));
     this.#messages.set(originOf(message), known === undefined ? held : [known, held].flat());
+  }
+
+  /** Messages of an import have these sequences. */
+  noteImport(first: number, last: number): void {
+    if (this.upTo !== undefined && first === this.upTo + 1) this.upTo = last;
+    else this.#imports.push([first, last]);
+  }
+
+  isImport(seq: number): boolean {
+    return this.#imports.some(([first, last]) => seq >= first && seq <= last);
+  }
+
+  /** The stream was read up to `seq`. */
+  noteRead(seq: number): void {
+    this.upTo = Math.max(seq, this.upTo ?? 0);
+    this.#imports = this.#imports.filter(([, last]) => last > seq);
   }
 
   /** Forgets a message that the queue holds no more. */

@@ -143,6 +143,11 @@ export class QueueViews {
     return new Set();
   }
 
+  /** Pages of what the stream holds of a queue from a sequence on, settled or not. */
+  stored(queue: KnownQueue, from: number): AsyncGenerator<readonly StoredInLane[], void> {
+    return this.#pages(queue, from, 'messages');
+  }
+
   /** How many messages are ready, delayed or leased. */
   async lengthOf(queue: KnownQueue): Promise<number> {
     return (await this.#read(queue, 'states')).all.filter(({ state }) => state !== 'dead').length;

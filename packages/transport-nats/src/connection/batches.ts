@@ -5,6 +5,9 @@ import type { Publication } from './server-requests.ts';
 /** The server takes at most 1,000 messages in one batch, which it keeps aside until the last one. */
 const MAX_BATCH = 500;
 const MAX_BATCH_BYTES = 4_194_304;
+/** How often a batch is sent that the server did not get whole, and the pause before the second time. */
+export const BATCH_TRIES = 5;
+export const BATCH_RETRY_MS = 50;
 
 /** Messages in batches that the server takes, also with the record of an id for each message. */
 export function* batchesOf<T extends Pick<Publication, 'data'>>(messages: readonly T[]): Generator<readonly T[], void> {

@@ -2,7 +2,7 @@
 
 import type { CallContext } from '@busbar/api/driver';
 import { isBusbarError } from '@busbar/api/transport';
-import { batchesOf } from '../connection/batches.ts';
+import { BATCH_RETRY_MS, BATCH_TRIES, batchesOf } from '../connection/batches.ts';
 import type { HeaderList } from '../connection/message-headers.ts';
 import { pause } from '../connection/pause.ts';
 import type { Bounds } from '../connection/request-inbox.ts';
@@ -28,10 +28,6 @@ interface WaitingMessage extends NotedMessage {
   readonly resolve: (isNew: boolean) => void;
   readonly reject: (error: unknown) => void;
 }
-
-/** How often a batch is sent. Others may note its ids meanwhile, or the connection may be lost. */
-const TRIES = 5;
-const RETRY_MS = 50;
 
 /**
  * Stores messages with the records of their ids. The server takes milliseconds for each batch, so one batch is under way, and
@@ -82,7 +78,7 @@ export class NotedSends {
     // An earlier sending of this call may have stored them.
     let mayBeStored = false;
     try {
-      for (let tries = 1; tries <= TRIES; tries += 1) {
+      for (let tries = 1; tries <= BATCH_TRIES; tries += 1) {
         left = await this.#settleTaken(left, mayBeStored);
         const refusal = await this.#publish(left);
         if (refusal === undefined) {
@@ -90,7 +86,7 @@ export class NotedSends {
           return;
         }
         mayBeStored ||= isIncomplete(refusal) && refusal.isRepeated;
-        if (isIncomplete(refusal)) await pause(RETRY_MS * tries);
+        if (isIncomplete(refusal)) await pause(BATCH_RETRY_MS * tries);
         if (isDuplicateInBatch(refusal)) break;
       }
     } catch (error) {
