@@ -121,3 +121,25 @@ test('what others send during an import into an open store is not imported again
   expect(await target.admin.importState(records.slice(2))).toBe(1);
   expect(await readyOf(target, 'work')).toEqual(['m0', 'm1', 'm2', 'm3']);
 });
+
+test('an import goes on after the server was killed, and nothing is stored twice', async () => {
+  await using server = await startNats();
+  await using source = await open(server, 'source');
+  await using target = await open(server, 'target');
+  await source.queues.send('work', messages(1_000));
+  await source.queues.send(
+    'work',
+    messages(MANY).map(({ id, body }) => ({ id: `n${id}`, body })),
+  );
+  const records: StateRecord[] = [];
+  for await (const record of source.admin.exportState()) {
+    if (record.kind === 'queue' || record.kind === 'message') records.push(record);
+  }
+  const importing = target.admin.importState(records);
+  await server.kill();
+  await server.start();
+  expect(await importing).toBe(records.length);
+  expect(await readyOf(target, 'work')).toEqual(await readyOf(source, 'work'));
+  const [work] = await target.admin.queues();
+  expect(work).toMatchObject({ ready: 1_000 + MANY, totals: { sent: 1_000 + MANY } });
+});

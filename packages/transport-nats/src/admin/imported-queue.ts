@@ -2,6 +2,7 @@
 
 import type { ExportedMessage } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
+import type { KnownQueue } from '../queues/queue-record.ts';
 
 /** A message that the queue held when it was read, or that was imported since. */
 export interface HeldMessage {
@@ -63,6 +64,15 @@ export class ImportedQueue {
     if (left.length === 0) this.#messages.delete(originOf(message));
     else this.#messages.set(originOf(message), left);
   }
+}
+
+/** What imports know of this life of a queue. */
+export function importedOf(imported: Map<string, ImportedQueue>, { name, record: { inc } }: KnownQueue): ImportedQueue {
+  const known = imported.get(name);
+  if (known?.inc === inc) return known;
+  const own = new ImportedQueue(inc);
+  imported.set(name, own);
+  return own;
 }
 
 /** Events of several topics can have one id. */
