@@ -1,16 +1,14 @@
 // Programs that users bundle with esbuild, as ESM and as CommonJS.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { paths } from '../scripts/paths.mjs';
 import { run } from './programs.mjs';
 
-/** Packages with binaries, which stay outside of a bundle. */
-const external = ['@busbar/transport-sqlite', 'better-sqlite3', 'zeromq'];
-
-/** Some dependencies are CommonJS, and call `require` for modules of Node. */
-const banner = {
-  js: "import { createRequire as make } from 'node:module'; const require = make(import.meta.url);",
-};
+const readme = readFileSync(join(paths.root, 'packages/busbar/README.md'), 'utf8');
+/** The options that the README advises. */
+const external = [...readme.matchAll(/--external:(\S+)/g)].map(([, name]) => name ?? '');
+const banner = { js: /--banner:js="(.+?)"/.exec(readme)?.[1] ?? '' };
 
 /** A program that handles one task on the bus of its argument, and prints the result or the error. */
 export const program = `

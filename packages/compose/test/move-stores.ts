@@ -32,6 +32,11 @@ export async function fill({ queues, topics, kv }: Transport): Promise<void> {
   ]);
   const [first] = await queues.receive('work');
   await queues.settle([{ receipt: first?.receipt ?? '', action: 'reject', reason: 'broken' }]);
+  await addEventsAndKeys({ topics, kv });
+}
+
+/** Two events in a binding and in the history, and two keys. */
+export async function addEventsAndKeys({ topics, kv }: Pick<Transport, 'topics' | 'kv'>): Promise<void> {
   await topics.bind('bound', 'news.*');
   await topics.publish('news.a', [
     { id: 'e1', body },

@@ -5,8 +5,7 @@ import { openNats, parseNatsUrl } from '@busbar/transport-nats';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { beforeEach, expect, test } from 'vitest';
 import { type MigrateParts, moveBus, openMigrate, planMove, retire, rollBack, type StoreEnds } from '../src/index.ts';
-
-const body = Buffer.from('x');
+import { addEventsAndKeys, body } from './move-stores.ts';
 
 beforeEach(({ skip }) => needServer('nats-server', skip));
 
@@ -54,13 +53,7 @@ async function fill({ queues, topics, kv }: Transport): Promise<void> {
     { receipt: dead?.receipt ?? '', action: 'reject', reason: 'broken' },
     { receipt: first?.receipt ?? '', action: 'retry' },
   ]);
-  await topics.bind('bound', 'news.*');
-  await topics.publish('news.a', [
-    { id: 'e1', body },
-    { id: 'e2', body },
-  ]);
-  await kv.put('lasting', body);
-  await kv.put('short', body, { ttlMs: 60_000 });
+  await addEventsAndKeys({ topics, kv });
 }
 
 test('everything moves from SQLite to NATS and back, and tokens go on rising', async () => {
