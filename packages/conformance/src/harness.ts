@@ -77,8 +77,6 @@ export interface HarnessStore {
   readonly opener?: Opener;
   /** The folder of its files, if the feature `files` is present. */
   readonly folder?: string;
-  /** The process of a hub of this machine. A case that measures does not count its waits for a free core. */
-  readonly hubPid?: number;
   /** Its server, if {@link StoreNeeds.server} is true. */
   readonly server?: HarnessServer;
   /** What makes it lose its data, if {@link StoreNeeds.server} is true and the feature `loss` is present. */

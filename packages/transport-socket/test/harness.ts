@@ -38,13 +38,12 @@ export function unixHarness(name: string, store: string): Harness {
 export const harness: Harness = unixHarness('unix', 'sqlite:$');
 
 /** A new namespace in a hub that several cases share. */
-function namespaceOf({ path, child }: RunningHub): HarnessStore {
+function namespaceOf({ path }: RunningHub): HarnessStore {
   const options = { path, ns: `case-${crypto.randomUUID()}` };
   return {
     open: () => openUnix(options),
     openWith: (more) => openUnix({ ...options, ...more }),
     opener: { module: MODULE, name: 'openUnix', argument: options },
-    hubPid: child.pid,
     remove: async () => {
       await using transport = await openUnix(options);
       await transport.admin.clear();

@@ -146,11 +146,6 @@ export class TestContext extends QueueSteps {
     return bus.agent(name, options);
   }
 
-  /** The process of the hub of this store, if it has one. */
-  get hubPid(): number | undefined {
-    return this.#store.hubPid;
-  }
-
   /** Starts a client in its own process. Needs the harness feature `processes`. */
   async process(confinement?: Confinement): Promise<RemoteClient> {
     if (this.#store.opener === undefined) throw new Error('the case needs the harness feature `processes`');

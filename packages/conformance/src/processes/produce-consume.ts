@@ -1,9 +1,8 @@
 /** Loads that run in a client's process and report progress to its parent. */
 
-import { readFileSync } from 'node:fs';
 import type { Transport } from '@busbar/api/transport';
 import { Recorder } from '../context/recorder.ts';
-import { type ConsumeOptions, type LoadProgress, type ProduceOptions, packError } from './protocol.ts';
+import { type ConsumeOptions, type LoadProgress, type ProduceOptions, packError, type TimedCall } from './protocol.ts';
 
 /** Receives the progress of a load. */
 export type ReportProgress = (progress: Omit<LoadProgress, 'kind' | 'load'>) => void;
@@ -24,37 +23,24 @@ export async function runLoad(work: Promise<void>, signal: AbortSignal, report: 
 export async function produce(
   transport: Transport,
   queue: string,
-  { prefix, count = Number.POSITIVE_INFINITY, batch = 1, bodyBytes = 0, hubPid }: ProduceOptions,
+  { prefix, count = Number.POSITIVE_INFINITY, batch = 1, bodyBytes = 0 }: ProduceOptions,
   signal: AbortSignal,
   report: ReportProgress,
 ): Promise<void> {
   for (let next = 0; next < count && !signal.aborted; next += batch) {
     const ids = Array.from({ length: Math.min(batch, count - next) }, (_, index) => `${prefix}-${next + index}`);
-    const began = ownTime(hubPid);
-    const results = await transport.queues.send(
-      queue,
-      ids.map((id) => ({ id, body: encoder.encode(id.padEnd(bodyBytes, '.')) })),
-    );
-    const slowestMs = ownTime(hubPid) - began;
-    report({ slowestMs, sent: results.filter(({ status }) => status === 'stored').map(({ id }) => id) });
+    const messages = ids.map((id) => ({ id, body: encoder.encode(id.padEnd(bodyBytes, '.')) }));
+    const [results, call] = await timed(() => transport.queues.send(queue, messages));
+    report({ calls: [call], sent: results.filter(({ status }) => status === 'stored').map(({ id }) => id) });
     await new Promise(setImmediate);
   }
 }
 
-/**
- * A clock that stands still while this process, or its hub, waits for a free core, in milliseconds: with more processes than
- * cores that is the delay of the machine, not of the transport. Linux counts it (`run_delay`); elsewhere the clock never
- * stands still.
- */
-function ownTime(hubPid?: number): number {
-  const now = performance.now();
-  if (process.platform !== 'linux') return now;
-  return now - waitedMs('self') - (hubPid === undefined ? 0 : waitedMs(hubPid));
-}
-
-function waitedMs(pid: number | 'self'): number {
-  const [, waitedNs] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ');
-  return Number(waitedNs) / 1e6;
+/** Runs one call and tells when it began and ended. */
+async function timed<T>(call: () => Promise<T>): Promise<[T, TimedCall]> {
+  const began = performance.timeOrigin + performance.now();
+  const value = await call();
+  return [value, { began, ended: performance.timeOrigin + performance.now() }];
 }
 
 /** Receives and acks, one call at a time. */
@@ -78,10 +64,9 @@ export async function consume(
     report({ seen: recorder.all });
     if (workMs > 0) await new Promise((resolve) => setTimeout(resolve, workMs));
     if (!ack) continue;
-    const began = ownTime();
-    const results = await transport.queues.settle(deliveries.map(({ receipt }) => ({ receipt, action: 'ack' })));
-    const slowestMs = ownTime() - began;
+    const acks = deliveries.map(({ receipt }) => ({ receipt, action: 'ack' as const }));
+    const [results, call] = await timed(() => transport.queues.settle(acks));
     const acked = deliveries.filter((_, index) => results[index]?.status === 'done').map(({ id }) => id);
-    report({ slowestMs, acked });
+    report({ calls: [call], acked });
   }
 }

@@ -43,8 +43,6 @@ export interface ProduceOptions {
   readonly batch?: number;
   /** Bodies are the id, padded with dots to this length. Default: the id alone. */
   readonly bodyBytes?: number;
-  /** The process of a hub, whose waits for a free core do not count in `slowestMs`. */
-  readonly hubPid?: number | undefined;
 }
 
 /** Messages to receive. */
@@ -56,6 +54,12 @@ export interface ConsumeOptions {
   readonly workMs?: number;
 }
 
+/** When a call began and ended, in milliseconds since 1970. */
+export interface TimedCall {
+  readonly began: number;
+  readonly ended: number;
+}
+
 /** Progress of a load since its last report. */
 export interface LoadProgress {
   readonly kind: 'load';
@@ -63,7 +67,7 @@ export interface LoadProgress {
   readonly sent?: readonly string[];
   readonly acked?: readonly string[];
   readonly seen?: readonly RecordedDelivery[];
-  readonly slowestMs?: number;
+  readonly calls?: readonly TimedCall[];
   readonly over?: true;
   readonly error?: WireError;
 }

@@ -1,7 +1,7 @@
 /** A load in another process: the progress reported so far. */
 
 import type { RecordedDelivery } from '../context/recorder.ts';
-import { type LoadProgress, unpackError } from './protocol.ts';
+import { type LoadProgress, type TimedCall, unpackError } from './protocol.ts';
 
 /** Collects the progress of one load. Its getters throw after a call of the load has failed. */
 export class RemoteLoad {
@@ -10,9 +10,9 @@ export class RemoteLoad {
   readonly #sent: string[] = [];
   readonly #acked: string[] = [];
   readonly #deliveries: RecordedDelivery[] = [];
+  readonly #calls: TimedCall[] = [];
   readonly #end: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #stop: () => Promise<unknown>;
-  #slowestMs = 0;
   #error: Error | undefined;
 
   constructor(stop: () => Promise<unknown>) {
@@ -40,16 +40,16 @@ export class RemoteLoad {
     return this.#sound(this.#deliveries);
   }
 
-  /** Duration of the slowest call so far. */
-  get slowestMs(): number {
-    return this.#sound(this.#slowestMs);
+  /** Sends and acks so far. */
+  get calls(): readonly TimedCall[] {
+    return this.#sound(this.#calls);
   }
 
-  take({ sent = [], acked = [], seen = [], slowestMs = 0, over, error }: LoadProgress): void {
+  take({ sent = [], acked = [], seen = [], calls = [], over, error }: LoadProgress): void {
     this.#sent.push(...sent);
     this.#acked.push(...acked);
     this.#deliveries.push(...seen);
-    this.#slowestMs = Math.max(this.#slowestMs, slowestMs);
+    this.#calls.push(...calls);
     if (error !== undefined) {
       this.#error = unpackError(error);
       this.#end.reject(this.#error);

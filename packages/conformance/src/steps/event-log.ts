@@ -32,10 +32,19 @@ export class EventLog {
     return this.events.map((event) => this.#test.text(event));
   }
 
-  /** Waits for as many events as `texts` has, and asserts that they are equal, in order. */
+  /**
+   * Waits for as many events as `texts` has, and asserts that they are equal, in order. Gives up when none has come for
+   * five seconds: a slow machine may need longer for many.
+   */
   async has(texts: readonly string[], what: string): Promise<void> {
-    const deadline = performance.now() + 5_000;
-    await this.#test.until(what, () => this.events.length >= texts.length || performance.now() > deadline);
+    let [seen, deadline] = [0, 0];
+    const isOver = (): boolean => {
+      const now = performance.now();
+      const count = this.events.length;
+      if (count > seen || deadline === 0) [seen, deadline] = [count, now + 5_000];
+      return count >= texts.length || now > deadline;
+    };
+    await this.#test.until(what, isOver, 60_000);
     const settled = performance.now() + SETTLING_MS;
     await this.#test.until(what, () => performance.now() > settled);
     this.#test.check.equal(this.texts, [...texts], what);

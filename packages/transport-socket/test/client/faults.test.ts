@@ -16,6 +16,8 @@ interface Setting extends AsyncDisposable {
   open(): Promise<Transport>;
   /** A client whose connection passes the faulty network by. */
   openDirect(): Promise<Transport>;
+  /** A client that keeps its connection for 20 s without a sign of life. */
+  openPatient(): Promise<Transport>;
   /** A client whose calls pass through the hub on every link. */
   openBoundToAgent(): Promise<Transport>;
 }
@@ -33,6 +35,7 @@ async function setting(harness: Harness): Promise<Setting> {
     server: store.server!,
     open: () => keep(store.open()),
     openDirect: () => keep(openAt(harness, (store.server!.network as FaultProxy).target)),
+    openPatient: () => keep(openAt(harness, (store.server!.network as FaultProxy).endpoint, 20_000)),
     openBoundToAgent: () => keep(store.openWith?.({ agent: '@bound' }) ?? store.open()),
     async [Symbol.asyncDispose]() {
       await Promise.all(clients.map((client) => client.close()));
@@ -41,9 +44,9 @@ async function setting(harness: Harness): Promise<Setting> {
   };
 }
 
-function openAt({ name }: Harness, target: FaultProxy['target']): Promise<Transport> {
-  if ('path' in target) return openUnix({ path: target.path });
-  return openSocket((name.startsWith('ws') ? ws : zmq).at(target.port));
+function openAt({ name }: Harness, at: FaultProxy['target'], heartbeatMs = 3_000): Promise<Transport> {
+  if ('path' in at) return openUnix({ path: at.path, heartbeatMs });
+  return openSocket(`${(name.startsWith('ws') ? ws : zmq).at(at.port)}?heartbeatMs=${heartbeatMs}`);
 }
 
 const body = (text: string): Uint8Array => Buffer.from(text);
@@ -100,7 +103,7 @@ describe.concurrent.each(LINKS)('a hub over $name', (harness) => {
 
   test('leases a message from its claim on, however late the delivery arrives', async () => {
     await using all = await setting(harness);
-    const [client, other, watcher] = [await all.open(), await all.open(), await all.openDirect()];
+    const [client, other, watcher] = [await all.openPatient(), await all.openPatient(), await all.openDirect()];
     await client.queues.configure('jobs', { leaseMs: 200 });
     const receiving = client.queues.receive('jobs', { waitMs: 20_000 });
     const network = all.server.network as FaultProxy;

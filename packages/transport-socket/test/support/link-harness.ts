@@ -39,7 +39,6 @@ export function linkHarness(
 
 interface SharedHub {
   readonly url: string;
-  readonly pid: number;
   end(): Promise<void>;
 }
 
@@ -52,16 +51,15 @@ async function sharedHub(kind: LinkKind, store: string): Promise<SharedHub> {
     await child.kill();
     await folder[Symbol.asyncDispose]();
   };
-  return { url, pid: child.pid, end };
+  return { url, end };
 }
 
 /** A new namespace in a hub that several cases share. */
-function namespaceOf({ url, pid }: SharedHub): HarnessStore {
+function namespaceOf({ url }: SharedHub): HarnessStore {
   const argument = `${url}?ns=case-${crypto.randomUUID()}`;
   return {
     open: () => openSocket(argument),
     opener: { module: MODULE, name: 'openSocket', argument },
-    hubPid: pid,
     remove: async () => {
       await using transport = await openSocket(argument);
       await transport.admin.clear();
