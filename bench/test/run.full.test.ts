@@ -2,6 +2,7 @@
 
 import { needServer } from '@busbar/testbed';
 import { describe, test } from 'vitest';
+import { findPostgres } from '../src/sandbox/postgres.ts';
 import { bench, measured } from './small-run.ts';
 
 /** They mostly wait, so they run together. */
@@ -49,6 +50,12 @@ describe.concurrent('small runs', { timeout: 120_000 }, () => {
     needServer('redis-server', skip);
     const { report } = await bench('--transports redis,bullmq,blpop,ioredis --scenarios queue');
     expect(measured(report)).toEqual(['queue redis', 'queue bullmq', 'queue blpop', 'queue ioredis']);
+  });
+
+  test('pg-boss', async ({ expect, skip }) => {
+    skip(findPostgres() === undefined, 'no PostgreSQL on this machine; the benchmarks list pg-boss as NOT TESTED');
+    const { report } = await bench('--transports pg-boss --scenarios queue,wake,failing');
+    expect(measured(report)).toEqual(['queue pg-boss', 'wake pg-boss', 'failing pg-boss']);
   });
 
   test('NATS and its peers', async ({ expect, skip }) => {

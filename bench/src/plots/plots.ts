@@ -47,6 +47,7 @@ const GROUPS: readonly {
   },
   { name: 'Hub over a Unix socket', targets: [['unix-bus', 'unix']] },
 ];
+const POSTGRESQL: (typeof GROUPS)[number] = { name: 'PostgreSQL', targets: [['pg-boss', 'peer']] };
 const BACKENDS: readonly (readonly [target: string, series: Series])[] = [
   ['sqlite', 'sqlite'],
   ['redis', 'redis'],
@@ -75,7 +76,7 @@ function plotDurability(measurements: readonly Measurement[]): Plot | undefined 
       ({ scenario, durability, figures }) => scenario === 'queue' && durability === one && figures.length > 0,
     ),
   );
-  const rows = GROUPS.flatMap(({ targets }) => {
+  const rows = [...GROUPS, POSTGRESQL].flatMap(({ targets }) => {
     const measured = targets.map(([label, series]) => ({
       ...{ label, series },
       panels: durabilities.map((one) => [...value(label, one, 'enqueue'), ...value(label, one, 'consume+ack')]),

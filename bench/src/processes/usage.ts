@@ -25,17 +25,38 @@ export function rssBytes(): number {
   return process.memoryUsage.rss();
 }
 
-/** CPU time of another process since its start; NaN if the system does not report it. */
+/** CPU time of another process and its children since its start; NaN if the system does not report it. */
 export function cpuMsOf(pid: number): number {
   const file = `/proc/${pid}/stat`;
   if (!existsSync(file)) return Number.NaN;
   const fields = readFileSync(file, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  // Its own time, and that of its children that have ended.
+  const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  return childrenOf(pid).reduce((sum, child) => sum + (cpuMsOf(child) || 0), ticks * TICK_MS);
 }
 
-/** Memory of another process; NaN if the system does not report it. */
+/** Memory of another process, with what its children do not share; NaN if the system does not report it. */
 export function rssBytesOf(pid: number): number {
-  const file = `/proc/${pid}/status`;
-  if (!existsSync(file)) return Number.NaN;
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(file, 'utf8'))?.[1]) * 1024;
+  const own = statusBytes(pid, 'VmRSS') ?? Number.NaN;
+  return childrenOf(pid).reduce((sum, child) => sum + (statusBytes(child, 'RssAnon') ?? 0), own);
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    return text === '' ? [] : text.split(' ').map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function statusBytes(pid: number, field: 'VmRSS' | 'RssAnon'): number | undefined {
+  try {
+    const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(
+      readFileSync(`/proc/${pid}/status`, 'utf8'),
+    )?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+  } catch {
+    return undefined;
+  }
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { findServer } from '@busbar/testbed';
 import Database from 'better-sqlite3';
+import { postgresVersion } from '../sandbox/postgres.ts';
 
 const PACKAGES = [
   'plainjob',
@@ -12,6 +13,7 @@ const PACKAGES = [
   '@nats-io/transport-node',
   'ws',
   'zeromq',
+  'pg-boss',
   'moleculer',
   '@nestjs/microservices',
 ] as const;
@@ -28,6 +30,7 @@ export function readVersions(): Record<string, string> {
     SQLite: String(database.handle.prepare('SELECT sqlite_version()').pluck().get()),
     ...Object.fromEntries(PACKAGES.map((name) => [name, version(name)])),
     ...Object.fromEntries(PROGRAMS.map((name) => [name, findServer(name)?.version ?? 'not found'])),
+    postgres: postgresVersion() ?? 'not found',
   };
 }
 

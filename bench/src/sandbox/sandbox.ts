@@ -7,7 +7,8 @@ import { ActorProcess } from '../processes/actor-process.ts';
 import { cpuMsOf, rssBytesOf } from '../processes/usage.ts';
 import { addTallies, type Tally } from '../tally.ts';
 import { TARGETS } from '../targets/targets.ts';
-import { type RunningServer, SERVERS } from './servers.ts';
+import type { RunningServer } from './running-server.ts';
+import { SERVERS } from './servers.ts';
 
 /** The environment of one target. Disposing of it ends the processes and removes the data. */
 export class Sandbox implements AsyncDisposable {

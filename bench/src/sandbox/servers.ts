@@ -6,12 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { findServer, freePort, spawnChild, startNats, startRedis, waitFor } from '@busbar/testbed';
 import type { Durability } from '../durability.ts';
 import { endProcess } from '../processes/end-process.ts';
-
-/** A running server. */
-export interface RunningServer extends AsyncDisposable {
-  readonly url: string;
-  readonly pid: number;
-}
+import { findPostgres, startPostgres } from './postgres.ts';
+import type { RunningServer } from './running-server.ts';
 
 /** One kind of server. */
 export interface ServerKind {
@@ -25,7 +21,7 @@ export interface ServerKind {
 const BUSBAR = fileURLToPath(new URL('../../../packages/busbar/bin/busbar.js', import.meta.url));
 
 /** The name of one of {@link SERVERS}. */
-export type ServerName = 'redis' | 'nats' | 'unix' | 'zmq' | 'ws';
+export type ServerName = 'redis' | 'nats' | 'unix' | 'zmq' | 'ws' | 'postgres';
 
 export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
   redis: {
@@ -51,6 +47,11 @@ export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
     (_folder, port) => ({ port, host: '127.0.0.1' }),
     ({ port }) => `ws://127.0.0.1:${port}/bus`,
   ),
+  postgres: {
+    durabilities: ['none', 'process', 'power'],
+    missing: () => (findPostgres() ? undefined : 'postgres and initdb were not found'),
+    start: startPostgres,
+  },
 };
 
 /** Only a busy machine takes this long. */

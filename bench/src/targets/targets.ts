@@ -124,6 +124,13 @@ export const TARGETS: Readonly<Record<string, Target>> = {
   ...busbar('unix', { server: 'unix', ...HUB }),
   ...transport('zmq', { server: 'zmq', ...HUB }),
   ...transport('ws', { server: 'ws', ...HUB }),
+  'pg-boss': {
+    about:
+      'pg-boss on PostgreSQL: send() for each, batches of the calls in flight (at least two), woken by notifications',
+    can: ['queue', 'rate', 'wake', 'idle', 'parallel', 'failing'],
+    server: 'postgres',
+    open: async (location) => (await import('./pg-boss.ts')).open(location),
+  },
   moleculer: {
     about: 'Moleculer: a call from broker to broker over TCP, JSON, without a hub',
     can: ['request'],
