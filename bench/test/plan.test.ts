@@ -5,6 +5,7 @@ import { measure, succeeded } from '../src/measurement.ts';
 import { type BenchOptions, parseOptions } from '../src/options.ts';
 import { makePlan, secondsOf } from '../src/plan.ts';
 import { Arrivals } from '../src/processes/arrivals.ts';
+import { PublishWindow } from '../src/processes/publish-window.ts';
 import { clock, Progress } from '../src/progress.ts';
 import { addTallies, faultOf, NO_TALLY } from '../src/tally.ts';
 import { TARGETS } from '../src/targets/targets.ts';
@@ -67,6 +68,39 @@ test('each number counts once for each subscriber', () => {
   take(10, 1);
   take(99, 1);
   expect(arrivals.tally).toEqual({ expected: 4, lost: 1, doubled: 2, reordered: 2 - 1 });
+});
+
+test('a mark is reached when each subscriber has so many, or when nothing comes any more', async () => {
+  const arrivals = new Arrivals({ count: 3, sources: 2 });
+  let isReached = false;
+  const reached = arrivals.reached(2).then(() => (isReached = true));
+  const take = (index: number, source: number): void => arrivals.take({ index, text: '' }, source);
+  for (const index of [0, 1, 2]) take(index, 0);
+  take(0, 1);
+  await Promise.resolve();
+  expect(isReached).toBe(false);
+  take(1, 1);
+  await reached;
+  take(2, 1);
+  await arrivals.reached(99);
+});
+
+test('an event leaves when the window is open for it', async () => {
+  const window = new PublishWindow();
+  await window.includes(1_000_000);
+  window.open(5);
+  await window.includes(4);
+  const left: number[] = [];
+  const [fifth, sixth] = [5, 6].map(async (index) => {
+    await window.includes(index);
+    left.push(index);
+  });
+  window.open(6);
+  await fifth;
+  expect(left).toEqual([5]);
+  window.open(7);
+  await sixth;
+  expect(left).toEqual([5, 6]);
 });
 
 test('a run that loses or doubles is void', () => {

@@ -26,7 +26,10 @@ export class Arrivals {
   readonly #count: number;
   readonly #ordered: boolean;
   readonly #seen: Uint8Array;
+  /** How many have come for each source. */
+  readonly #progress: Uint32Array;
   readonly #complete = Promise.withResolvers<void>();
+  #mark: { readonly count: number; resolve(): void } | undefined;
   #left: number;
   #arrived = 0;
   #withdrawn = 0;
@@ -41,6 +44,7 @@ export class Arrivals {
     this.#ordered = ordered;
     this.#left = count * sources;
     this.#seen = new Uint8Array(this.#left);
+    this.#progress = new Uint32Array(sources);
     if (this.#left === 0) this.#complete.resolve();
   }
 
@@ -54,6 +58,17 @@ export class Arrivals {
     if (this.#ordered && index < this.#last) this.#reordered += 1;
     this.#last = index;
     if (this.#left === 0) this.#complete.resolve();
+    const progress = (this.#progress[source] ?? 0) + 1;
+    this.#progress[source] = progress;
+    if (progress === this.#mark?.count) this.#check();
+  }
+
+  /** Resolves when each source has `count`, or as {@link Arrivals.settled} does. One call at a time. */
+  async reached(count: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#mark = { count, resolve };
+    this.#check();
+    await Promise.race([promise, this.#complete.promise]);
   }
 
   /** Expects fewer: the last numbers were not sent. */
@@ -74,6 +89,11 @@ export class Arrivals {
     }, CHECK_MS);
     await this.#complete.promise;
     clearInterval(timer);
+  }
+
+  #check(): void {
+    const { count = 0, resolve } = this.#mark ?? {};
+    if (this.#progress.every((progress) => progress >= count)) resolve?.();
   }
 
   get tally(): Tally {

@@ -6,6 +6,8 @@ import type { Target } from '../targets/target.ts';
 import { TARGETS } from '../targets/targets.ts';
 import { Arrivals, type Expectation } from './arrivals.ts';
 import { type Offer, OfferReceiver, type OfferSummary, type OfferTimes, offer } from './open-loop.ts';
+import type { Ping, Pong } from './ping.ts';
+import { PublishWindow } from './publish-window.ts';
 import { runConcurrently, type SendLoad, type SendSummary, sendAll } from './send-all.ts';
 import { Share, type ShareProgress } from './share.ts';
 import { cpuMs, rssBytes } from './usage.ts';
@@ -15,18 +17,6 @@ export interface MemberNumbers {
   readonly first: number;
   readonly end: number;
   readonly stride?: number;
-}
-
-/** A message that measures the wake-up, on the shared clock. */
-export interface Ping {
-  readonly calledAt: number;
-  readonly storedAt: number;
-}
-
-/** A ping that arrived. */
-export interface Pong {
-  readonly calledAt: number;
-  readonly arrivedAt: number;
 }
 
 /** The verbs. `ActorProcess` calls them from another process. */
@@ -40,6 +30,7 @@ export class ClientActor {
   readonly #pongs: Pong[] = [];
   readonly #counted: Arrivals[] = [];
   #events = new Arrivals({ count: 0 });
+  readonly #window = new PublishWindow();
   #share = new Share(0);
   #offer = new OfferReceiver(0);
   #stop: Stop = async () => undefined;
@@ -179,10 +170,19 @@ export class ClientActor {
     for (let index = 0; index < count; index += 1) await (await this.#verb('lock')())();
   }
 
-  /** Publishes events. */
+  /** Publishes events, as far as the window is open. */
   async publish(load: SendLoad): Promise<SendSummary> {
     const publish = this.#verb('publish');
-    return sendAll(([body]) => publish(body as Body), false, load);
+    const publishOne = async ([body]: readonly Body[]): Promise<void> => {
+      await this.#window.includes(body?.index ?? 0);
+      await publish(body as Body);
+    };
+    return sendAll(publishOne, false, load);
+  }
+
+  /** Lets {@link publish} go on up to before the event `end`. */
+  async openWindow(end: number): Promise<void> {
+    this.#window.open(end);
   }
 
   /** Adds `count` subscribers, each with a connection of its own. */
@@ -207,6 +207,11 @@ export class ClientActor {
   /** Resolves once what was expected has arrived, or nothing has for a long time. */
   async received(): Promise<void> {
     await this.#events.settled();
+  }
+
+  /** Resolves once every subscriber has so many of the expected events. */
+  async reached(count: number): Promise<void> {
+    await this.#events.reached(count);
   }
 
   /** The account of all that this process had to receive. */

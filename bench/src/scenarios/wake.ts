@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '@busbar/testbed';
 import { cost, latency, percentile } from '../figures.ts';
 import type { ActorProcess } from '../processes/actor-process.ts';
-import type { Ping, Pong } from '../processes/client-actor.ts';
+import type { Ping, Pong } from '../processes/ping.ts';
 import type { Scenario } from './scenario.ts';
 
 const LONG = { pings: 200, idleMs: 2000 };

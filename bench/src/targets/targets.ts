@@ -116,7 +116,7 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     open: async (location) => (await import('./jetstream.ts')).open(location, 'confirmed'),
   },
   'nats-core': {
-    about: 'bare NATS: requests, and events that are not stored',
+    about: 'bare NATS: requests, and events that are not stored, published without a flush',
     can: ['request', 'fanout'],
     server: 'nats',
     open: async (location) => (await import('./nats-core.ts')).open(location),
