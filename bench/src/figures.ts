@@ -13,6 +13,8 @@ export interface Figure {
   readonly at?: string;
   /** All latencies of all runs and processes, for a figure that is one of their percentiles. */
   readonly histogram?: HistogramJson;
+  /** The share of the histogram that is shown, where the median of the runs would hide the tail. */
+  readonly share?: number;
 }
 
 /** A rate per second; more is better. */
@@ -30,6 +32,11 @@ export function latency(name: string, times: readonly number[], share: number): 
   return { ...cost(name, 'ms', percentile(times, share)), histogram: LatencyHistogram.ofMs(times).toJSON() };
 }
 
+/** A high percentile: that of all latencies of all runs together. */
+export function tailLatency(name: string, times: readonly number[], share: number): Figure {
+  return { ...latency(name, times, share), share };
+}
+
 /** Measures `work` in milliseconds. */
 export async function timed(work: () => Promise<unknown>): Promise<number> {
   const began = performance.now();
@@ -37,9 +44,17 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - began;
 }
 
-/** The median of `values`, by nearest rank. */
+/** The median of `values`; of an even number, the mean of the middle two. */
 export function median(values: readonly number[]): number {
-  return percentile(values, 0.5);
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.slice(Math.ceil(sorted.length / 2) - 1, Math.floor(sorted.length / 2) + 1);
+  return middle.reduce((sum, value) => sum + value, 0) / middle.length;
+}
+
+/** The value that stands for all runs: their median, or the percentile of all their latencies. */
+export function typical({ values, histogram, share }: Figure): number {
+  if (share === undefined || histogram === undefined) return median(values);
+  return LatencyHistogram.of(histogram).percentileMs(share);
 }
 
 /** The value that a share of `values` does not exceed, by nearest rank. */
@@ -74,7 +89,7 @@ function isSame(one: Figure, other: Figure): boolean {
 
 /** How many times better `figure` is than `other`: above 1 whichever way is better. */
 export function ratio(figure: Figure, other: Figure): number {
-  const quotient = median(figure.values) / median(other.values);
+  const quotient = typical(figure) / typical(other);
   return figure.better === 'up' ? quotient : 1 / quotient;
 }
 

@@ -1,7 +1,7 @@
 /** Medians, percentiles, merging. */
 
 import { expect, test } from 'vitest';
-import { cost, type Figure, median, merge, percentile, rate, ratio, show } from '../src/figures.ts';
+import { cost, type Figure, median, merge, percentile, rate, ratio, show, tailLatency, typical } from '../src/figures.ts';
 
 test('percentiles are by nearest rank', () => {
   const values = [5, 1, 4, 2, 3];
@@ -11,6 +11,18 @@ test('percentiles are by nearest rank', () => {
     1,
     Number.NaN,
   ]);
+});
+
+test('the median of an even number of values is the mean of the middle two', () => {
+  expect([median([4, 1, 3, 2]), median([1, 2]), median([7]), median([])]).toEqual([2.5, 1.5, 7, Number.NaN]);
+});
+
+test('a tail is that of all latencies, not the median of the tails of runs', () => {
+  const run = (slow: number) => [tailLatency('p99', [...Array.from({ length: 99 }, () => 1), slow, slow], 0.99)];
+  const [p99] = merge([run(1), run(1), run(100)]) as [Figure];
+  expect([p99.values, typical({ ...p99, share: 0.993 })]).toEqual([[1, 1, 100], expect.closeTo(1, 1)]);
+  expect(typical({ ...p99, share: 0.995 })).toBeCloseTo(100, 0);
+  expect(typical({ name: 'p50', unit: 'ms', better: 'down', values: [1, 2, 3] })).toBe(2);
 });
 
 test('runs are put together by name', () => {

@@ -1,7 +1,7 @@
 /** The pictures of a report. */
 
 import { DURABILITIES, type Durability } from '../durability.ts';
-import { median } from '../figures.ts';
+import { typical } from '../figures.ts';
 import { figureOf, type Measurement } from '../measurement.ts';
 import { type BarRow, barPanels } from './bar-panels.ts';
 import { type Line, type LineValue, linePanels } from './line-panels.ts';
@@ -69,7 +69,7 @@ function plotDurability(measurements: readonly Measurement[]): Plot | undefined 
   const at = conditionOf(measurements, 'queue');
   const value = (target: string, durability: Durability, figure: string): number[] => {
     const found = figureOf(measurements, { scenario: 'queue', target, durability, figure, at });
-    return found === undefined ? [] : [median(found.values)];
+    return found === undefined ? [] : [typical(found)];
   };
   const durabilities = DURABILITIES.filter((one) =>
     measurements.some(
@@ -118,12 +118,12 @@ function plotRates(measurements: readonly Measurement[]): Plot | undefined {
 function rateLine(measurements: readonly Measurement[], target: string, series: Series): Line {
   const found = measurements.find((one) => one.scenario === 'rate' && one.target === target);
   const kept = figureOf(measurements, { scenario: 'rate', target, figure: 'highest rate kept up with' });
-  const most = kept === undefined ? 0 : median(kept.values);
+  const most = kept === undefined ? 0 : typical(kept);
   const values = (found?.figures ?? [])
     .filter(({ name, at }) => name === 'p99' && at !== undefined)
     .map((figure): LineValue => {
       const x = Number.parseFloat(figure.at ?? '');
-      return { x, y: Math.max(0.1, median(figure.values)), isBeyond: x > most };
+      return { x, y: Math.max(0.1, typical(figure)), isBeyond: x > most };
     })
     .filter(({ y }) => Number.isFinite(y))
     .sort((a, b) => a.x - b.x);
@@ -178,7 +178,7 @@ function conditionLine(
   const values = conditions.map((at): LineValue => {
     const parts = all.filter((figure) => figure.at === at && names.includes(figure.name));
     // A backend without a server has no figure for it.
-    const known = parts.map((figure) => median(figure.values)).filter((value) => !Number.isNaN(value));
+    const known = parts.map((figure) => typical(figure)).filter((value) => !Number.isNaN(value));
     return { x: Number.parseFloat(at), y: known.reduce((sum, value) => sum + value, 0) };
   });
   return { label: target, series, values };

@@ -1,7 +1,7 @@
 /** Which backend for what: the backends of Busbar, best first, for the questions of a user. */
 
 import type { Durability } from '../durability.ts';
-import { type Figure, median, show } from '../figures.ts';
+import { type Figure, show, typical } from '../figures.ts';
 import { figureOf, type Measurement } from '../measurement.ts';
 import type { ScenarioName } from '../scenarios/scenario-name.ts';
 
@@ -51,7 +51,7 @@ function row(asked: Question, measurements: readonly Measurement[]): string | un
     const target = asked.of === 'bus' ? `${name}-bus` : name;
     const at = asked.at ?? lastCondition(measurements, { ...asked, target });
     const figure = figureOf(measurements, { ...asked, target, at });
-    const value = figure === undefined ? Number.NaN : median(figure.values);
+    const value = figure === undefined ? Number.NaN : typical(figure);
     return figure === undefined || !(value > 0) ? [] : [{ name, figure, value }];
   });
   if (found.length < 2) return undefined;

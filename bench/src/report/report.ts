@@ -2,7 +2,7 @@
 
 import { loadavg } from 'node:os';
 import type { Durability } from '../durability.ts';
-import { type Figure, find, median, ratio, show } from '../figures.ts';
+import { type Figure, find, ratio, show, typical } from '../figures.ts';
 import { type Measurement, tallyOf } from '../measurement.ts';
 import type { BenchOptions } from '../options.ts';
 import type { ScenarioName } from '../scenarios/scenario-name.ts';
@@ -165,10 +165,10 @@ function findPeer({ target }: Measurement, measurements: readonly Measurement[])
   return peers.find((peer) => peer !== undefined);
 }
 
-/** The median, the range, and how many times better it is than `other`. */
+/** The median or the percentile of all runs, their range, and how many times better it is than `other`. */
 function showFigure(figure: Figure, other: Figure | undefined): string {
   const { values } = figure;
   const range = values.length < 2 ? '' : ` (${show(Math.min(...values))} to ${show(Math.max(...values))})`;
   const times = other === undefined ? Number.NaN : ratio(figure, other);
-  return `${show(median(values))}${range}${times > 0 && Number.isFinite(times) ? ` ${show(times)}×` : ''}`;
+  return `${show(typical(figure))}${range}${times > 0 && Number.isFinite(times) ? ` ${show(times)}×` : ''}`;
 }

@@ -1,7 +1,7 @@
 /** Checks measured figures against the bars of the design. */
 
 import type { Durability } from '../durability.ts';
-import { median, ratio, show } from '../figures.ts';
+import { ratio, show, typical } from '../figures.ts';
 import { figureOf, type Measurement } from '../measurement.ts';
 import type { ScenarioName } from '../scenarios/scenario-name.ts';
 
@@ -185,7 +185,7 @@ function check(threshold: Threshold, measurements: readonly Measurement[]): stri
     const measured = ratio(figure, other);
     return [what, `${show(measured)}× ${ofAt ?? of}`, `≥ ${times}×`, verdict(measured >= times)];
   }
-  const value = median(figure.values);
+  const value = typical(figure);
   const [sign, isMet] = figure.better === 'up' ? ['≥', value >= bound] : ['≤', value <= bound];
   return [what, `${show(value)} ${figure.unit}`, `${sign} ${bound.toLocaleString('en-US')}`, verdict(isMet)];
 }

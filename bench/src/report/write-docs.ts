@@ -82,6 +82,7 @@ function renderFigures(report: Report): string {
 
 This page is generated from \`bench/results\` by \`npm run bench -- --write-docs\`. [The page](../benchmarks.md) has the method and the pictures.
 A table shows the median, with the smallest and largest value, and how many times better it is than the peer in the last column.
+A p99 of requests and wake-ups is that of all runs together.
 
 ## Targets and their settings
 

@@ -1,6 +1,6 @@
 /** Latency and throughput of requests between two processes. */
 
-import { cost, latency, percentile, rate, timed } from '../figures.ts';
+import { cost, latency, rate, tailLatency, timed } from '../figures.ts';
 import type { Scenario } from './scenario.ts';
 
 /** Requests are fast; this factor on the number of messages lets the JIT compiler warm up. */
@@ -23,7 +23,7 @@ export const request: Scenario = {
     const cpuMs = (await sandbox.cpuMs()) - before;
     return [
       latency('p50', single, 0.5),
-      cost('p99', 'ms', percentile(single, 0.99)),
+      tailLatency('p99', single, 0.99),
       rate(`with ${most} in flight`, count, ms),
       cost('CPU', 'µs', (cpuMs / count) * 1000),
     ];

@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '@busbar/testbed';
-import { cost, latency, percentile } from '../figures.ts';
+import { cost, latency, tailLatency } from '../figures.ts';
 import type { ActorProcess } from '../processes/actor-process.ts';
 import type { Ping, Pong } from '../processes/ping.ts';
 import type { Scenario } from './scenario.ts';
@@ -27,7 +27,7 @@ export const wake: Scenario = {
     const { sinceStored, sinceCalled } = await ping(sender, listener, pings);
     return [
       latency('p50', sinceStored, 0.5),
-      cost('p99', 'ms', percentile(sinceStored, 0.99)),
+      tailLatency('p99', sinceStored, 0.99),
       latency('p50 since the call', sinceCalled, 0.5),
       cost('slowest since the call', 'ms', Math.max(...sinceCalled)),
       cost('idle CPU', '%', ((after - before) / idleMs) * 100),
