@@ -10,7 +10,7 @@ import type { Ping, Pong } from './ping.ts';
 import { PublishWindow } from './publish-window.ts';
 import { runConcurrently, type SendLoad, type SendSummary, sendAll } from './send-all.ts';
 import { Share, type ShareProgress } from './share.ts';
-import { cpuMs, rssBytes } from './usage.ts';
+import { cpuMs, heapBytes, rssBytes } from './usage.ts';
 
 /** The numbers from `first` to before `end`, in steps of `stride`. */
 export interface MemberNumbers {
@@ -40,6 +40,12 @@ export class ClientActor {
     const target = TARGETS[name] as Target;
     this.#open = () => target.open(location);
     this.#batch = target.batch === true;
+    await this.#openClient();
+  }
+
+  /** Goes on with a new client, in the warm process. */
+  async reopen(): Promise<void> {
+    await this.close();
     await this.#openClient();
   }
 
@@ -173,11 +179,8 @@ export class ClientActor {
   /** Publishes events, as far as the window is open. */
   async publish(load: SendLoad): Promise<SendSummary> {
     const publish = this.#verb('publish');
-    const publishOne = async ([body]: readonly Body[]): Promise<void> => {
-      await this.#window.includes(body?.index ?? 0);
-      await publish(body as Body);
-    };
-    return sendAll(publishOne, false, load);
+    const publishOne = (body: Body): Promise<void> => this.#window.includes(body.index).then(() => publish(body));
+    return sendAll(([body]) => publishOne(body as Body), false, load);
   }
 
   /** Lets {@link publish} go on up to before the event `end`. */
@@ -260,12 +263,16 @@ export class ClientActor {
     return cpuMs();
   }
 
+  async heapBytes(): Promise<number> {
+    return heapBytes();
+  }
+
   async rssBytes(): Promise<number> {
     return rssBytes();
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#clients.map((client) => client.close()));
+    await Promise.all(this.#clients.splice(0).map((client) => client.close()));
   }
 
   async #openClient(): Promise<Client> {

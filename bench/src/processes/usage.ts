@@ -19,6 +19,13 @@ export function cpuMs(): number {
   return (user + system) / 1000;
 }
 
+/** What this process has on its heap and in buffers after a garbage collection. */
+export function heapBytes(): number {
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
 /** Memory of this process after a garbage collection. */
 export function rssBytes(): number {
   collectGarbage();

@@ -14,13 +14,16 @@ export const memory: Scenario = {
     const consumer = await sandbox.actor();
     const at = `${backlog} messages`;
     const most = Math.max(...inFlight);
+    const heapBefore = await consumer.call('heapBytes');
     const [before, server] = [await consumer.call('rssBytes'), sandbox.serverRssBytes()];
     await producer.call('produce', { count: backlog, inFlight: most, bodyBytes });
     const [waiting, serverWaiting] = [await consumer.call('rssBytes'), sandbox.serverRssBytes()];
     await consumer.call('consume', backlog, most);
     const after = await consumer.call('rssBytes');
+    const heapAfter = await consumer.call('heapBytes');
     return [
       cost('added', 'MB', (after - before) / 1e6, at),
+      cost('heap added', 'MB', (heapAfter - heapBefore) / 1e6, at),
       cost('while all wait', 'MB', (waiting - before) / 1e6, at),
       cost('server, all waiting', 'MB', (serverWaiting - server) / 1e6, at),
       cost('server, all finished', 'MB', (sandbox.serverRssBytes() - server) / 1e6, at),
