@@ -3,7 +3,7 @@
 import type { Durability } from './durability.ts';
 import { type Figure, find, merge } from './figures.ts';
 import type { BenchOptions } from './options.ts';
-import type { Batch } from './plan.ts';
+import { type Batch, runsOf } from './plan.ts';
 import type { Progress } from './progress.ts';
 import { Sandbox } from './sandbox/sandbox.ts';
 import type { ScenarioName } from './scenarios/scenario-name.ts';
@@ -53,10 +53,11 @@ interface Series {
 
 /** Measures every target by turns, several times, so that a slow minute of the machine affects all of them. */
 export async function measure(batch: Batch, options: BenchOptions, progress: Progress): Promise<Measurement[]> {
-  const { scenario, durability, runs, secondsEach } = batch;
+  const { scenario, durability, secondsEach } = batch;
   const series = batch.targets.map((target): Series => ({ target, figures: [], runs: [] }));
+  const runs = Math.max(...batch.targets.map((target) => runsOf(batch, target)));
   for (let run = 1; run <= runs; run += 1) {
-    for (const one of series) {
+    for (const one of series.filter(({ target }) => run <= runsOf(batch, target))) {
       const isMeasured = one.failure === undefined && isInTime(one, progress, secondsEach);
       progress.show(`${scenario} ${durability} ${run}/${runs} ${one.target ?? ''}`);
       if (isMeasured) await measureOnce(one, batch, options);

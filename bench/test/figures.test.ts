@@ -1,7 +1,18 @@
 /** Medians, percentiles, merging. */
 
 import { expect, test } from 'vitest';
-import { cost, type Figure, median, merge, percentile, rate, ratio, show, tailLatency, typical } from '../src/figures.ts';
+import {
+  cost,
+  type Figure,
+  median,
+  merge,
+  percentile,
+  rate,
+  ratio,
+  show,
+  tailLatency,
+  typical,
+} from '../src/figures.ts';
 
 test('percentiles are by nearest rank', () => {
   const values = [5, 1, 4, 2, 3];

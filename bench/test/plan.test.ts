@@ -49,6 +49,20 @@ test('durabilities after the first have half the runs, and long scenarios have o
   ]);
 });
 
+test('targets that a bar rests on have all runs everywhere', () => {
+  const transports = 'sqlite,redis-bus,bullmq,redis-ephemeral,nats-bus';
+  const scenarios = 'queue,fanout,writers,memory';
+  const line = `--transports ${transports} --scenarios ${scenarios} --durability process,none --runs 5`;
+  expect(planOf(line).map(({ runs, more }) => [runs, more])).toEqual([
+    [5, undefined],
+    [2, { 'redis-bus': 5, bullmq: 5 }],
+    [2, { 'redis-ephemeral': 5 }],
+    [1, { sqlite: 5 }],
+    [1, undefined],
+    [1, { 'redis-bus': 5, 'nats-bus': 5 }],
+  ]);
+});
+
 test('nothing begins that would end after the limit', () => {
   const progress = new Progress(1000, 600);
   expect([progress.hasTimeFor(500), progress.hasTimeFor(700)]).toEqual([true, false]);
