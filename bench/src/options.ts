@@ -53,7 +53,7 @@ const PAGE = {
     'queue,request,rate,parallel,fanout,failing,stream,lock,startup,micro,members,mailboxes,memory,replay,payload,wake,writers',
 };
 const PAGE_LEAVES_OUT = /-(many|audit|hybrid|copy)$|^(sqlite|unix)-ephemeral$|^(zmq|ws|raw|bare-socket)/;
-const QUICK_LEAVES_OUT = /-(many|audit|hybrid|copy|lean|ephemeral)$/;
+const QUICK_LEAVES_OUT = /-(many|audit|hybrid|copy|lean|ephemeral|32|128)$/;
 
 /** The text of `--help`; `targets` are all names of targets. */
 export function usage(targets: readonly string[]): string {

@@ -85,6 +85,17 @@ export const TARGETS: Readonly<Record<string, Target>> = {
     batch: true,
     open: async (location) => (await import('./bullmq.ts')).open(location),
   },
+  ...Object.fromEntries(
+    [32, 128].map((concurrency) => [
+      `bullmq-${concurrency}`,
+      {
+        about: `BullMQ: the same as bullmq, its Worker with a concurrency of ${concurrency}`,
+        can: ['queue'],
+        server: 'redis',
+        open: async (location) => (await import('./bullmq.ts')).open(location, concurrency),
+      } satisfies Target,
+    ]),
+  ),
   blpop: {
     about: 'what people have: RPUSH and BLPOP, one message at a time; a message is lost with the consumer that took it',
     can: ['queue', 'rate', 'wake', 'idle', 'parallel'],
