@@ -99,6 +99,18 @@ test.concurrent.each([
 });
 
 test.concurrent.each([
+  ['2.11.9', '2.12'],
+  ['1.4.1', '2.12'],
+  ['2.12.0', '-js'],
+  ['3.0.0-RC.1', '-js'],
+])('a server %s without JetStream is UNSUPPORTED, with what to do', async (version, remedy) => {
+  await using fake = await greetAs({ version, max_payload: 1_048_576, jetstream: false });
+  const error: unknown = await openNats({ servers: [fake.address] }).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: 'UNSUPPORTED', retryable: false, hint: expect.stringContaining(remedy) });
+  if (remedy === '2.12') expect(error).toMatchObject({ message: expect.stringContaining(version) });
+});
+
+test.concurrent.each([
   ['a wrong password', 'agent:hunter2'],
   ['no password', undefined],
   ['an unknown user', 'mallory:hunter2'],
@@ -167,4 +179,23 @@ async function refused(url: string): Promise<void> {
   const error: unknown = await openNats(parseNatsUrl(url)).catch((reason: unknown) => reason);
   expect(error).toMatchObject({ code: 'PERMISSION_DENIED', retryable: false, hint: expect.any(String) });
   expect(`${(error as Error).stack} ${JSON.stringify(error)}`).not.toContain('hunter2');
+}
+
+/** A server that greets with this INFO and answers each ping. */
+async function greetAs(info: object): Promise<AsyncDisposable & { readonly address: string }> {
+  const sockets = new Set<Socket>();
+  const fake = createServer((socket) => {
+    sockets.add(socket.on('error', () => undefined));
+    socket.write(`INFO ${JSON.stringify({ server_id: 'FAKE', proto: 1, headers: true, ...info })}\r\n`);
+    socket.on('data', (bytes) => {
+      if (bytes.includes('PING')) socket.write('PONG\r\n');
+    });
+  });
+  await new Promise<void>((resolve) => fake.listen(0, '127.0.0.1', resolve));
+  const { port } = fake.address() as AddressInfo;
+  const close = async (): Promise<void> => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => fake.close(resolve));
+  };
+  return { address: `127.0.0.1:${port}`, [Symbol.asyncDispose]: close };
 }
