@@ -102,6 +102,7 @@ export function isIncomplete(error: unknown): error is ServerRefusal {
 }
 
 const INCOMPLETE = 10_176;
+const TOO_MANY_CONSUMERS = 10_026;
 
 /** Whether the server refused a batch because it has a message with one of its ids. */
 export function isDuplicateInBatch(error: unknown): boolean {
@@ -138,6 +139,12 @@ export function toJetStreamError(code: number, description: string, options: Bus
   if (isFull(code) || /no space|maximum (bytes|messages)|insufficient/i.test(description)) {
     return new BusbarError('BACKPRESSURE', 'the server has no storage left for JetStream', {
       hint: 'Give JetStream more (max_file_store), or delete streams: claims and settlements need storage, too. Nothing of this call was stored.',
+      ...options,
+    });
+  }
+  if (code === TOO_MANY_CONSUMERS) {
+    return new BusbarError('BACKPRESSURE', 'the server allows no more consumers (max_consumers)', {
+      hint: 'Raise max_consumers of the account to 100,000 or leave it out, and of the stream with nats stream edit: each queue needs at least one.',
       ...options,
     });
   }

@@ -9,26 +9,26 @@ import {
   type TopicDriver,
   WorkFailures,
 } from '@busbar/api/driver';
-import {
-  BusbarError,
-  type Capabilities,
-  type From,
-  type StateChange,
-  type StorePast,
-  type StoreReset,
-  type Warning,
-  type WorkFailure,
+import type {
+  Capabilities,
+  From,
+  StateChange,
+  StorePast,
+  StoreReset,
+  Warning,
+  WorkFailure,
 } from '@busbar/api/transport';
 import { openAdmin } from './admin/admin.ts';
 import { ImportContexts } from './admin/admin-context.ts';
 import { Operations } from './admin/operate.ts';
 import { QueueViews } from './admin/queue-view.ts';
 import { openCalls } from './calls/calls.ts';
-import { capabilitiesOf, HEADER_ROOM } from './capabilities.ts';
+import { capabilitiesOf } from './capabilities.ts';
 import { Connection } from './connection/connection.ts';
 import { Names } from './connection/names.ts';
 import { Permissions } from './connection/permissions.ts';
 import { Puller } from './connection/puller.ts';
+import { checkDurability, checkServer, readSyncInterval, type SyncInterval, warningsOf } from './connection/server.ts';
 import { ServerClock } from './connection/server-clock.ts';
 import { ServerRequests } from './connection/server-requests.ts';
 import { type FoundReset, StoreHeaders } from './connection/store-header.ts';
@@ -40,7 +40,7 @@ import {
   type StreamsState,
   streamInfo,
 } from './connection/streams.ts';
-import { noJetStream, toDriverError } from './errors.ts';
+import { toDriverError } from './errors.ts';
 import { StoreGate } from './gate/store-gate.ts';
 import { Kv } from './kv/kv.ts';
 import { KvStore } from './kv/kv-store.ts';
@@ -61,10 +61,6 @@ import { Bindings } from './topics/bindings.ts';
 import { Cursors } from './topics/cursors.ts';
 import { Publisher } from './topics/publish.ts';
 
-const MIN_BODY = 524_288;
-const MANY_CONSUMERS = 10_000;
-const MIN_VERSION = [2, 12] as const;
-
 export class NatsDriver implements Driver {
   readonly name = 'nats';
   readonly capabilities: Capabilities;
@@ -84,14 +80,15 @@ export class NatsDriver implements Driver {
   readonly #failures: WorkFailures;
   readonly #resetListeners: ((reset: StoreReset) => void)[] = [];
 
-  private constructor({ requests, names, clock, settings, facts, headers, gate, permissions, failures }: Opened) {
+  private constructor(opened: Opened) {
+    const { requests, names, clock, settings, facts, sync, headers, gate, permissions, failures } = opened;
     const { connection } = requests;
     this.#headers = headers;
     this.#failures = failures;
     this.#connection = connection;
     this.#requests = requests;
     this.capabilities = capabilitiesOf(facts, connection.client.info?.max_payload ?? 0);
-    this.warnings = [...warningsOf(facts), ...permissions.lacks(names)];
+    this.warnings = [...warningsOf(facts, sync), ...permissions.lacks(names)];
     const records = new QueueRecords(requests, names, clock);
     const base = { requests, names, clock, gate, records, used: new Set<string>(), expiring: new Set<string>() };
     const puller = new Puller(connection, names.queues, 'return');
@@ -162,8 +159,11 @@ export class NatsDriver implements Driver {
       const repair = () => repairLedgers(requests, names);
       // The loss of the server is a change of state.
       const failures = new WorkFailures(['UNAVAILABLE', 'TIMEOUT']);
-      const headers = await StoreHeaders.open({ requests, names, clock, restore, repair, failures });
-      return new NatsDriver({ requests, names, clock, settings, facts, headers, gate, permissions, failures });
+      const [headers, sync] = await Promise.all([
+        StoreHeaders.open({ requests, names, clock, restore, repair, failures }),
+        readSyncInterval(requests, permissions, settings),
+      ]);
+      return new NatsDriver({ requests, names, clock, settings, facts, sync, headers, gate, permissions, failures });
     } catch (error) {
       await connection.close();
       throw toDriverError(error);
@@ -214,6 +214,7 @@ interface Opened {
   readonly clock: ServerClock;
   readonly settings: Settings;
   readonly facts: StreamFacts;
+  readonly sync: SyncInterval;
   readonly headers: StoreHeaders;
   readonly gate: StoreGate;
   readonly permissions: Permissions;
@@ -244,63 +245,4 @@ function openTopics(publisher: Publisher, cursors: Cursors, bindings: Bindings, 
       await bindings.unbind(queue, pattern, context);
     },
   };
-}
-
-function checkServer({ client: { info } }: Connection): void {
-  const {
-    version = '0',
-    max_payload = 0,
-    jetstream,
-  } = (info ?? {}) as { jetstream?: boolean } & NonNullable<typeof info>;
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  if (major < MIN_VERSION[0] || (major === MIN_VERSION[0] && minor < MIN_VERSION[1])) {
-    throw new BusbarError('UNSUPPORTED', `the server is nats-server ${version}, which is too old`, {
-      hint: 'Busbar needs 2.12 or newer: update the server.',
-    });
-  }
-  if (max_payload - HEADER_ROOM < MIN_BODY) {
-    throw new BusbarError('UNSUPPORTED', `the server takes no more than ${max_payload} bytes in a message`, {
-      hint: `Set max_payload to ${MIN_BODY + HEADER_ROOM} or more; its default is 1MB.`,
-    });
-  }
-  if (jetstream !== true) throw noJetStream();
-}
-
-/** Durability: a client cannot read when the server syncs. */
-function checkDurability({ storage, isAsync }: StreamFacts, { durability }: Settings): void {
-  if (durability === 'power') {
-    throw new BusbarError('UNSUPPORTED', 'NATS does not show whether it syncs before it answers', {
-      hint: 'By default it syncs every two minutes. Leave durability out, or use a backend that can show it.',
-    });
-  }
-  if (durability === 'process' && (storage === 'memory' || isAsync)) {
-    throw new BusbarError('UNSUPPORTED', 'a stream in memory does not survive its server', {
-      hint: 'Use storage=file without persist_mode async, or leave durability out.',
-    });
-  }
-}
-
-function warningsOf({ storage, isAsync, maxConsumers }: StreamFacts): Warning[] {
-  const warnings: Warning[] = [
-    { text: 'A client cannot read how often the server syncs (sync_interval).', hint: 'Look at its configuration.' },
-  ];
-  if (storage === 'memory') {
-    warnings.push({
-      text: 'A stream is in memory: it is lost when the server stops.',
-      hint: 'Delete the streams and open again with storage file.',
-    });
-  }
-  if (isAsync) {
-    warnings.push({
-      text: 'A stream has persist_mode async: the server answers before it writes.',
-      hint: 'Delete the streams and open again.',
-    });
-  }
-  if (maxConsumers < MANY_CONSUMERS) {
-    warnings.push({
-      text: `The stream of queues allows ${maxConsumers} consumers (max_consumers); each queue needs at least one.`,
-      hint: 'Raise it with nats stream edit.',
-    });
-  }
-  return warnings;
 }

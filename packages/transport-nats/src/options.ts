@@ -27,6 +27,8 @@ export interface NatsOptions {
   readonly creds?: string | undefined;
   /** Connects only with TLS. Default: the server decides whether TLS is used. */
   readonly tls?: TlsOptions | undefined;
+  /** Monitoring port of the server, such as `http://127.0.0.1:8222`: `busbar doctor` reads `sync_interval` there. */
+  readonly monitor?: string | undefined;
   /** Name of this client in the server's list of connections. Default `busbar`. */
   readonly clientName?: string | undefined;
   /** The first tokens of the subjects for replies, which the server must permit. Default `_INBOX`. */
@@ -65,7 +67,7 @@ export interface Settings extends Complete {
 type Complete = CompleteOptions<
   NatsOptions,
   | ('user' | 'password' | 'token' | 'nkey' | 'creds' | 'tls')
-  | ('replicas' | 'consumerReplicas' | 'storage' | 'durability')
+  | ('monitor' | 'replicas' | 'consumerReplicas' | 'storage' | 'durability')
 >;
 
 const WHERE = 'in a URL: before the host';
@@ -130,6 +132,11 @@ export const OPTIONS: OptionTable<NatsOptions, Complete> = defineOptions({
     connectTimeoutMs: option.connectTimeoutMs(),
     waitForServerMs: option.waitForServerMs(),
     callTimeoutMs: option.callTimeoutMs(),
+    monitor: option.custom<string | undefined>({
+      meaning: 'monitoring port of the server, `http://host:8222`: `busbar doctor` reads `sync_interval` there',
+      default: undefined,
+      check: toMonitor,
+    }),
   },
 });
 
@@ -179,4 +186,10 @@ function toServers(servers: unknown): readonly string[] {
 function toServer(server: unknown): string {
   const { host, port } = parseServerAddress(server, 4222);
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** No error shows its value: it may contain a password. */
+function toMonitor(monitor: unknown, name: string): string {
+  if (typeof monitor === 'string' && /^https?:\/\/[^\s/?#@]{1,255}(\/[^\s?#@]{0,255})?$/.test(monitor)) return monitor;
+  throw invalid(`${name} is illegal`, 'Write http://host:port or https://host:port, without a user.');
 }

@@ -60,6 +60,7 @@ test.each([
   ['nats://h?maxEvents=0', '1'],
   ['nats://h?maxBytes=-1', 'Use a whole number'],
   ['nats://h?nkey=', 'nkey'],
+  ['nats://h?monitor=8222', 'http://host:port'],
   ['nats://h?ca=x.pem', 'tls://'],
   ['tls://h?cert=x.pem', 'both files'],
   ['nats://user:@h', 'password'],
@@ -83,6 +84,7 @@ test.each([
   'nats://hunter2@h?creds=x',
   'nats://user:hunter2@h/#',
   `nats://${'hunter2'.repeat(600)}@h`,
+  'nats://h?monitor=http://me:hunter2@h:8222',
 ])('no secret of %.40s is told', (url) => {
   const error = caught(() => parseNatsUrl(url));
   expect(`${JSON.stringify(error)} ${(error as unknown as Error).stack}`.replaceAll(url, '')).not.toContain('hunter2');

@@ -40,6 +40,11 @@ export class NatsServer extends RealServer {
     this.#monitorPort = monitorPort;
   }
 
+  /** Its monitoring port as a URL. */
+  get monitorUrl(): string {
+    return `http://127.0.0.1:${this.#monitorPort}`;
+  }
+
   /** Reads its monitoring endpoint, for example `monitor('jsz?streams=true')`. */
   monitor<T = unknown>(path: string): Promise<T> {
     return readMonitor<T>(this.#monitorPort, path);
