@@ -5,6 +5,7 @@ import type { Harness, HarnessStore, StoreNeeds } from '@busbar/conformance';
 import { missingServer, type NatsCluster, type NatsServer, startNats, startNatsCluster } from '@busbar/testbed';
 import { connect } from '@nats-io/transport-node';
 import { type NatsOptions, openNats, parseNatsUrl } from '../src/index.ts';
+import { untrustedClients } from './untrusted-clients.ts';
 
 const noServer = missingServer('nats-server');
 let shared: Promise<NatsServer> | undefined;
@@ -85,6 +86,7 @@ const single: Harness = {
     files: 'Its files are those of a server.',
   },
   ...(noServer !== undefined && { notTested: noServer }),
+  untrustedClients,
   store,
 };
 
