@@ -3,11 +3,14 @@
 import type { BatchTask } from '@busbar/api';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import { moduleOf } from '../processes/remote-client.ts';
+import { ROUNDING_MS } from '../steps/consuming.ts';
 import { assertCounts, queueInfo } from '../steps/queue-view.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
 import { assertMoveRefused, forgetIds } from '../steps/state-transfer.ts';
 
 const LEASE_MS = 1_000;
+/** Of a rate limit: longer than it takes to kill a worker and to open another one. */
+const WINDOW_MS = 1_500;
 const hanging = moduleOf('hang-in-tasks');
 
 export const cases: readonly ConformanceCase[] = [
@@ -38,12 +41,19 @@ export const cases: readonly ConformanceCase[] = [
       async run(test, transport) {
         const [bus, victim] = [await test.bus(), await test.process()];
         const handles = await bus.enqueueAll<number, number>('jobs', [1, 2, 3, 4]);
-        const rateLimit = { max: 2, perMs: 500 };
+        const rateLimit = { max: 2, perMs: WINDOW_MS };
+        const start = performance.now();
         await victim.run(hanging, 'hangInTasks', { queue: 'jobs', rateLimit, concurrency: 2, leaseMs: LEASE_MS });
-        await test.until('two tasks began', async () => (await queueInfo(transport, 'jobs')).leased === 2);
+        await test.until('two tasks began', async () => (await victim.run(hanging, 'begunHandlers')) === 2);
         await victim.kill();
-        await bus.process<number, number>('jobs', (_, { attempt }) => attempt, { rateLimit });
+        const began: number[] = [];
+        const work = (_: unknown, { attempt }: { readonly attempt: number }): number => {
+          began.push(performance.now() - start);
+          return attempt;
+        };
+        await bus.process<number, number>('jobs', work, { rateLimit });
         const attempts = await Promise.all(handles.map((one) => one.result(LONG_TIMEOUT)));
+        test.check.ok(Math.min(...began) >= WINDOW_MS - ROUNDING_MS, `the others began after ${began} ms`);
         const again = attempts.map((attempt) => attempt > 1);
         test.check.equal(again, [true, true, false, false], 'whether it is not the first attempt');
         await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 0, leased: 0, dead: 0 });

@@ -32,6 +32,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Delay' },
       const time = new Date(at).toISOString();
       test.check.equal(tasks.map(({ headers }) => headers['schedule-name']).sort(), names, 'their schedules');
       test.check.every(tasks, ({ headers }) => headers['schedule-time'] === time, 'their planned time');
+      test.check.equal(schedulers.filter(({ isActive }) => isActive).length, 1, 'active ones when all have fired');
       await active.close();
       await test.until('another is active', () => schedulers.some((one) => one !== active && one.isActive));
       await putDue(bus, 'last', at, { queue: 'work' });
