@@ -2,6 +2,7 @@
 
 export { cases as ack } from './cases/ack.ts';
 export { cases as backpressure } from './cases/backpressure.ts';
+export { cases as batches } from './cases/batches.ts';
 export { cases as bodies } from './cases/bodies.ts';
 export { cases as busEvents } from './cases/bus-events.ts';
 export { cases as carriedHeaders } from './cases/carried-headers.ts';
@@ -59,6 +60,7 @@ export { cases as settlementEntries } from './cases/settlement-entries.ts';
 export { cases as stateTransfer } from './cases/state-transfer.ts';
 export { cases as storeLoss } from './cases/store-loss.ts';
 export { cases as subscribers } from './cases/subscribers.ts';
+export { cases as taskQueues } from './cases/task-queues.ts';
 export { cases as thrownValues } from './cases/thrown-values.ts';
 export { cases as topics } from './cases/topics.ts';
 export { cases as ttl } from './cases/ttl.ts';

@@ -1,16 +1,17 @@
 /** Dedupe: the newest task of a key, and what a second attempt of a handler sends. */
 
-import { openBus } from '@busbar/api';
+import { type Bus, openBus, type TaskHandle } from '@busbar/api';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { withWallClock } from '../context/wall-clock.ts';
 import { withStall } from '../faults/stalled-schedules.ts';
-import { consume, receiveOne, settle, texts } from '../steps/consuming.ts';
+import { consume, fieldsOf, ROUNDING_MS, receiveOne, settle, texts } from '../steps/consuming.ts';
 import { assertCounts, deadLetters } from '../steps/queue-view.ts';
 import { LONG_TIMEOUT } from '../steps/requesting.ts';
 import { assertMoveRefused, forgetIds } from '../steps/state-transfer.ts';
 
 const HOUR_MS = 3_600_000;
+const DEBOUNCE_MS = 400;
 
 export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }, [
   {
@@ -222,6 +223,32 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
       const second = await sent;
       test.check.equal([await second.status(), await third.status()], ['delayed', 'cancelled'], 'when it goes on');
       await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 1, leased: 0, dead: 0 });
+    },
+    refused: refusesReplaceKey,
+  },
+  {
+    id: 'U19',
+    title: 'a debounce runs the last task of its key once, after the delay of that task, and then begins again',
+    rules: ['RQ1', 'RQ6', 'RE1'],
+    needs: ['cancel'],
+    async run(test, transport) {
+      const [bus, other] = [await test.bus(), await test.bus()];
+      const ran: { readonly body: unknown; readonly at: number }[] = [];
+      const work = ({ body }: { readonly body: unknown }): void => void ran.push({ body, at: performance.now() });
+      await bus.process('jobs', work);
+      for (const [round, sender] of [bus, other].entries()) {
+        const send = (one: Bus, body: string, delayMs: number): Promise<TaskHandle> =>
+          one.enqueue('jobs', body, { replaceKey: 'build', delayMs });
+        const replaced = await Promise.all([bus, other, bus].map((one) => send(one, 'early', HOUR_MS)));
+        const sentAt = performance.now();
+        await (await send(sender, `last ${round}`, DEBOUNCE_MS)).result(LONG_TIMEOUT);
+        test.check.equal(fieldsOf(ran, 'body'), ['last 0', 'last 1'].slice(0, round + 1), 'tasks that ran');
+        const tookMs = (ran.at(-1)?.at ?? 0) - sentAt;
+        test.check.ok(tookMs >= DEBOUNCE_MS - ROUNDING_MS, `it ran after ${tookMs} ms`);
+        const states = await Promise.all(replaced.map((one) => one.status()));
+        test.check.equal(states, ['cancelled', 'cancelled', 'cancelled'], 'tasks that it replaced');
+        await assertCounts(test, transport, 'jobs', { ready: 0, delayed: 0, leased: 0, dead: 0 });
+      }
     },
     refused: refusesReplaceKey,
   },

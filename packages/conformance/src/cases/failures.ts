@@ -48,6 +48,47 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Errors/ba
     },
   },
   {
+    id: 'E18',
+    title: 'a failure has its kind, its source, the id and the attempt; a logger warns once for each place',
+    rules: ['RA1'],
+    async run(test) {
+      const failures: BackgroundFailure[] = [];
+      const bus = await test.bus({ onError: (failure) => void failures.push(failure) });
+      const named = await failOnce(test, bus);
+      await test.until('all is reported', () => failures.length >= 6);
+      test.check.equal(
+        failures.map((failure) => describeFailure(failure, named)).sort(),
+        [
+          'event kept event 1: subscription kept',
+          'event news live event 1: subscription news',
+          'message @failing mail 1: inbox @failing',
+          'request @failing ask other 1: request ask of @failing',
+          'task jobs task 1: tasks of jobs',
+          'task jobs task 2: tasks of jobs',
+        ],
+        'failures',
+      );
+      const lines: string[] = [];
+      const write = (level: string) => (text: string, fields: object) =>
+        void lines.push(`${level} ${text.split(':')[0]} (${describeFailure(fields as BackgroundFailure, named)})`);
+      const logger = { warn: write('warn'), info: write('info'), debug: write('debug') };
+      const logged = await test.bus({ onError: undefined, logger });
+      await logged.agent('@logged');
+      await logged.process('logged', () => Promise.reject(thrown('logged')), { maxAttempts: 2, retry: { baseMs: 0 } });
+      named.set((await bus.enqueue('logged')).id, 'task');
+      await test.until('all is logged', () => lines.length >= 3);
+      test.check.equal(
+        lines,
+        [
+          'info agent @logged (@logged)',
+          'warn tasks of logged (task logged task 1: tasks of logged)',
+          'debug tasks of logged (task logged task 2: tasks of logged)',
+        ],
+        'lines of the logger',
+      );
+    },
+  },
+  {
     id: 'E8',
     title: 'success is silent: no console output and no warning',
     rules: ['RA1', 'RA6'],
@@ -77,6 +118,38 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Errors/ba
 /** An error that the case recognizes. */
 function thrown(what: string): Error {
   return new Error(`thrown by a handler: ${what}`);
+}
+
+/** Makes one handler of each kind throw, that of tasks twice. Resolves with names of their messages, by id. */
+async function failOnce(test: TestContext, bus: Bus): Promise<Map<string, string>> {
+  const fail = (): never => {
+    throw thrown('once');
+  };
+  const agent = await bus.agent('@failing', { maxAttempts: 1 });
+  agent.handle('mail', fail);
+  agent.handle('ask', fail);
+  await bus.process('jobs', fail, { maxAttempts: 2, retry: { baseMs: 0 } });
+  await bus.subscribe('news', fail, { durableName: 'kept', maxAttempts: 1 });
+  await bus.subscribe('news', fail);
+  const [task, mail, event] = [
+    await bus.enqueue('jobs'),
+    await bus.send('@failing', 'mail'),
+    await bus.publish('news', null),
+  ];
+  await test.check.rejects(bus.request('@failing', 'ask', null, LONG_TIMEOUT), 'HANDLER_FAILED', 'a request');
+  return new Map([
+    [task.id, 'task'],
+    [mail.id, 'mail'],
+    [event.id, 'event'],
+  ]);
+}
+
+function describeFailure(failure: BackgroundFailure, named: ReadonlyMap<string, string>): string {
+  const { kind, queue, agent, subscription, isLive, type, id, attempt, place } = failure;
+  const who = id === undefined ? undefined : (named.get(id) ?? 'other');
+  const words = [kind, queue ?? agent ?? subscription, isLive && 'live', type, who, attempt];
+  const text = words.filter((word) => word !== undefined).join(' ');
+  return place === undefined ? text : `${text}: ${place}`;
 }
 
 function isOurs(reason: unknown): boolean {

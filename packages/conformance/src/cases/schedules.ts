@@ -152,7 +152,57 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Delay' },
       test.check.equal(await left(bus), 0, 'further tasks');
     },
   },
+  {
+    id: 'L16',
+    title: 'a cron expression fires at its planned times in its time zone, also when summer time begins there',
+    rules: ['RS1'],
+    async run(test) {
+      const bus = await test.bus();
+      const nextTimes = async (): Promise<unknown[]> =>
+        (await bus.schedules.list()).map(({ name, nextAt = 0 }) => [name, new Date(nextAt).toISOString()]);
+      await withWallClock(SATURDAY - HOUR_MS / 2 - Date.now(), async () => {
+        for (const { name, cron, timeZone } of CRONS) await bus.schedules.put(name, { cron, timeZone, queue: 'work' });
+      });
+      test.check.equal(await nextTimes(), plannedTimes(0), 'the first planned times');
+      await withWallClock(SATURDAY - 300 - Date.now(), async () => {
+        const scheduler = bus.schedules.start();
+        const first = await take(test, bus, 1);
+        test.check.ok(Date.now() >= SATURDAY, 'whether its planned time has come');
+        const tasks = [...first, ...(await take(test, bus, 2))];
+        const names = tasks.map(({ headers }) => headers['schedule-name']).sort();
+        test.check.equal(names, ['berlin', 'new-york', 'utc'], 'those that fire');
+        test.check.every(tasks, (task) => plannedAt(task) === SATURDAY, 'their planned times');
+        await test.until('the next times are stored', async () => {
+          const all = await bus.schedules.list();
+          return all.filter(({ lastAt }) => lastAt === SATURDAY).length === 3;
+        });
+        await scheduler.close();
+      });
+      test.check.equal(await nextTimes(), plannedTimes(1), 'the planned times after them');
+      test.check.equal(await left(bus), 0, 'further tasks');
+    },
+  },
 ]);
+
+const SATURDAY = Date.parse('2027-03-27T08:00Z');
+
+/** With their planned times after 07:30 and after 08:00 of that day. In Berlin summer time begins on Sunday. */
+const CRONS = [
+  { name: 'berlin', cron: '0 9 * * *', timeZone: 'Europe/Berlin', times: ['2027-03-27T08:00', '2027-03-28T07:00'] },
+  {
+    name: 'new-york',
+    cron: '0 4 * * *',
+    timeZone: 'America/New_York',
+    times: ['2027-03-27T08:00', '2027-03-28T08:00'],
+  },
+  { name: 'tokyo', cron: '0 9 * * *', timeZone: 'Asia/Tokyo', times: ['2027-03-28T00:00', '2027-03-28T00:00'] },
+  { name: 'utc', cron: '0 8 * * *', timeZone: undefined, times: ['2027-03-27T08:00', '2027-03-28T08:00'] },
+  { name: 'weekdays', cron: '0 8 * * MON-FRI', timeZone: undefined, times: ['2027-03-29T08:00', '2027-03-29T08:00'] },
+] as const;
+
+function plannedTimes(round: 0 | 1): unknown[] {
+  return CRONS.map(({ name, times }) => [name, `${times[round]}:00.000Z`]);
+}
 
 type DueMessage = Pick<ScheduleOptions, 'body' | 'missed'> & ({ readonly queue: string } | { readonly topic: string });
 

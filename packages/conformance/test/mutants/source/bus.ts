@@ -206,63 +206,6 @@ export const mutants: readonly SourceMutant[] = [
       replace: '.latest(nextAt, nextAt)',
       killedBy: 'L15',
     },
-    {
-      name: 'a listing of tasks ends after its first page',
-      file: 'bus/tasks/task-queue.ts',
-      find: 'task.state === query.state), next };',
-      replace: 'task.state === query.state), next: undefined };',
-      killedBy: 'A40',
-    },
-    {
-      name: 'the record of a flow does not have the messages of its children',
-      file: 'bus/flows/flow-record.ts',
-      find: 'encode({ ...record, unsent: parts })',
-      replace: 'encode(record)',
-      killedBy: 'A48',
-    },
-    {
-      name: 'a task of a batch is always at its first attempt',
-      file: 'bus/tasks/batches.ts',
-      find: '{ ...received, context }',
-      replace: '{ ...received, attempt: 1, context }',
-      killedBy: 'A49',
-    },
-    {
-      name: 'a rate limit counts the tasks of its own process only',
-      file: 'bus/tasks/rate-limit.ts',
-      find: 'await this.#runtime.transport.kv.put(this.#key,',
-      replace: 'await this.#runtime.transport.kv.put(this.#key + performance.timeOrigin,',
-      killedBy: 'A50',
-    },
-    {
-      name: 'every process that runs schedules fires',
-      file: 'bus/schedules/scheduler.ts',
-      find: 'locks.lock(SCHEDULER_LOCK,',
-      replace: 'locks.lock(SCHEDULER_LOCK + Math.random(),',
-      killedBy: 'L11',
-    },
-    {
-      name: 'a schedule sends its tasks without a dedupe key',
-      file: 'bus/schedules/firing.ts',
-      find: 'dedupeKey: id,',
-      replace: '',
-      killedBy: 'L13',
-    },
-    {
-      name: 'ends a task before the one that replaces it is recorded',
-      file: 'bus/tasks/replaced-tasks.ts',
-      find: 'const old = known && decoder.decode(known.value);',
-      replace:
-        'const old = known && decoder.decode(known.value);\n      if (old !== undefined) await this.#cancel(old, handle.id, bounds);',
-      killedBy: 'U17',
-    },
-    {
-      name: 'a key does not hold for a task that was given out again',
-      file: 'bus/tasks/task-state.ts',
-      find: "one.state !== 'dead' && !hasExpired(one)",
-      replace: "one.state !== 'dead' && one.attempts <= 1 && !hasExpired(one)",
-      killedBy: 'U18',
-    },
   ]),
   ...mutantsOf('hub', 'api/src', [
     {

@@ -7,6 +7,7 @@ import { mutants as nats } from './nats.ts';
 import { mutants as redis } from './redis.ts';
 import type { SourceMutant } from './source-mutant.ts';
 import { mutants as sqlite } from './sqlite.ts';
+import { mutants as tasks } from './tasks.ts';
 
 export const sourceMutants: readonly SourceMutant[] = [
   ...memory,
@@ -16,4 +17,5 @@ export const sourceMutants: readonly SourceMutant[] = [
   ...hub,
   ...hybrid,
   ...bus,
+  ...tasks,
 ];

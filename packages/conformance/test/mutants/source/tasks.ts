@@ -1,0 +1,111 @@
+// Mutants of what the bus does with tasks: their queues, batches, keys, flows, schedules and events.
+import { mutantsOf, type SourceMutant } from './source-mutant.ts';
+
+export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'api/src', [
+  {
+    name: 'a listing of tasks ends after its first page',
+    file: 'bus/tasks/task-queue.ts',
+    find: 'task.state === query.state), next };',
+    replace: 'task.state === query.state), next: undefined };',
+    killedBy: 'A40',
+  },
+  {
+    name: 'the record of a flow does not have the messages of its children',
+    file: 'bus/flows/flow-record.ts',
+    find: 'encode({ ...record, unsent: parts })',
+    replace: 'encode(record)',
+    killedBy: 'A48',
+  },
+  {
+    name: 'a task of a batch is always at its first attempt',
+    file: 'bus/tasks/batches.ts',
+    find: '{ ...received, context }',
+    replace: '{ ...received, attempt: 1, context }',
+    killedBy: 'A49',
+  },
+  {
+    name: 'a rate limit counts the tasks of its own process only',
+    file: 'bus/tasks/rate-limit.ts',
+    find: 'await this.#runtime.transport.kv.put(this.#key,',
+    replace: 'await this.#runtime.transport.kv.put(this.#key + performance.timeOrigin,',
+    killedBy: 'A50',
+  },
+  {
+    name: 'every process that runs schedules fires',
+    file: 'bus/schedules/scheduler.ts',
+    find: 'locks.lock(SCHEDULER_LOCK,',
+    replace: 'locks.lock(SCHEDULER_LOCK + Math.random(),',
+    killedBy: 'L11',
+  },
+  {
+    name: 'a schedule sends its tasks without a dedupe key',
+    file: 'bus/schedules/firing.ts',
+    find: 'dedupeKey: id,',
+    replace: '',
+    killedBy: 'L13',
+  },
+  {
+    name: 'ends a task before the one that replaces it is recorded',
+    file: 'bus/tasks/replaced-tasks.ts',
+    find: 'const old = known && decoder.decode(known.value);',
+    replace:
+      'const old = known && decoder.decode(known.value);\n      if (old !== undefined) await this.#cancel(old, handle.id, bounds);',
+    killedBy: 'U17',
+  },
+  {
+    name: 'a key does not hold for a task that was given out again',
+    file: 'bus/tasks/task-state.ts',
+    find: "one.state !== 'dead' && !hasExpired(one)",
+    replace: "one.state !== 'dead' && one.attempts <= 1 && !hasExpired(one)",
+    killedBy: 'U18',
+  },
+  {
+    name: 'a batch has no time limit',
+    file: 'bus/tasks/batches.ts',
+    find: 'timeoutMs === undefined ? take() : context.within(timeoutMs, take)',
+    replace: 'timeoutMs === 0 ? context.within(0, take) : take()',
+    killedBy: 'A51',
+  },
+  {
+    name: 'the signal of a batch fires with the first of its tasks',
+    file: 'bus/tasks/batches.ts',
+    find: 'if (left === 0) controller',
+    replace: 'controller',
+    killedBy: 'A52',
+  },
+  {
+    name: 'a queue that a bus pauses takes no tasks',
+    file: 'bus/tasks/task-queue.ts',
+    find: '{ paused: true }',
+    replace: '{ frozen: true }',
+    killedBy: 'B10',
+  },
+  {
+    name: 'the time zone of a cron expression is forgotten',
+    file: 'bus/schedules/planned-times.ts',
+    find: '{ timezone: timeZone,',
+    replace: "{ timezone: 'UTC',",
+    killedBy: 'L16',
+  },
+  {
+    name: 'a replaced task is not ended',
+    file: 'bus/tasks/replaced-tasks.ts',
+    find: 'if (old !== undefined && old !== handle.id) await',
+    replace: 'if (old === handle.id) await',
+    killedBy: 'U19',
+  },
+  {
+    name: 'no event tells of a lost lease',
+    file: 'bus/consuming/consumer.ts',
+    find: "this.#handling?.ended('lease-lost', delivery, lease.heldAt, {});",
+    replace: '',
+    killedBy: 'E17',
+  },
+  {
+    name: 'a reported failure has no attempt',
+    file: 'bus/consuming/consumer.ts',
+    find: '{ ...this.#plan.place, id, attempt }',
+    replace: '{ ...this.#plan.place, id }',
+    killedBy: 'E18',
+  },
+]);
