@@ -24,7 +24,7 @@ export const tasks = {
     apiPages,
     { ...vitest(...args), env: { BUSBAR_FULL: '1' } },
     { ...node('scripts/conformance.ts', 'nats'), env: { BUSBAR_NATS_CLUSTER: '1' } },
-    node(mutants, '--backend', 'sqlite,redis,nats,hub,zmq,hybrid'),
+    node(mutants, '--backend', 'sqlite,redis,nats,hub,zmq,hybrid,migrate'),
     node(moves, '--via', 'redis'),
     node(moves, '--via', 'nats'),
     node('smoke/main.mjs'),

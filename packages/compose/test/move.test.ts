@@ -1,7 +1,8 @@
 import { tempDir } from '@busbar/testbed';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { expect, test, vi } from 'vitest';
-import { moveBus, moveStatus, planMove, retire, rollBack } from '../src/index.ts';
+import { compareStores, moveBus, moveStatus, planMove, retire, rollBack } from '../src/index.ts';
+import { type Fault, lossyTarget } from './lossy-target.ts';
 import { body, fill, stores } from './move-stores.ts';
 
 test.concurrent('everything moves, the source says where the bus is, and tokens go on rising', async () => {
@@ -127,6 +128,32 @@ test.concurrent('a move that failed is repeated, or rolled back', async () => {
   await moveBus({ from, to });
   const ids = (await to.transport.queues.receive('work', { max: 5 })).map(({ id }) => id);
   expect(ids).toEqual(['one', 'later']);
+});
+
+test.concurrent.each<[Fault, text: string]>([
+  ['drops', 'messages of work: 3 and 2 records'],
+  ['alters', 'messages of work: different contents'],
+  ['reorders', 'messages of work, ready with priority 4: another order'],
+])('a target that %s messages gets no bus: the source goes on', async (fault, text) => {
+  await using setting = await stores();
+  const { from, to } = setting.ends;
+  const sent = ['one', 'two', 'three'];
+  const messages = sent.map((id) => ({ id, body }));
+  await from.transport.queues.send('work', messages);
+  const lossy = { from, to: { ...to, transport: lossyTarget(to.transport, fault) } };
+  const steps = new Set<string>();
+  await expect(moveBus(lossy, { onProgress: ({ step }) => void steps.add(step) })).rejects.toMatchObject({
+    code: 'INTERNAL',
+    message: `the copy differs from the source: ${text}`,
+    hint: expect.stringContaining('still in the source'),
+  });
+  expect([...steps]).toEqual(['copy', 'drain', 'transfer', 'verify']);
+  expect(await moveStatus({ from, to })).toMatchObject({ move: 'half', from: { state: 'open' } });
+  expect(await compareStores({ from, to })).toContain(text);
+  const ids = (await from.transport.queues.receive('work', { max: 5 })).map(({ id }) => id);
+  expect(ids).toEqual(sent);
+  await moveBus({ from, to }, { drainMs: 0 });
+  expect(await moveStatus({ from, to })).toMatchObject({ move: 'done', to: { state: 'open' } });
 });
 
 test.concurrent('a mark that a killed mover left does not let another store of the same name clear the target', async () => {

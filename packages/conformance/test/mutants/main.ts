@@ -8,12 +8,12 @@ import { sourceMutants } from './source/source-mutants.ts';
 const USAGE = `npm run mutants -- [options]
 
   --json               the results as JSON
-  --backend redis      mutants of these backends: memory, sqlite, redis, nats, hub, zmq, hybrid
+  --backend redis      mutants of these backends: memory, sqlite, redis, nats, hub, zmq, hybrid, migrate
   --only TEXT          mutants with this text in their name, or killed by the case of this id
   --parallel N         mutants at a time (2)
   --verbose            with the reason why each case failed
 `;
-const BACKENDS = ['memory', 'sqlite', 'redis', 'nats', 'hub', 'zmq', 'hybrid'];
+const BACKENDS = ['memory', 'sqlite', 'redis', 'nats', 'hub', 'zmq', 'hybrid', 'migrate'];
 
 const { values } = parseArgs({
   options: {

@@ -20,6 +20,7 @@ const HARNESSES: Readonly<Record<SourceBackend, string>> = {
   hub: 'transport-socket/test/harness.ts',
   zmq: 'transport-socket/test/support/zmq-harness.ts',
   hybrid: 'compose/test/hybrid/harness.ts',
+  migrate: 'compose/test/refused-move-harness.ts',
 };
 const PROGRAM = fileURLToPath(new URL('./case-program.ts', import.meta.url));
 const PRELOAD = new URL('./mutate-imports.ts', import.meta.url).href;

@@ -1,8 +1,11 @@
 // A source mutant: one broken line of a package, the backend that runs it, and the case that must fail.
 import { readFileSync } from 'node:fs';
 
-/** The backends. The hub is the one of Unix sockets over SQLite, zmq one over ZeroMQ, the hybrid one of memory and SQLite. */
-export type SourceBackend = 'memory' | 'sqlite' | 'redis' | 'nats' | 'hub' | 'zmq' | 'hybrid';
+/**
+ * The backends. The hub is the one of Unix sockets over SQLite, zmq one over ZeroMQ, the hybrid one of memory and SQLite, migrate
+ * a move between two files that is refused.
+ */
+export type SourceBackend = 'memory' | 'sqlite' | 'redis' | 'nats' | 'hub' | 'zmq' | 'hybrid' | 'migrate';
 
 export interface SourceMutant {
   /** Its broken behaviour in a few words. */

@@ -3,6 +3,7 @@ import { mutants as bus } from './bus.ts';
 import { mutants as hub } from './hub.ts';
 import { mutants as hybrid } from './hybrid.ts';
 import { mutants as memory } from './memory.ts';
+import { mutants as migrate } from './migrate.ts';
 import { mutants as nats } from './nats.ts';
 import { mutants as redis } from './redis.ts';
 import type { SourceMutant } from './source-mutant.ts';
@@ -16,6 +17,7 @@ export const sourceMutants: readonly SourceMutant[] = [
   ...nats,
   ...hub,
   ...hybrid,
+  ...migrate,
   ...bus,
   ...tasks,
 ];
