@@ -2,28 +2,32 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { connectTransport } from '../src/index.ts';
-import { shell } from './shell.ts';
+import { type Shell, shell } from './shell.ts';
 
 const ENDS = ['sqlite:./one.db', 'sqlite:./two.db'] as const;
 const [ONE, TWO] = ENDS;
 
 test.concurrent('a bus moves, and both sides say so', { timeout: 90_000 }, async () => {
   await using sh = shell();
-  await sh.out('register', '@a', '--url', ONE);
-  await sh.out('send', '@a', 'hello', '--url', ONE);
+  // An agent that is registered has a sign of life, which can end in the open target before both stores are compared.
+  await sh.out('send', '@a', 'hello', '--create-inbox', '--url', ONE);
   await sh.out('publish', 'news', '1', '--url', ONE);
 
   const planned = await sh.out('migrate', 'plan', ...ENDS);
   expect(planned).toContain('1 message, 1 queue, 1 event');
   expect(planned).not.toContain('problem');
+  expect(planned).toMatch(
+    /\ntakes {3}about \d+ms: \d+ms while agents work, then the pause\npause {3}about \d+ms, and /,
+  );
   const { code, stdout, stderr } = await sh.run('migrate', 'start', ...ENDS);
   expect({ code, stdout, stderr }).toEqual({
     code: 0,
     stdout: expect.stringMatching(/^moved {3}1 message, .*\nto .*two\.db\npause .*\nsteps .*\nnext .*two\.db\n$/),
     stderr: expect.stringContaining('busbar: verify'),
   });
-  // Before the sign of life of the shell ends in the open store.
-  expect(await sh.out('migrate', 'verify', ...ENDS)).toBe('both hold the same');
+  expect(stderr).toMatch(/^busbar: copy; about \S+ left\n(.*\n)*busbar: drain; about \S+ left\n/);
+  expect(stdout).toMatch(/\npause {3}\S+ of \S+; estimated \d+ms of \d+ms\n/);
+  expect(await sh.run('migrate', 'verify', ...ENDS)).toMatchObject({ code: 0, stdout: 'both hold the same\n' });
   expect(await sh.out('migrate', 'status', ...ENDS)).toMatch(/^the bus has moved\nfrom {4}moved .*\nto {6}open /);
 
   expect(await sh.run('send', '@a', 'x', '--url', ONE)).toMatchObject({
@@ -97,3 +101,27 @@ test.concurrent('a command waits for the end of a move as long as its time-out',
   await source.admin.setGate('open', { ifRevision: revision });
   expect(await sending.ended).toMatchObject({ code: 0 });
 });
+
+test('a status says how far a move is', { timeout: 90_000 }, async () => {
+  await using sh = shell();
+  await sh.out('send', '@a', 'hello', '--create-inbox', '--url', ONE);
+  await using source = await connectTransport(`sqlite:${sh.dir.join('one.db')}`);
+  await using target = await connectTransport(`sqlite:${sh.dir.join('two.db')}`);
+  expect(await sh.out('migrate', 'status', ...ENDS)).toMatch(
+    /^no move\nfrom {4}open .*one\.db {2}1 message, 0 events\nto {6}open .*two\.db {2}0 messages, 0 events$/,
+  );
+  const mark = { from: await sourceName(sh), incarnation: source.past?.incarnation, startedAt: Date.now() - 4_000 };
+  await target.kv.put('$migrate', Buffer.from(JSON.stringify(mark)));
+  expect(await sh.out('migrate', 'status', ...ENDS)).toMatch(/^a move was ended before its cutover\n/);
+  await target.admin.setGate('closed', { ifRevision: 0, ttlMs: 60_000 });
+  await source.admin.setGate('closed', { ifRevision: 0, ttlMs: 60_000 });
+  expect(await sh.out('migrate', 'status', ...ENDS)).toMatch(
+    /^a move is under way: transfer, \S+s so far, about \S+ left\nfrom {4}closed .* 1 message, .*\nto {6}closed .* 0 messages, /,
+  );
+});
+
+/** The name that a move gives to its source. */
+async function sourceName(sh: Shell): Promise<string> {
+  const [from = ''] = /sqlite:.*one\.db/.exec(await sh.out('migrate', 'plan', ...ENDS)) ?? [];
+  return from;
+}

@@ -78,7 +78,7 @@ async function killIn(step: string, from: string, to: string, followed: () => Pr
   let output = '';
   for (let tries = 1; tries <= TRIES; tries += 1) {
     await using mover = start('start', from, to);
-    const isIn = (): boolean => mover.stderr.includes(`busbar: ${step}\n`);
+    const isIn = (): boolean => mover.stderr.includes(`busbar: ${step};`);
     const ended = mover.exited.then(() => true);
     const isEnded = await Promise.race([waitFor(isIn, { what: step, timeoutMs: STEP_MS }).then(() => false), ended]);
     await mover.kill('SIGKILL');

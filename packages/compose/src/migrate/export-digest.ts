@@ -2,7 +2,8 @@
 
 import type { ExportedMessage, StateRecord, Transport } from '@busbar/api/transport';
 import { Checksum, wordsOf } from './checksum.ts';
-import { isOfMoves, type RecordCounts } from './move.ts';
+import type { RecordCounts } from './move.ts';
+import { isPart, RecordCounter } from './record-counter.ts';
 
 /** One part of a store: a queue, the events, the keys … */
 interface Part {
@@ -50,12 +51,10 @@ export class ExportDigest {
   #last: { readonly kind: string; readonly owner: string; readonly part: Part | undefined } = {
     ...{ kind: '', owner: '', part: undefined },
   };
-  #counts = { queues: 0, messages: 0, events: 0, keys: 0, bindings: 0, ids: 0 };
-  bytes = 0;
-  largestBody = 0;
+  readonly #counter = new RecordCounter();
 
   get counts(): RecordCounts {
-    return this.#counts;
+    return this.#counter.counts;
   }
 
   add(record: StateRecord): void {
@@ -64,7 +63,7 @@ export class ExportDigest {
     const words = wordsOf(textOf(record));
     part.count += 1;
     part.sum.add(words);
-    this.#count(record);
+    this.#counter.add(record);
     const line = lineNameOf(record);
     if (line !== undefined) lineOf(part, line).append(words);
   }
@@ -91,28 +90,6 @@ export class ExportDigest {
     this.#last = { kind, owner, part };
     return part;
   }
-
-  #count(record: StateRecord): void {
-    const counts = this.#counts;
-    if (record.kind === 'queue') counts.queues += 1;
-    else if (record.kind === 'binding') counts.bindings += 1;
-    else if (record.kind === 'dedupe') counts.ids += 1;
-    else if (record.kind === 'kv') {
-      counts.keys += 1;
-      this.bytes += bytesOf(record.valueBase64);
-    } else if (record.kind === 'message' || record.kind === 'event') {
-      if (record.kind === 'event') counts.events += 1;
-      else counts.messages += 1;
-      const bytes = bytesOf(record.message.bodyBase64);
-      this.bytes += bytes;
-      this.largestBody = Math.max(this.largestBody, bytes);
-    }
-  }
-}
-
-/** Whether a record belongs to the bus and is the same in each store that holds it. The highest revision only rises. */
-export function isPart(record: StateRecord): boolean {
-  return record.kind !== 'revision' && !(record.kind === 'kv' && isOfMoves(record.key));
 }
 
 function nameOf(record: StateRecord): string {
@@ -200,10 +177,4 @@ function canonical(value: unknown): string {
     text += `${JSON.stringify(key)}:${DURATIONS.includes(key) ? 'true' : canonical(field)},`;
   }
   return `${text}}`;
-}
-
-/** How many bytes a base64 text stands for. */
-export function bytesOf(base64: string): number {
-  const padding = base64.endsWith('==') ? 2 : base64.endsWith('=') ? 1 : 0;
-  return (base64.length / 4) * 3 - padding;
 }

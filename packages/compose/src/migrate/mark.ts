@@ -25,7 +25,7 @@ export interface Cut {
 }
 
 /** The mark of a target, or undefined. */
-async function readMark({ kv }: Transport): Promise<Mark | undefined> {
+export async function readMark({ kv }: Transport): Promise<Mark | undefined> {
   return parse<Mark>(await kv.get(MARK));
 }
 

@@ -1,16 +1,21 @@
 /** A move of a bus from one store to another: what its parts share. */
 
+/** The steps of a move, in their order. */
+export const MOVE_STEPS = ['copy', 'drain', 'transfer', 'verify', 'cutover'] as const;
+
 /**
  * `copy`: the history of topics, while agents work. `drain`: nothing is claimed any more. `transfer`: the source is closed, and
  * all the rest is copied. `verify`: both stores are compared. `cutover`: the source is marked as moved, and the target opens.
  */
-export type MoveStep = 'copy' | 'drain' | 'transfer' | 'verify' | 'cutover';
+export type MoveStep = (typeof MOVE_STEPS)[number];
 
 /** How far a move is. */
 export interface MoveProgress {
   readonly step: MoveStep;
   /** Records of this step so far. */
   readonly records: number;
+  /** About how long the move still takes, without the time for held messages. */
+  readonly leftMs: number;
 }
 
 /** Options of a move. */
@@ -21,8 +26,16 @@ export interface MoveOptions {
   readonly onProgress?: (progress: MoveProgress) => void;
 }
 
+/** About how long a move takes, by the speed of both backends. Held messages are not in it. */
+export interface MoveEstimate {
+  /** While agents work. */
+  readonly copyMs: number;
+  /** While nobody can send or receive. */
+  readonly pauseMs: number;
+}
+
 /** What a move would do. It changes nothing. */
-export interface MovePlan {
+export interface MovePlan extends MoveEstimate {
   /** Why it cannot be done, each with what to do. Empty if it can. */
   readonly problems: readonly { readonly text: string; readonly hint: string }[];
   /** What the target does not promise and the source does. */
@@ -30,8 +43,6 @@ export interface MovePlan {
   readonly records: RecordCounts;
   /** Bytes of all bodies and values. */
   readonly bytes: number;
-  /** About how long nobody can send or receive. */
-  readonly pauseMs: number;
 }
 
 /** How many records of each kind a store has. */
@@ -51,6 +62,8 @@ export interface MoveReport {
   readonly ms: Readonly<Record<MoveStep, number>>;
   /** From the moment when nothing was claimed any more until the target opened. */
   readonly pauseMs: number;
+  /** What was expected: of the copy before the move, of the pause right before it. */
+  readonly estimated: MoveEstimate;
   /** Messages that were leased when the source closed: they are delivered again. At most 1,000 are named. */
   readonly redelivered: { readonly count: number; readonly ids: readonly string[] };
 }

@@ -5,11 +5,14 @@
 
 import { BusbarError, type ErrorCode, invalid, newId, type StateRecord } from '@busbar/api/transport';
 import type { StoreEnd, StoreEnds } from '../store-end.ts';
-import { bytesOf, ExportDigest, exportOf, isPart } from './export-digest.ts';
+import { contentsOf } from './contents.ts';
+import { ExportDigest, exportOf } from './export-digest.ts';
 import { HeldGate } from './held-gate.ts';
 import { announceMove, isHalfCopyOf, readCut, readMoveId, recordOf, removeMark } from './mark.ts';
-import { CUT, MARK, MOVE, type MoveOptions, type MovePlan, type MoveReport, type MoveStep } from './move.ts';
+import { CUT, MARK, MOVE, type MoveOptions, type MovePlan, type MoveReport } from './move.ts';
 import { conflicts, isEmpty, lacking, tooLarge } from './plan.ts';
+import { bytesOf } from './record-counter.ts';
+import { StepTimer } from './step-timer.ts';
 
 const DRAIN_MS = 5_000;
 /** How long the mover waits before it looks again for leased messages: twice as long each time. */
@@ -25,7 +28,8 @@ export async function moveBus(ends: StoreEnds, options: MoveOptions = {}): Promi
   await finishCutover(ends);
   refuse('CONFLICT', await conflicts(ends));
   await using target = await HeldGate.take(ends.to.transport.admin, 'closed');
-  return await new Move(ends, options, target).run();
+  const known = { keys: 0, bindings: 0, ids: 0, ...(await contentsOf(ends.from.transport)) };
+  return await new Move(ends, { options, target, steps: new StepTimer(ends, options, known) }).run();
 }
 
 /** Ends a move that was not completed: the source goes on, and the half copy is deleted. */
@@ -82,46 +86,56 @@ interface LeasedQueue {
   readonly leased: number;
 }
 
+/** What a move works with. */
+interface MoveParts {
+  readonly options: MoveOptions;
+  /** The gate of the target. */
+  readonly target: HeldGate;
+  readonly steps: StepTimer;
+}
+
 class Move {
   readonly #from: StoreEnd;
   readonly #to: StoreEnd;
   readonly #options: MoveOptions;
   readonly #target: HeldGate;
-  readonly #ms: Record<MoveStep, number> = { copy: 0, drain: 0, transfer: 0, verify: 0, cutover: 0 };
+  readonly #steps: StepTimer;
   readonly #id = newId();
   /** The last event that was copied while the source was open. */
   #lastEvent: string | undefined;
 
-  constructor({ from, to }: StoreEnds, options: MoveOptions, target: HeldGate) {
+  constructor({ from, to }: StoreEnds, { options, target, steps }: MoveParts) {
     this.#from = from;
     this.#to = to;
     this.#options = options;
     this.#target = target;
+    this.#steps = steps;
   }
 
   async run(): Promise<MoveReport> {
-    await this.#timed('copy', () => this.#copyEvents());
+    await this.#steps.run('copy', () => this.#copyEvents());
     const paused = performance.now();
     await using source = await HeldGate.take(this.#from.transport.admin, 'draining');
     await announceMove(this.#from.transport, this.#id);
-    const redelivered = await this.#timed('drain', () => this.#drain());
+    const redelivered = await this.#steps.run('drain', () => this.#drain());
     await source.change('closed');
-    let digest = await this.#timed('transfer', () => this.#transfer(source));
-    let differences = await this.#timed('verify', () => this.#compare(digest));
+    let digest = await this.#steps.run('transfer', () => this.#transfer(source));
+    let differences = await this.#steps.run('verify', () => this.#compare(digest));
     if (differences.length > 0 && this.#lastEvent !== undefined) {
       // The source has deleted events since they were copied, by its retention or by a clear.
-      digest = await this.#timed('transfer', () => this.#transferAgain(source));
-      differences = await this.#timed('verify', () => this.#compare(digest));
+      digest = await this.#steps.run('transfer', () => this.#transferAgain(source));
+      differences = await this.#steps.run('verify', () => this.#compare(digest));
     }
     checkEqual(differences);
-    await this.#timed('cutover', async () => {
+    await this.#steps.run('cutover', async () => {
       this.#target.assertHeld();
       await source.change('moved', this.#to.name);
       await this.#target.change('open');
     });
     const pauseMs = performance.now() - paused;
     await removeMark(this.#to.transport);
-    return { records: digest.counts, ms: this.#ms, pauseMs, redelivered };
+    const { ms, estimated } = this.#steps;
+    return { records: digest.counts, ms, pauseMs, estimated, redelivered };
   }
 
   /**
@@ -130,9 +144,8 @@ class Move {
    */
   async #copyEvents(): Promise<void> {
     await this.#clearTarget();
-    const all = this.#export();
     await this.#import(
-      this.#counted('copy', all, (record) => {
+      this.#steps.records('copy', this.#export(), (record) => {
         if (record.kind === 'event' || record.kind === 'message') this.#checkSize(record.message.bodyBase64);
         if (record.kind === 'event') this.#lastEvent = record.message.message.id;
         return record.kind === 'event';
@@ -186,7 +199,7 @@ class Move {
     const digest = new ExportDigest();
     let isKnown = this.#lastEvent !== undefined;
     await this.#import(
-      this.#counted('transfer', this.#export(), (record) => {
+      this.#steps.records('transfer', this.#export(), (record) => {
         digest.add(record);
         if (record.kind !== 'event') return true;
         if (!isKnown) return true;
@@ -226,7 +239,8 @@ class Move {
   /** What differs in the target, in words. */
   async #compare(digest: ExportDigest): Promise<string[]> {
     const copy = new ExportDigest();
-    for await (const record of exportOf(this.#to.transport, this.#options.signal)) copy.add(record);
+    const records = exportOf(this.#to.transport, this.#options.signal);
+    for await (const record of this.#steps.records('verify', records, () => true)) copy.add(record);
     return digest.differences(copy);
   }
 
@@ -237,33 +251,6 @@ class Move {
   async #import(records: Iterable<StateRecord> | AsyncIterable<StateRecord>): Promise<void> {
     const { signal } = this.#options;
     await this.#to.transport.admin.importState(records, { gateRevision: this.#target.revision, signal });
-  }
-
-  async *#counted(
-    step: MoveStep,
-    records: AsyncIterable<StateRecord>,
-    isWanted: (record: StateRecord) => boolean,
-  ): AsyncGenerator<StateRecord> {
-    let count = 0;
-    for await (const record of records) {
-      if (record.kind !== 'revision' && !isPart(record)) continue;
-      if (!isWanted(record)) continue;
-      count += 1;
-      if (count % 1_000 === 0) this.#options.onProgress?.({ step, records: count });
-      yield record;
-    }
-    this.#options.onProgress?.({ step, records: count });
-  }
-
-  async #timed<T>(step: MoveStep, work: () => Promise<T>): Promise<T> {
-    this.#options.signal?.throwIfAborted();
-    this.#options.onProgress?.({ step, records: 0 });
-    const began = performance.now();
-    try {
-      return await work();
-    } finally {
-      this.#ms[step] += performance.now() - began;
-    }
   }
 }
 

@@ -2,28 +2,25 @@
 
 import type { Capabilities, Feature, Transport } from '@busbar/api/transport';
 import type { StoreEnds } from '../store-end.ts';
-import { ExportDigest, exportOf } from './export-digest.ts';
+import { estimateSteps, toMoveEstimate } from './estimate.ts';
+import { exportOf } from './export-digest.ts';
 import { isHalfCopyOf } from './mark.ts';
 import type { MovePlan } from './move.ts';
+import { RecordCounter } from './record-counter.ts';
 
 type Problem = MovePlan['problems'][number];
-
-/** Records that a slow target takes a second. */
-const RECORDS_PER_S = 8_000;
-const PAUSE_MS = 1_000;
 
 /** Looks at both stores and changes nothing. */
 export async function planMove(ends: StoreEnds, { signal }: { readonly signal?: AbortSignal } = {}): Promise<MovePlan> {
   const problems = [...lacking(ends), ...(await conflicts(ends))];
   const changes = changesOf(ends.from.transport.capabilities, ends.to.transport.capabilities);
-  const digest = new ExportDigest();
+  const counter = new RecordCounter();
   if (ends.from.transport.capabilities.features.exportState) {
-    for await (const record of exportOf(ends.from.transport, signal)) digest.add(record);
+    for await (const record of exportOf(ends.from.transport, signal)) counter.add(record);
   }
-  problems.push(...tooLarge(digest.largestBody, ends.to.transport));
-  const { counts, bytes } = digest;
-  const moved = counts.messages + counts.keys + counts.ids + counts.queues + counts.bindings;
-  return { problems, changes, records: counts, bytes, pauseMs: PAUSE_MS + Math.ceil((moved / RECORDS_PER_S) * 1000) };
+  problems.push(...tooLarge(counter.largestBody, ends.to.transport));
+  const { counts, bytes } = counter;
+  return { problems, changes, records: counts, bytes, ...toMoveEstimate(estimateSteps(ends, counts)) };
 }
 
 /** What a store lacks for a move. */

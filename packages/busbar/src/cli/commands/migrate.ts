@@ -1,7 +1,7 @@
 /** `busbar migrate`: moves a bus to another backend while its agents work. */
 
 import { setFlagsFromString } from 'node:v8';
-import type { MovePlan, MoveReport, StoreEnds } from '@busbar/compose';
+import type { EndStatus, MovePlan, MoveProgress, MoveReport, MoveStatus, StoreEnd, StoreEnds } from '@busbar/compose';
 import { type Command, defineCommand, type Invocation, selectAction } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { CONFLICT, DONE, UNEXPECTED } from '../output/exit-codes.ts';
@@ -27,9 +27,9 @@ export const migrate: Command = defineCommand({
   actions: Object.keys(ACTIONS),
   flags: FLAGS,
   examples: [
-    ['busbar migrate plan sqlite redis', 'what would move, what changes, how long the pause is'],
+    ['busbar migrate plan sqlite redis', 'what would move, what changes, how long it takes'],
     ['busbar migrate start sqlite redis', 'moves everything; agents wait for some seconds'],
-    ['busbar migrate status sqlite redis', 'where the bus is'],
+    ['busbar migrate status sqlite redis', 'where the bus is, how far a move is, how long it still takes'],
     ['busbar migrate verify sqlite redis', 'compares both stores'],
     ['busbar migrate rollback sqlite redis', 'ends a move that was not completed'],
     ['busbar migrate retire sqlite redis', 'empties the source after a move'],
@@ -55,9 +55,13 @@ async function plan(ends: StoreEnds, { session }: MigrateInvocation, { planMove 
   return planned.problems.length === 0 ? DONE : CONFLICT;
 }
 
-function planLines({ from, to }: StoreEnds, { problems, changes, records, bytes, pauseMs }: MovePlan): string[] {
+function planLines({ from, to }: StoreEnds, planned: MovePlan): string[] {
+  const { problems, changes, records, bytes, copyMs, pauseMs } = planned;
   const lines = [`from    ${from.name}`, `to      ${to.name}`];
   lines.push(`moves   ${inWords(records)}; ${Math.ceil(bytes / 1024)} KiB of bodies`);
+  lines.push(
+    `takes   about ${formatDuration(copyMs + pauseMs)}: ${formatDuration(copyMs)} while agents work, then the pause`,
+  );
   lines.push(`pause   about ${formatDuration(pauseMs)}, and the time for held messages`);
   for (const change of changes) lines.push(`change  ${printableLine(change)}`);
   for (const { text, hint } of problems) lines.push(`problem ${printableLine(text)}`, `        ${printableLine(hint)}`);
@@ -67,21 +71,27 @@ function planLines({ from, to }: StoreEnds, { problems, changes, records, bytes,
 async function start(ends: StoreEnds, { flags, session }: MigrateInvocation, { moveBus }: Compose): Promise<number> {
   const { out, signal } = session;
   keepMemorySmall();
-  let step = '';
-  let said = 0;
   const report = await moveBus(ends, {
     signal,
     ...(flags.drain !== undefined && { drainMs: flags.drain }),
-    onProgress(progress) {
-      const now = performance.now();
-      if (progress.step === step && now - said < PROGRESS_MS) return;
-      step = progress.step;
-      said = now;
-      out.note(`busbar: ${step}${progress.records === 0 ? '' : `: ${count(progress.records, 'record')}`}`);
-    },
+    onProgress: sayProgress((text) => out.note(text)),
   });
   await (out.json ? out.jsonLines([report]) : out.lines(reportLines(ends, report)));
   return DONE;
+}
+
+/** Says each step and, while it lasts, how far it is. */
+function sayProgress(say: (text: string) => void): (progress: MoveProgress) => void {
+  let step = '';
+  let said = 0;
+  return (progress) => {
+    const now = performance.now();
+    if (progress.step === step && now - said < PROGRESS_MS) return;
+    step = progress.step;
+    said = now;
+    const done = progress.records === 0 ? '' : `: ${count(progress.records, 'record')}`;
+    say(`busbar: ${step}${done}; about ${formatDuration(progress.leftMs)} left`);
+  };
 }
 
 /** A move makes much garbage and keeps little. V8 would let both its old and its young objects grow to more than 100 MiB. */
@@ -90,12 +100,13 @@ function keepMemorySmall(): void {
   setFlagsFromString('--heap-growing-percent=50');
 }
 
-function reportLines({ to }: StoreEnds, { records, pauseMs, ms, redelivered }: MoveReport): string[] {
+function reportLines({ to }: StoreEnds, { records, pauseMs, estimated, ms, redelivered }: MoveReport): string[] {
+  const tookMs = Object.values(ms).reduce((sum, took) => sum + took, 0);
   const steps = Object.entries(ms).map(([step, took]) => `${step} ${formatDuration(took)}`);
   const lines = [
     `moved   ${inWords(records)}`,
     `to      ${to.name}`,
-    `pause   ${formatDuration(pauseMs)}`,
+    `pause   ${formatDuration(pauseMs)} of ${formatDuration(tookMs)}; estimated ${formatDuration(estimated.pauseMs)} of ${formatDuration(estimated.copyMs + estimated.pauseMs)}`,
     `steps   ${steps.join(', ')}`,
   ];
   if (redelivered.count > 0)
@@ -110,15 +121,26 @@ async function status(
   { moveStatus }: Compose,
 ): Promise<number> {
   const found = await moveStatus(ends);
-  const said = { none: 'no move', half: 'a move is under way, or was ended', done: 'the bus has moved' }[found.move];
   if (out.json) await out.jsonLines([found]);
   else
     await out.lines([
-      said,
-      `from    ${found.from.state}  ${ends.from.name}`,
-      `to      ${found.to.state}  ${ends.to.name}`,
+      moveLine(found),
+      `from    ${endLine(ends.from, found.from)}`,
+      `to      ${endLine(ends.to, found.to)}`,
     ]);
   return DONE;
+}
+
+function moveLine({ move, progress }: MoveStatus): string {
+  if (move === 'none') return 'no move';
+  if (move === 'done') return 'the bus has moved';
+  if (progress === undefined) return 'a move was ended before its cutover';
+  const { step, elapsedMs, leftMs } = progress;
+  return `a move is under way: ${step}, ${formatDuration(elapsedMs)} so far, about ${formatDuration(leftMs)} left`;
+}
+
+function endLine({ name }: StoreEnd, { state, contents: { messages, events } }: EndStatus): string {
+  return `${state}  ${name}  ${count(messages, 'message')}, ${count(events, 'event')}`;
 }
 
 async function verify(ends: StoreEnds, { session }: MigrateInvocation, { compareStores }: Compose): Promise<number> {

@@ -3,7 +3,7 @@
 import type { AdminDriver, CallContext } from '@busbar/api/driver';
 import type { StateRecord } from '@busbar/api/transport';
 import { boundsOf, ownError } from '../../inner/calls.ts';
-import { isPart } from '../export-digest.ts';
+import { isPart } from '../record-counter.ts';
 import type { MigrateCalls } from './calls.ts';
 
 export function openAdmin(calls: MigrateCalls): AdminDriver {
