@@ -4,6 +4,7 @@ import type { BusEventMap, MessageSource, OutgoingMessage, ReceivedMessage } fro
 import {
   type Context,
   context,
+  createContextKey,
   type Link,
   propagation,
   ROOT_CONTEXT,
@@ -47,6 +48,9 @@ const MAX_UNSETTLED = 10_000;
 const SETTLEMENTS = { done: 'ack', cancelled: 'ack', released: 'release', 'lease-lost': undefined } as const;
 const FAILURES = { retry: 'retry', 'dead-letter': 'reject', none: undefined } as const;
 
+/** The key of the message whose handler a context belongs to. */
+const HANDLED = createContextKey('@busbar/otel handled message');
+
 /** Traces one bus. */
 export class Tracing {
   readonly #tracer: Tracer;
@@ -59,7 +63,7 @@ export class Tracing {
   /** Around a send. The span of a request ends with its response. */
   outgoing(message: OutgoingMessage, next: () => Promise<unknown>): Promise<unknown> {
     const { kind } = message;
-    const parent = contextOf(message.headers);
+    const parent = this.#contextOf(message);
     const spanKind = kind === 'request' ? SpanKind.CLIENT : SpanKind.PRODUCER;
     const attributes = { ...operation(kind, 'send'), ...outgoingAttributes(message) };
     const name = spanName(kind, subjectOfOutgoing(message));
@@ -109,10 +113,12 @@ export class Tracing {
     const attributes = { ...operation('process', 'process'), ...receivedAttributes(received, source) };
     const name = spanName('process', subjectOfSource(source, received.type));
     const span = this.#tracer.startSpan(name, { kind, attributes, links }, parent);
-    const unsettled: Unsettled = { own: trace.setSpan(parent, span), links, endedAt: undefined };
-    if (source.kind !== 'request' && source.isLive !== true) this.#remember(keyOf(source, received), unsettled);
+    const key = keyOf(source, received);
+    const own = trace.setSpan(parent, span).setValue(HANDLED, key);
+    const unsettled: Unsettled = { own, links, endedAt: undefined };
+    if (source.kind !== 'request' && source.isLive !== true) this.#remember(key, unsettled);
     try {
-      return await during(span, unsettled.own, next);
+      return await during(span, own, next);
     } finally {
       unsettled.endedAt = Date.now();
     }
@@ -141,6 +147,20 @@ export class Tracing {
     this.#tracer.startSpan(spanName(action, subjectOfSource(event, event.type)), options, own).end();
   }
 
+  /**
+   * The active context; without a span in it, that of the headers which the program set itself. In a batch the active context
+   * may be that of another task than the cause. A schedule has no active context: what was active when it was watched has no
+   * part in its messages.
+   */
+  #contextOf({ headers, cause }: OutgoingMessage): Context {
+    const active = headers[SCHEDULE] === undefined ? context.active() : ROOT_CONTEXT;
+    if (cause !== undefined) {
+      const key = keyOf(cause.source, cause);
+      if (active.getValue(HANDLED) !== key) return this.#unsettled.get(key)?.own ?? active;
+    }
+    return trace.getSpanContext(active) === undefined ? propagation.extract(active, headers, getter) : active;
+  }
+
   #remember(key: string, unsettled: Unsettled): void {
     this.#unsettled.set(key, unsettled);
     if (this.#unsettled.size <= MAX_UNSETTLED) return;
@@ -152,15 +172,6 @@ export class Tracing {
 /** A message that another process has received: its event has no duration. What it was sent with is not known. */
 function receivedElsewhere({ durationMs }: EndedEvent): Unsettled | undefined {
   return durationMs === undefined ? { own: context.active(), links: [], endedAt: undefined } : undefined;
-}
-
-/**
- * The active context; without a span in it, that of the headers which the program set itself. A schedule has no active context:
- * what was active when it was watched has no part in its messages.
- */
-function contextOf(headers: Readonly<Record<string, string>>): Context {
-  const active = headers[SCHEDULE] === undefined ? context.active() : ROOT_CONTEXT;
-  return trace.getSpanContext(active) === undefined ? propagation.extract(active, headers, getter) : active;
 }
 
 function linksTo(headers: Readonly<Record<string, string>>): Link[] {

@@ -18,6 +18,7 @@ propagation.setGlobalPropagator(new W3CTraceContextPropagator());
 export interface SeenSpan {
   readonly name: string;
   readonly parent: string | undefined;
+  readonly parentId: string | undefined;
   readonly kind: SpanKind;
   readonly isError: boolean;
   readonly traceId: string;
@@ -42,6 +43,7 @@ export class Telemetry {
     return all.map((span) => ({
       name: span.name,
       parent: names.get(span.parentSpanContext?.spanId ?? ''),
+      parentId: span.parentSpanContext?.spanId,
       kind: span.kind,
       isError: span.status.code === 2,
       traceId: span.spanContext().traceId,

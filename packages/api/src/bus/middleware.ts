@@ -13,6 +13,8 @@ export interface OutgoingMessage {
   readonly target: string;
   readonly type: string | undefined;
   readonly from: string | undefined;
+  /** The message whose context sends it; undefined outside of handlers. `attempt` is 1 for the first delivery. */
+  readonly cause: { readonly id: string; readonly attempt: number; readonly source: MessageSource } | undefined;
   body: unknown;
   /** Names match `[a-z0-9-]{1,64}`. Headers of the bus itself are not included. */
   headers: Record<string, string>;

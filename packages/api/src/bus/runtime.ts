@@ -126,7 +126,7 @@ export class BusRuntime {
     const { kind, target, type, body, options } = draft;
     if (!this.middleware.has(kind)) return this.#encodeOut(origin, draft, { body, headers: options?.headers }, deliver);
     const headers = { ...options?.headers };
-    const outgoing: OutgoingMessage = { kind, target, type, from: origin.from, body, headers };
+    const outgoing: OutgoingMessage = { kind, target, type, from: origin.from, cause: causeOf(origin), body, headers };
     return this.middleware.outgoing(outgoing, async () => this.#encodeOut(origin, draft, outgoing, deliver));
   }
 
@@ -201,6 +201,11 @@ export class BusRuntime {
   #closed(): BusbarError {
     return new BusbarError('CLOSED', 'the bus is closed', { transport: this.transport.name, hint: 'Open a new one.' });
   }
+}
+
+function causeOf({ cause, handled }: Origin): OutgoingMessage['cause'] {
+  if (cause === undefined || handled === undefined) return undefined;
+  return { id: cause.id, attempt: handled.attempt, source: handled.source };
 }
 
 /** The result of a stored message. Throws the error of a failed one. */

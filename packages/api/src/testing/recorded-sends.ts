@@ -4,7 +4,7 @@ import type { Bus } from '../bus/bus.ts';
 import type { OutgoingMessage } from '../bus/middleware.ts';
 
 /** One message, event, task or request, as it left the program. */
-export type RecordedSend = Readonly<OutgoingMessage>;
+export type RecordedSend = Readonly<Omit<OutgoingMessage, 'cause'>>;
 
 /**
  * Records what this bus, its agents and its handlers send from now on, in order: also what the store then refuses. Bodies are

@@ -61,6 +61,26 @@ describe.each(backends)('middleware over %s', (backend) => {
     await expect(bus.request('agent', 'x', undefined, { durable: false })).resolves.toEqual(['answer', 'request']);
   });
 
+  it('knows the message whose handler sends', async () => {
+    await using lab = await Lab.open(backend);
+    const causes: unknown[] = [];
+    const bus = await lab.bus({
+      middleware: [
+        {
+          publish: (outgoing, next) => {
+            causes.push(outgoing.cause);
+            return next();
+          },
+        },
+      ],
+    });
+    await bus.publish('done.outside');
+    await bus.process('jobs', (_, { publish }) => publish('done.inside').then(() => undefined));
+    const { id } = await bus.enqueue('jobs', 1);
+    await expect.poll(() => causes.length).toBe(2);
+    expect(causes).toEqual([undefined, { id, attempt: 1, source: { kind: 'task', queue: 'jobs' } }]);
+  });
+
   it('runs around receives by hand, and knows the source of each message', async () => {
     await using lab = await Lab.open(backend);
     const sources: unknown[] = [];

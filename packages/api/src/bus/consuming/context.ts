@@ -67,7 +67,7 @@ export class HandlerContext extends OriginSender implements Context {
   readonly #hooks: ContextHooks;
 
   constructor(operations: Operations, origin: Origin, hooks: ContextHooks) {
-    super(operations, { from: origin.from, cause: origin.cause, work: hooks.signalOf });
+    super(operations, { from: origin.from, cause: origin.cause, work: hooks.signalOf, handled: hooks });
     this.#hooks = hooks;
   }
 

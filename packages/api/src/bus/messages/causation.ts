@@ -2,6 +2,7 @@
 
 import { BusbarError } from '../../contract/errors.ts';
 import type { Message } from '../../contract/message.ts';
+import type { MessageSource } from '../observing/message-source.ts';
 import { deriveId, fingerprint } from './deterministic-id.ts';
 
 /** The most handlers between the first message and a message that it caused. More count as a loop. */
@@ -15,6 +16,8 @@ export interface Origin {
   readonly cause: Causation | undefined;
   /** Has the signal of the handler; its requests end when the signal fires. */
   readonly work?: { readonly signal: AbortSignal };
+  /** How the message that is handled was received; undefined outside of handlers. */
+  readonly handled?: { readonly attempt: number; readonly source: MessageSource };
 }
 
 /** The message whose handler sends other messages. */
