@@ -164,6 +164,17 @@ describe('a handler that blocks the event loop', () => {
     ]);
   });
 
+  it.each([400, 480, 560])('after an await for %d ms is reported, wherever the last renewal was', async (ms) => {
+    const { bus, failures } = await open();
+    const handler = async (): Promise<void> => {
+      await new Promise(setImmediate);
+      block(ms);
+    };
+    await bus.process('jobs', handler, { leaseMs: 600 });
+    await (await bus.enqueue('jobs')).result();
+    expect(failures).toMatchObject([{ error: { code: 'TIMEOUT' }, kind: 'task', queue: 'jobs' }]);
+  });
+
   it('in a batch is reported for a task of it', async () => {
     const { bus, failures } = await open();
     await bus.process('jobs', () => block(300), { leaseMs: 590, batch: { max: 2 } });

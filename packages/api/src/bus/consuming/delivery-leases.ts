@@ -22,6 +22,8 @@ const MAX_CONFIRMATIONS = 3;
 const FOREVER = Number.POSITIVE_INFINITY;
 /** A shorter block can be that of a busy machine. */
 const MIN_BLOCKED_MS = 250;
+/** How often the event loop is looked at while the longest block without a report could happen. */
+const LOOKS = 8;
 
 /** The lease of one delivery. Its signal fires when the lease is lost or the handler is aborted. */
 export class DeliveryLease extends LazyAbortController {
@@ -55,6 +57,11 @@ export class DeliveryLease extends LazyAbortController {
     this.renewAt = left > 0 ? now + left / 3 : FOREVER;
   }
 
+  /** How long the event loop may be blocked without a report. */
+  get maxBlockedMs(): number {
+    return Math.max(this.lengthMs / 2, MIN_BLOCKED_MS);
+  }
+
   /** Records that code ran for `ms` in one turn of the event loop. */
   ran(ms: number): void {
     this.blockedMs = Math.max(this.blockedMs, ms);
@@ -69,6 +76,10 @@ export class DeliveryLeases {
   #batch: PendingSettlement[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = FOREVER;
+  /** The earliest renewal of a lease. */
+  #renewalAt = FOREVER;
+  /** How often the event loop is looked at while a lease is held: a late timer shows that it was blocked. */
+  #lookMs = FOREVER;
 
   constructor(queues: Pick<Queues, 'settle'>, report: (error: BusbarError) => void) {
     this.#queues = queues;
@@ -80,7 +91,8 @@ export class DeliveryLeases {
     const lease = new DeliveryLease(delivery, performance.now());
     if (this.#held.size === 0) this.#timer?.ref?.();
     this.#held.add(lease);
-    if (lease.renewAt < this.#timerAt) this.#arm(lease.renewAt);
+    this.#lookMs = Math.min(this.#lookMs, lease.maxBlockedMs / LOOKS);
+    this.#schedule(lease.renewAt, lease.heldAt);
     return lease;
   }
 
@@ -105,7 +117,7 @@ export class DeliveryLeases {
   /** Whether the event loop was blocked for longer than half of a lease. Called right after its handler has ended. */
   wasBlocked(lease: DeliveryLease): boolean {
     this.#noticeLate(lease);
-    return lease.blockedMs > Math.max(lease.lengthMs / 2, MIN_BLOCKED_MS);
+    return lease.blockedMs > lease.maxBlockedMs;
   }
 
   /** Settles a delivery without a tracked lease. Never rejects. */
@@ -218,7 +230,14 @@ export class DeliveryLeases {
     const left = lease.endsAt - now;
     lease.renewAt = now + (left > 0 ? left / 3 : GRACE_MS);
     if (left <= 0 && endsAt === undefined) this.#lose(lease);
-    else if (lease.renewAt < this.#timerAt) this.#arm(lease.renewAt);
+    else this.#schedule(lease.renewAt, now);
+  }
+
+  /** The next tick is not later than a renewal at `renewAt`, nor than the next look at the event loop. */
+  #schedule(renewAt: number, now: number): void {
+    this.#renewalAt = Math.min(this.#renewalAt, renewAt);
+    const at = Math.min(this.#renewalAt, now + this.#lookMs);
+    if (at < this.#timerAt) this.#arm(at);
   }
 
   #arm(at: number): void {
@@ -232,16 +251,24 @@ export class DeliveryLeases {
 
   #tick(): void {
     const now = performance.now();
-    let next = FOREVER;
+    // Most ticks are looks at the event loop, which cost the same for one lease and for thousands.
+    if (now - this.#timerAt > MIN_BLOCKED_MS || this.#renewalAt <= now || this.#held.size === 0) this.#visitAll(now);
+    this.#arm(Math.min(this.#renewalAt, now + this.#lookMs));
+  }
+
+  /** Renews the due leases, and finds the next renewal. */
+  #visitAll(now: number): void {
+    [this.#renewalAt, this.#lookMs] = [FOREVER, FOREVER];
     for (const lease of this.#held) {
       this.#noticeLate(lease, now);
       if (lease.renewAt <= now) this.#renewDue(lease, now);
-      if (!lease.isOver && lease.renewAt < next) next = lease.renewAt;
+      if (lease.isOver) continue;
+      this.#renewalAt = Math.min(this.#renewalAt, lease.renewAt);
+      this.#lookMs = Math.min(this.#lookMs, lease.maxBlockedMs / LOOKS);
     }
-    this.#arm(next);
   }
 
-  /** A timer that is late shows a blocked event loop. */
+  /** A timer that is late shows a blocked event loop, which may have been blocked for longer. */
   #noticeLate(lease: DeliveryLease, now: number = performance.now()): void {
     if (lease.heldAt < this.#timerAt) lease.ran(now - this.#timerAt);
   }
