@@ -129,6 +129,8 @@ export class Tracing {
    * active span.
    */
   settled(name: EndName, event: EndedEvent): void {
+    // No attempt has ended: the task was cancelled while it waited.
+    if (event.attempt === 0) return;
     const key = keyOf(event, event);
     const unsettled = this.#unsettled.get(key) ?? receivedElsewhere(event);
     this.#unsettled.delete(key);

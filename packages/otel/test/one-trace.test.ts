@@ -152,6 +152,17 @@ it('a settlement by hand in another process is in the trace that is active there
   expect(none).toEqual([]);
 });
 
+it('a task that is cancelled while it waits has no settlement, and is counted', async () => {
+  await using telemetry = new Telemetry();
+  await using bus = openBus(await openMemory(), { onError });
+  instrument(bus, telemetry);
+  expect(await (await bus.enqueue('jobs', 1)).cancel()).toBe(true);
+  expect(telemetry.spans().map(({ name }) => name)).toEqual(['enqueue jobs']);
+  expect((await telemetry.samples()).get('busbar.settled.messages')).toMatchObject([
+    { attributes: { 'busbar.outcome': 'cancelled', 'messaging.destination.name': 'jobs' }, value: 1 },
+  ]);
+});
+
 it('a schedule begins a trace for each message; a postponed message has no error', async () => {
   await using telemetry = new Telemetry();
   await using bus = openBus(await openMemory(), { onError });

@@ -129,6 +129,33 @@ describe.each(backends)('events of a bus on %s', (backend) => {
       { name: 'released', ...on, id: other.id },
     ]);
   });
+
+  it('tell of tasks that were cancelled while they waited: by a handle, by their successor, and with their flow', async () => {
+    await using lab = await Lab.open(backend);
+    const bus = await lab.bus();
+    const seen = record(bus, ['cancelled']);
+    const delayMs = 3_600_000;
+    const waiting = await bus.enqueue('jobs', 1, { type: 'count' });
+    expect([await waiting.cancel(), await waiting.cancel()]).toEqual([true, false]);
+    const replaced = await bus.enqueue('jobs', 1, { replaceKey: 'k', delayMs });
+    await bus.enqueue('jobs', 2, { replaceKey: 'k', delayMs });
+    const of = (queue: string, id: unknown) => ({ name: 'cancelled', kind: 'task', queue, id, attempt: 0 });
+    expect(seen.splice(0)).toEqual([of('jobs', waiting.id), of('jobs', replaced.id)]);
+
+    const inner = { queue: 'inner', children: [{ queue: 'leaves' }] };
+    const parent = await bus.flow({ queue: 'outer', children: [inner] });
+    expect(await parent.cancel()).toBe(true);
+    const inOuter = [of('outer', parent.id), of('inner', expect.any(String)), of('leaves', expect.any(String))];
+    expect(seen.splice(0)).toEqual(inOuter);
+
+    await bus.process('outer', () => undefined);
+    await bus.process('bad', () => {
+      throw new RejectError('never');
+    });
+    const failed = await bus.flow({ queue: 'outer', children: [{ queue: 'leaves' }, { queue: 'bad' }] });
+    await expect(failed.result()).rejects.toMatchObject({ code: 'HANDLER_FAILED' });
+    expect(seen).toEqual([of('leaves', expect.any(String))]);
+  });
 });
 
 it('a message that is settled by hand has its events, also by its receipt alone', async () => {

@@ -9,7 +9,7 @@ import type { SendResult } from '../../contract/queues.ts';
 import type { Transport } from '../../contract/transport.ts';
 import type { Origin } from '../messages/causation.ts';
 import { toBounds } from '../messages/message-options.ts';
-import { toStored } from '../runtime.ts';
+import { type BusRuntime, toStored } from '../runtime.ts';
 import { toQueueDefinition } from '../tasks/enqueue-options.ts';
 import type { TaskHandle } from '../tasks/task-handle.ts';
 import type { Tasks } from '../tasks/tasks.ts';
@@ -37,14 +37,16 @@ interface Sending {
 
 /** The flows that one bus begins. */
 export class Flows {
+  readonly #runtime: BusRuntime;
   readonly #transport: Transport;
   readonly #tasks: Tasks;
   readonly #store: FlowStore;
 
-  constructor(transport: Transport, tasks: Tasks) {
-    this.#transport = transport;
+  constructor(runtime: BusRuntime, tasks: Tasks) {
+    this.#runtime = runtime;
+    this.#transport = runtime.transport;
     this.#tasks = tasks;
-    this.#store = new FlowStore(transport);
+    this.#store = new FlowStore(runtime.transport);
   }
 
   /** Resolves with the handle of the parent when all tasks are stored. */
@@ -137,7 +139,7 @@ export class Flows {
     } catch (thrown) {
       const error = toBusbarError(thrown);
       const reason = `its children could not be sent: ${error.message}`.slice(0, 2000);
-      const isCancelled = await cancelWaiting(this.#transport, planned.flow.parent, { ...bounds, reason }).catch(
+      const isCancelled = await cancelWaiting(this.#runtime, planned.flow.parent, { ...bounds, reason }).catch(
         () => false,
       );
       if (isCancelled) throw error;

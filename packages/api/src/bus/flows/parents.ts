@@ -139,7 +139,7 @@ export class Parents {
 
   async #failed({ parent }: FlowRef, child: ChildState): Promise<RejectError> {
     const reason = `its child ${child.id} failed`;
-    await cancelChildren(this.#transport, parent, { reason });
+    await cancelChildren(this.#runtime, parent, { reason });
     const error = errorOf(child);
     return new RejectError(`${reason}: ${error.message}`, { cause: error });
   }

@@ -16,13 +16,13 @@ export interface HandledEvent extends Moment, MessageSource {
   /** The type of a message or a request. */
   readonly type?: string | undefined;
   readonly id: string;
-  /** 1 for the first delivery. */
+  /** 1 for the first delivery; 0 for a task that was cancelled while it waited. */
   readonly attempt: number;
 }
 
 /** The end of one attempt. */
 export interface EndedEvent extends HandledEvent {
-  /** From its delivery to this process to this event; undefined if another process has received it. */
+  /** From its delivery to this process to this event; undefined if another process has received it, or none. */
   readonly durationMs?: number | undefined;
 }
 
@@ -40,7 +40,10 @@ export interface BusEventMap {
   readonly started: HandledEvent;
   /** A handler has ended and its message is settled, or its response is ready. */
   readonly done: EndedEvent;
-  /** The handle of a running task cancelled it, and it is settled. */
+  /**
+   * The handle of a running task cancelled it, and it is settled. Or this bus cancelled a task that waited: by its handle, with
+   * its flow, or since another one replaced it. Then `type` is not known.
+   */
   readonly cancelled: EndedEvent;
   /** An attempt has failed. */
   readonly failed: EndedEvent & {

@@ -229,7 +229,7 @@ export class Tasks {
       trackerOf: (queue) => this.#trackers.of(queue),
       toResult: (value, id) => validate(schemas.result, value, `the result of ${id}`),
       toProgress: (value, id) => validate(schemas.progress, value, `the progress of ${id}`),
-      cancelWaiting: (task, options) => cancelWaiting(transport, task, options),
+      cancelWaiting: (task, options) => cancelWaiting(this.#runtime, task, options),
     };
     this.#dependencies.set(schemas, dependencies);
     return dependencies;
