@@ -13,6 +13,14 @@ export interface Timing {
   readonly p99: number;
 }
 
+/** Both together: `p50` weighted by count, `p99` the highest. */
+export function mergeTiming(one: Timing | undefined, other: Timing): Timing {
+  if (one === undefined) return other;
+  const count = one.count + other.count;
+  const p50 = count === 0 ? 0 : (one.p50 * one.count + other.p50 * other.count) / count;
+  return { count, p50, p99: Math.max(one.p99, other.p99) };
+}
+
 /** Counts durations. */
 export class Histogram {
   readonly #buckets: number[] = [];

@@ -5,7 +5,7 @@ import type { CallOptions } from '../contract/call-options.ts';
 import type { TransportState } from '../contract/transport.ts';
 import { checkDuration, checkOptions } from '../contract/validation.ts';
 import { BoundedWait } from './bounded-wait.ts';
-import type { Timing } from './histogram.ts';
+import { mergeTiming, type Timing } from './histogram.ts';
 import { toBounds } from './messages/message-options.ts';
 import type { AgentInfo } from './registry/agent-info.ts';
 import { addressOf, REPLY_PREFIX } from './registry/agent-names.ts';
@@ -157,11 +157,4 @@ function mergeTimings(agents: readonly AgentInfo[]): Record<string, Timing> {
     }
   }
   return Object.fromEntries(merged);
-}
-
-function mergeTiming(one: Timing | undefined, other: Timing): Timing {
-  if (one === undefined) return other;
-  const count = one.count + other.count;
-  const p50 = count === 0 ? 0 : (one.p50 * one.count + other.p50 * other.count) / count;
-  return { count, p50, p99: Math.max(one.p99, other.p99) };
 }

@@ -68,6 +68,32 @@ describe.each(backends)('on %s', (backend) => {
       expect(line).toMatch(/^(# (HELP|TYPE) busbar_\w+ .+|busbar_\w+(\{(\w+="[^"]*",?)+\})? [\d.e+-]+)$/);
   });
 
+  test('names in labels are bounded: the first 100 have series, and the others count together', () => {
+    const totals = { sent: 1, done: 0, expired: 0, dead: 0 };
+    const one = { ready: 1, delayed: 0, leased: 0, dead: 0, totals, rates: undefined };
+    const names = Array.from({ length: 2_000 }, (_, index) => `${String(index).padStart(4, '0')}`);
+    const stats = {
+      ...{ at: 0, transport: { name: 'memory', state: 'open' as const }, agents: [], responses: {}, errors: 0 },
+      queues: ['', '$sub.', '$inbox.'].flatMap((prefix) =>
+        names.map((name) => ({ ...one, name: `${prefix}${name}`, oldestAgeMs: Number(name) * 1_000 })),
+      ),
+      requests: Object.fromEntries(names.map((name) => [name, { count: 1, p50: 1_000, p99: Number(name) * 1_000 }])),
+    };
+    const lines = toPrometheusText(stats).split('\n');
+    const of = (text: string) => lines.filter((line) => line.includes(text));
+    expect(of('busbar_sent_total{')).toHaveLength(100 + 1 + 100 + 1 + 1);
+    for (const kind of ['tasks', 'subscription']) {
+      const labels = `{queue="_other",kind="${kind}"`;
+      expect(lines).toContain(`busbar_queue_messages${labels},state="ready"} 1900`);
+      expect(lines).toContain(`busbar_queue_oldest_age_seconds${labels}} 1999`);
+      expect(lines).toContain(`busbar_sent_total{queue="0099",kind="${kind}"} 1`);
+    }
+    expect(lines).toContain('busbar_sent_total{queue="$inbox",kind="inbox"} 2000');
+    expect(of('busbar_request_handler_seconds{')).toHaveLength(2 * 101);
+    expect(lines).toContain('busbar_request_handler_seconds{type="_other",quantile="0.5"} 1');
+    expect(lines).toContain('busbar_request_handler_seconds{type="_other",quantile="0.99"} 1999');
+  });
+
   test('a name in a label is escaped', () => {
     const stats = { at: 0, transport: { name: 'a"\\\n', state: 'open' as const }, queues: [], agents: [] };
     const text = toPrometheusText({ ...stats, requests: {}, responses: {}, errors: 0 });

@@ -1,8 +1,12 @@
 /** Statistics as metrics, and as text for Prometheus. */
 
+import { mergeTiming, type Timing } from '../histogram.ts';
 import type { BusStats, QueueStats } from '../stats.ts';
 
-/** The labels of one sample. They have no names of agents and no queues of requests, so their number is bounded. */
+/**
+ * The labels of one sample. They have no names of agents and no queues of requests. They name up to 100 queues of tasks, durable
+ * subscriptions and types of requests, the first by name; the others count together as `_other`.
+ */
 export type MetricLabels = Readonly<Record<string, string>>;
 
 /** One metric of a bus. Times are in seconds. */
@@ -14,9 +18,18 @@ export interface Metric {
   readonly samples: readonly (readonly [labels: MetricLabels, value: number])[];
 }
 
+/** What the labels of a queue are made of. */
+interface QueueLabels {
+  readonly queue: string;
+  readonly kind: 'tasks' | 'subscription' | 'inbox';
+}
+
 /** Inboxes count together: a metric with an agent in its labels has no bound. */
-const INBOXES: MetricLabels = { queue: '$inbox', kind: 'inbox' };
+const INBOXES: QueueLabels = { queue: '$inbox', kind: 'inbox' };
 const SUBSCRIPTION = '$sub.';
+/** The most names in one label. */
+const MAX_NAMES = 100;
+const OTHER = '_other';
 
 /** `stats` as metrics. Those without a sample are left out. */
 export function toMetrics(stats: BusStats): Metric[] {
@@ -34,7 +47,7 @@ export function toPrometheusText(stats: BusStats): string {
 }
 
 function busMetrics({ transport, requests, agents }: BusStats): Metric[] {
-  const timings = Object.entries(requests).flatMap(([type, { p50, p99 }]) =>
+  const timings = boundedTimings(requests).flatMap(([type, { p50, p99 }]) =>
     [[0.5, p50] as const, [0.99, p99] as const].map(
       ([quantile, ms]) => [{ type, quantile: String(quantile) }, ms / 1_000] as const,
     ),
@@ -47,15 +60,9 @@ function busMetrics({ transport, requests, agents }: BusStats): Metric[] {
 }
 
 function queueMetrics(queues: readonly QueueStats[]): Metric[] {
-  const groups = new Map<string, { readonly labels: MetricLabels; readonly members: QueueStats[] }>();
-  for (const queue of queues) {
-    const labels = labelsOf(queue.name);
-    if (labels === undefined) continue;
-    const key = JSON.stringify(labels);
-    groups.set(key, { labels, members: [...(groups.get(key)?.members ?? []), queue] });
-  }
+  const groups = toGroups(queues);
   const each = (read: (queue: QueueStats) => number, merge = sum): Metric['samples'] =>
-    [...groups.values()].map(({ labels, members }) => [labels, merge(members.map(read))]);
+    groups.map(({ labels, members }) => [labels, merge(members.map(read))]);
   const states = { ready: 'ready', delayed: 'delayed', held: 'leased', dead: 'dead' } as const;
   const messages = Object.entries(states).flatMap(([state, key]) =>
     each((queue) => queue[key]).map(([labels, value]) => [{ ...labels, state }, value] as const),
@@ -78,8 +85,35 @@ function queueMetrics(queues: readonly QueueStats[]): Metric[] {
   ];
 }
 
+/** Queues with the same labels count together. */
+function toGroups(
+  queues: readonly QueueStats[],
+): { readonly labels: MetricLabels; readonly members: readonly QueueStats[] }[] {
+  const all = queues.flatMap((stats) => {
+    const labels = labelsOf(stats.name);
+    return labels === undefined ? [] : [{ ...labels, stats }];
+  });
+  return [...Map.groupBy(all, ({ kind }) => kind)].flatMap(([kind, ofKind]) => {
+    const labelOf = bounded(ofKind.map(({ queue }) => queue));
+    const groups = Map.groupBy(ofKind, ({ queue }) => labelOf(queue));
+    return [...groups].map(([queue, group]) => ({ labels: { queue, kind }, members: group.map(({ stats }) => stats) }));
+  });
+}
+
+function boundedTimings(timings: Readonly<Record<string, Timing>>): [type: string, timing: Timing][] {
+  const labelOf = bounded(Object.keys(timings));
+  const groups = Map.groupBy(Object.entries(timings), ([type]) => labelOf(type));
+  return [...groups].map(([type, group]) => [type, group.map(([, timing]) => timing).reduce(mergeTiming)]);
+}
+
+/** The label of each name: the first names have their own. */
+function bounded(names: readonly string[]): (name: string) => string {
+  const kept = new Set([...new Set(names)].sort().slice(0, MAX_NAMES));
+  return (name) => (kept.has(name) ? name : OTHER);
+}
+
 /** Undefined for a queue of the bus itself. */
-function labelsOf(queue: string): MetricLabels | undefined {
+function labelsOf(queue: string): QueueLabels | undefined {
   if (queue.startsWith('$inbox.')) return INBOXES;
   if (queue.startsWith(SUBSCRIPTION)) return { queue: queue.slice(SUBSCRIPTION.length), kind: 'subscription' };
   return queue.startsWith('$') ? undefined : { queue, kind: 'tasks' };

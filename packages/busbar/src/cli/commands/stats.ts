@@ -27,7 +27,7 @@ export const stats: Command = defineCommand({
   ],
   notes: [
     'READY, DELAYED and HELD count what a queue has now. DONE, EXPIRED and SENT count since it was created. OLDEST is the age of the oldest ready message. Rates are per second.',
-    '--prometheus adds up all inboxes, so that agents make no series of their own.',
+    '--prometheus adds up all inboxes, so that agents make no series of their own. Queues, durable subscriptions and types beyond 100 of each, in order of name, count together as _other.',
   ],
   run: async ({ flags: { sample, all, prometheus, watch }, session }) => {
     const { out, call } = session;
