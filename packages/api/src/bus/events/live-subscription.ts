@@ -5,6 +5,7 @@ import { BusbarError } from '../../contract/errors.ts';
 import type { TopicEvent } from '../../contract/message.ts';
 import { textOf } from '../../contract/thrown.ts';
 import type { From, TopicSubscription } from '../../contract/topics.ts';
+import { LazyAbortController } from '../../driver-kit/lazy-abort.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import { HandlerContext } from '../consuming/context.ts';
 import { reasonOf } from '../consuming/failure.ts';
@@ -17,9 +18,9 @@ import type { MessageSource } from '../observing/message-source.ts';
 import type { BusRuntime } from '../runtime.ts';
 import type { TopicPlan } from './events.ts';
 
-type LivePlan = TopicPlan & Pick<HandlerPlan, 'operations' | 'handler'>;
+type LivePlan = TopicPlan & Pick<HandlerPlan, 'operations' | 'handler' | 'timeoutMs'>;
 
-/** Passes events to a handler. Errors of the handler are reported, and the next event follows. */
+/** Passes events to a handler. Its errors and its time-outs are reported, and the next event follows. */
 export class LiveSubscription {
   readonly ended: Promise<BusbarError | undefined>;
   readonly #runtime: BusRuntime;
@@ -27,10 +28,11 @@ export class LiveSubscription {
   readonly #place: MessageSource;
   readonly #handling: Handling;
   readonly #forget: () => void;
-  readonly #controller = new AbortController();
   readonly #ending = Promise.withResolvers<BusbarError | undefined>();
   #subscription: TopicSubscription | undefined;
   #position: string | undefined;
+  /** Has the signal of the present event. */
+  #work: LazyAbortController | undefined;
   #isClosed = false;
   #running = 0;
 
@@ -80,7 +82,7 @@ export class LiveSubscription {
 
   async close({ drainMs }: { readonly drainMs: number }): Promise<void> {
     await withTimeout(this.drain(), drainMs);
-    this.#controller.abort(new BusbarError('CLOSED', 'the subscription was closed'));
+    this.#work?.abort(new BusbarError('CLOSED', 'the subscription was closed'));
     this.#end(undefined);
   }
 
@@ -113,10 +115,11 @@ export class LiveSubscription {
           ? received
           : { ...received, body: await validate(schema, received.body, `the event of ${event.topic}`) };
       const origin = { from: undefined, cause: new Causation(event) };
+      this.#work = new LazyAbortController();
       const context = new HandlerContext(this.#plan.operations, origin, {
         attempt: 1,
         source: this.#place,
-        signalOf: this.#controller,
+        signalOf: this.#work,
       });
       await runHandler(this.#runtime, this.#plan, checked, context);
       this.#handling.ended('done', event, startedAt, {});

@@ -18,11 +18,11 @@ import type { BusRuntime } from '../runtime.ts';
 import { type TopicPlan, toPatternPlan } from './events.ts';
 import { LiveSubscription } from './live-subscription.ts';
 
-/** How to subscribe. Options of handlers, leases and attempts are for durable subscriptions only. */
+/** How to subscribe. Options of consumers, leases and attempts are for durable subscriptions only. */
 export type SubscribeOptions = LiveOptions | DurableOptions;
 
-/** How to subscribe to events from now on. */
-export type LiveOptions = Pick<ConsumeOptions, 'open'> &
+/** How to subscribe to events from now on. After `timeoutMs` the handler has failed, and the next event follows. */
+export type LiveOptions = Pick<ConsumeOptions, 'open' | 'timeoutMs'> &
   Beginning & { readonly durableName?: undefined } & { readonly [Key in (typeof DURABLE_ONLY)[number]]?: undefined };
 
 /** How to subscribe under a name. */
@@ -80,7 +80,7 @@ interface Dependencies {
 export type EventHandler<T> = (event: ReceivedMessage<T>, context: Context) => unknown;
 
 const KEYS = ['durableName', 'from', ...CONSUME_KEYS];
-const DURABLE_ONLY = ['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'onInvalid', 'consumer', 'timeoutMs'] as const;
+const DURABLE_ONLY = ['concurrency', 'leaseMs', 'maxAttempts', 'retry', 'onInvalid', 'consumer'] as const;
 
 /** Subscribes to a pattern. */
 export async function subscribe(
@@ -94,7 +94,7 @@ export async function subscribe(
   const plan = toPatternPlan(pattern);
   checkSubscribeOptions(options);
   if (options.durableName !== undefined) return subscribeDurable(dependencies, plan, options, handler);
-  const live = new LiveSubscription(runtime, { ...plan, operations, handler });
+  const live = new LiveSubscription(runtime, { ...plan, operations, handler, timeoutMs: options.timeoutMs });
   await live.open(options.from ?? 'new', options.open);
   return new SubscriptionImpl(plan.topic, undefined, live);
 }
