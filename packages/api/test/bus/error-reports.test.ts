@@ -127,6 +127,16 @@ describe('without onError', () => {
       .toEqual(['subscription news', ...Array.from({ length: 5 }, () => 'tasks of jobs')]);
   });
 
+  it('of 1,000 places are warnings; then one says that it is the last one', () => {
+    const [lines, details]: [string[], string[]] = [[], []];
+    const logger = { warn: (text: string) => lines.push(text), debug: (text: string) => details.push(text) };
+    const reporter = new ErrorReporter({ onError: undefined, logger }, () => undefined);
+    for (let id = 0; id < 1_003; id += 1) reporter.report(new Error('x'), { kind: 'task', queue: `q${id}` });
+    expect([lines.length, details.length, reporter.count]).toEqual([1_001, 2, 1_003]);
+    expect(lines[999]).toMatch(/^tasks of q999: x Later failures of this place/);
+    expect(lines[1000]).toMatch(/^tasks of q1000: x This is the last warning, since 1000 other places failed/);
+  });
+
   it('a store that lost data is an error of the logger', () => {
     const lines: string[] = [];
     const add = (level: string) => (text: string) => lines.push(`${level}: ${text}`);

@@ -5,8 +5,10 @@ import { silence } from '../../contract/thrown.ts';
 import { type BackgroundFailure, describePlace, type ErrorListener, type FailurePlace } from './background-failure.ts';
 import { type Logger, processLogger } from './logger.ts';
 
-/** The most places that are remembered. Beyond them nothing is a warning. */
+/** The most places that are remembered. The first failure beyond them is the last warning, and says so. */
 const MAX_PLACES = 1000;
+const ADVICE = 'Later failures of this place are no warnings: pass onError to get all of them.';
+const LAST_ADVICE = `This is the last warning, since ${MAX_PLACES} other places failed: pass onError to get all failures.`;
 
 /** Where failures go. */
 export interface ErrorReporterOptions {
@@ -20,6 +22,7 @@ export class ErrorReporter {
   readonly #logger: Logger;
   readonly #emit: (failure: BackgroundFailure) => void;
   readonly #warned = new Set<string>();
+  #hasWarnedLast = false;
   #count = 0;
 
   /** `emit` gets each failure, too. It never throws. */
@@ -50,10 +53,10 @@ export class ErrorReporter {
   #log(failure: BackgroundFailure): unknown {
     const { place, kind, error } = failure;
     const text = `${place}: ${error.message}${error.hint === undefined ? '' : `. ${error.hint}`}`;
-    if (this.#warned.has(place) || this.#warned.size >= MAX_PLACES)
-      return this.#logger.debug?.(printable(text), failure);
+    if (this.#warned.has(place) || this.#hasWarnedLast) return this.#logger.debug?.(printable(text), failure);
+    this.#hasWarnedLast = this.#warned.size >= MAX_PLACES;
     this.#warned.add(place);
-    const advice = 'Later failures of this place are no warnings: pass onError to get all of them.';
+    const advice = this.#hasWarnedLast ? LAST_ADVICE : ADVICE;
     const method = kind === 'store' && this.#logger.error !== undefined ? 'error' : 'warn';
     return this.#logger[method]?.(printable(`${text} ${advice}`), failure);
   }
