@@ -64,5 +64,6 @@ export { cases as taskQueues } from './cases/task-queues.ts';
 export { cases as thrownValues } from './cases/thrown-values.ts';
 export { cases as topics } from './cases/topics.ts';
 export { cases as ttl } from './cases/ttl.ts';
+export { cases as uniqueTasks } from './cases/unique-tasks.ts';
 export { cases as wildcards } from './cases/wildcards.ts';
 export { cases as withoutServer } from './cases/without-server.ts';

@@ -14,7 +14,7 @@ const RANGES = {
   'Dead letters': ['D', 9, 11],
   Delay: ['L', 8, 16],
   TTL: ['T', 7, 9],
-  Dedupe: ['U', 6, 19],
+  Dedupe: ['U', 6, 22],
   'Replay/offset': ['Y', 8, 11],
   Persistence: ['X', 11, 16],
   Reconnect: ['C', 11, 15],

@@ -89,3 +89,75 @@ describe('a task with a replaceKey', () => {
     expect([attempts, await bodies(bus)]).toEqual([2, ['new']]);
   });
 });
+
+describe('a dedupeKey until its task is done', () => {
+  const ENTRY = '$task/#unique/jobs#k';
+  const DAY_MS = 86_400_000;
+  const options = { dedupeKey: 'k', dedupeUntilDone: true };
+  const encode = (value: object) => new TextEncoder().encode(JSON.stringify(value));
+
+  it('leaves no entry when that is done by a worker or by hand', async () => {
+    const bus = await open();
+    const first = await bus.enqueue('jobs', 1, options);
+    expect(first.id).toMatch(/^jobs#k#[0-9a-f]{8}$/);
+    const [taken] = await bus.takeTasks('jobs');
+    expect(await bus.transport.kv.get(ENTRY)).toBeDefined();
+    await taken?.done();
+    expect(await bus.transport.kv.get(ENTRY)).toBeUndefined();
+    const second = await bus.enqueue('jobs', 2, options);
+    const worker = await bus.process('jobs', () => undefined);
+    await second.result();
+    await worker.close();
+    expect(await bus.transport.kv.get(ENTRY)).toBeUndefined();
+  });
+
+  it('holds beside a task that was sent with the plain key', async () => {
+    const bus = await open();
+    const plain = await bus.enqueue('jobs', 1, { dedupeKey: 'k' });
+    expect(await bus.enqueue('jobs', 2, options)).toMatchObject({ id: plain.id, isDuplicate: true });
+  });
+
+  it('names another task after a minute in which the named one was not sent', async () => {
+    const bus = await open();
+    const value = encode({ id: 'jobs#k#00000000', ttlMs: 30 * DAY_MS });
+    await bus.transport.kv.put(ENTRY, value, { ttlMs: 30 * DAY_MS - 30_000 });
+    const first = await bus.enqueue('jobs', 1, options);
+    expect(first).toMatchObject({ id: 'jobs#k#00000000', isDuplicate: false });
+    await bus.transport.admin.purge('jobs', { state: 'ready' });
+    await bus.transport.kv.put(ENTRY, encode({ id: 'jobs#k#11111111', ttlMs: 30 * DAY_MS }), { ttlMs: 29 * DAY_MS });
+    const second = await bus.enqueue('jobs', 2, options);
+    expect(second.isDuplicate).toBe(false);
+    expect(second.id).not.toBe('jobs#k#11111111');
+  });
+
+  it('is renewed by the calls that find its task', async () => {
+    const bus = await open();
+    const { id } = await bus.enqueue('jobs', 1, { ...options, delayMs: 10 * DAY_MS });
+    await bus.transport.kv.put(ENTRY, encode({ id, ttlMs: 40 * DAY_MS }), { ttlMs: 12 * DAY_MS });
+    expect((await bus.enqueue('jobs', 2, options)).isDuplicate).toBe(true);
+    expect((await bus.transport.kv.get(ENTRY))?.ttlLeftMs).toBeGreaterThan(39 * DAY_MS);
+  });
+
+  it('is free in each attempt of a handler, which sends an equal task once', async () => {
+    const bus = await open();
+    let attempts = 0;
+    const task = await bus.enqueue('source');
+    const seen: boolean[] = [];
+    await bus.process(
+      'source',
+      async (_, context) => {
+        attempts += 1;
+        const { isDuplicate } = await context.enqueue('jobs', 'same', options);
+        seen.push(isDuplicate);
+        if (attempts > 1) return;
+        const [sent] = await bus.takeTasks('jobs');
+        await sent?.done();
+        throw new Error('again');
+      },
+      { retry: { baseMs: 0 } },
+    );
+    await task.result();
+    expect(seen).toEqual([false, true]);
+    expect((await bus.queue('jobs').tasks()).tasks).toEqual([]);
+  });
+});

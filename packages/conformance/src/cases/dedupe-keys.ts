@@ -227,7 +227,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Dedupe' }
     refused: refusesReplaceKey,
   },
   {
-    id: 'U19',
+    id: 'U22',
     title: 'a debounce runs the last task of its key once, after the delay of that task, and then begins again',
     rules: ['RQ1', 'RQ6', 'RE1'],
     needs: ['cancel'],

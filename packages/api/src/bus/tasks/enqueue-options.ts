@@ -37,12 +37,13 @@ export interface UniqueKey {
   readonly replaceKey?: undefined;
 }
 
-/** The first task of a key is kept, and the key holds until that task has ended. */
+/** The first task of a key is kept, and the key holds exactly until that task has ended. */
 export interface HeldKey {
   readonly dedupeKey: string;
   /**
-   * The `dedupeKey` also holds while its task waits or runs, however long that takes. Each call then looks into the queue.
-   * Default false: it holds for the dedupe window only.
+   * The `dedupeKey` holds while its task waits or runs, between two attempts too, and no longer: once that is done, dead,
+   * cancelled, expired or purged, the next call stores a task. Each call then looks into the queue, and the id of each
+   * task has 8 digits behind the key. Default false: the key holds for the dedupe window, whatever happens to the task.
    */
   readonly dedupeUntilDone?: boolean | undefined;
   readonly replaceKey?: undefined;

@@ -21,6 +21,7 @@ import { storeParts } from './result-parts.ts';
 import type { TaskQueues } from './task-queue.ts';
 import { readTaskReceipt, type TaskReceipt, toTaskReceipt } from './task-receipt.ts';
 import { DEFAULT_RESULT_TTL_MS, encodeRecord, MAX_KEPT_BYTES, type TaskRecord, taskKey } from './task-record.ts';
+import { forgetName } from './unique-tasks.ts';
 
 /** A task under a lease, in any process. Settle it before the lease ends; after that, methods reject with LEASE_LOST. */
 export interface HeldTask {
@@ -173,10 +174,12 @@ class HeldTaskImpl implements HeldTask {
     return { key: taskKey(this.id), value: encodeRecord(record), ttlMs: this.#ttlMs };
   }
 
-  /** Wakes the parent of a child. The task is settled, so a failure is only reported. */
+  /** Wakes the parent of a child, and frees the key of a unique task. The task is settled, so a failure is only reported. */
   async #ended(isFailed: boolean): Promise<void> {
     const { id, queue } = this;
-    await childEnded(this.#runtime.transport, id, isFailed).catch((error) =>
+    const { transport } = this.#runtime;
+    const forgotten = isFailed ? undefined : forgetName(transport.kv, id);
+    await Promise.all([childEnded(transport, id, isFailed), forgotten]).catch((error) =>
       this.#runtime.report(error, { kind: 'task', queue, id }),
     );
   }

@@ -50,7 +50,7 @@ const BOUNDS = ['timeoutMs', 'signal'];
 
 /** One task. `bus.task(queue, id)` makes another handle of it, in any process, also after a restart. */
 export interface TaskHandle<R = unknown, P = unknown> {
-  /** The id of the task and of its message: the queue, `#`, and the dedupe key or a UUID. */
+  /** The id of the task and of its message: the queue, `#`, and the dedupe key or a UUID; with `dedupeUntilDone` the key, `#` and 8 digits. */
   readonly id: string;
   readonly queue: string;
   /** Whether the queue had this task already, so that `enqueue` stored nothing. */

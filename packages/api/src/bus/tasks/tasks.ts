@@ -22,8 +22,8 @@ import { ReplacedTasks } from './replaced-tasks.ts';
 import { queueOfTask, type TaskHandle, type TaskHandleDependencies, TaskHandleImpl } from './task-handle.ts';
 import type { TaskQueues } from './task-queue.ts';
 import { taskKey } from './task-record.ts';
-import { pendingOf } from './task-state.ts';
 import { TaskTrackers } from './task-tracker.ts';
+import { UniqueTasks } from './unique-tasks.ts';
 
 /** Options of many tasks: shared, or from a function for each. `timeoutMs` and `signal` of the first bound the call. */
 export type EnqueueAllOptions<T> = EnqueueOptions | ((body: T, index: number) => EnqueueOptions | undefined);
@@ -58,6 +58,7 @@ export class Tasks {
   readonly #queues: TaskQueues;
   readonly #trackers: TaskTrackers;
   readonly #replaced: ReplacedTasks;
+  readonly #unique: UniqueTasks;
   /** What handles work with, by the schemas of their definition. */
   readonly #dependencies = new WeakMap<QueueDefinition['schemas'], TaskHandleDependencies<unknown>>();
 
@@ -65,6 +66,7 @@ export class Tasks {
     this.#runtime = runtime;
     this.#queues = queues;
     this.#replaced = new ReplacedTasks(runtime.transport, (id) => this.handle(queueOfTask(id), id));
+    this.#unique = new UniqueTasks(runtime.transport);
     this.#trackers = new TaskTrackers(runtime.transport, runtime.shutdown);
   }
 
@@ -179,27 +181,22 @@ export class Tasks {
     { input, send }: { readonly input: OwnInput; readonly send: SendTask },
   ): Promise<TaskHandle> {
     const { queue } = definition;
-    const { dedupeKey, dedupeUntilDone = false } = options;
-    const id = part.id ?? `${queue}#${dedupeKey ?? input.id ?? newId()}`;
-    if (dedupeUntilDone && (await this.#isPending(queue, id, options)))
-      return this.#handle(id, definition, 'duplicate');
-    const clear = dedupeKey === undefined ? undefined : this.#clearLater(id);
-    const since = dedupeKey === undefined ? 0 : Date.now();
-    const [result] = await send(Object.assign(input, { id }));
-    const { status } = toStored(result);
-    if (status === 'stored' && clear !== undefined) await clear();
-    return this.#handle(id, definition, status === 'duplicate' ? 'duplicate' : since);
-  }
-
-  /** Whether a task waits or runs. Two calls that both find none send within the dedupe window, so one of them is a duplicate. */
-  async #isPending(queue: string, id: string, options: EnqueueOptions): Promise<boolean> {
-    const { admin } = this.#runtime.transport;
-    for (let after: string | undefined; ; ) {
-      const { messages, next } = await admin.browse(queue, { ...toBounds(options), ids: [id], after });
-      if (pendingOf(messages) !== undefined) return true;
-      if (next === undefined) return false;
-      after = next;
+    const { dedupeKey: key, dedupeUntilDone = false } = options;
+    const sendAs = async (id: string): Promise<boolean> => {
+      const clear = key === undefined ? undefined : this.#clearLater(id);
+      const isStored = toStored((await send(Object.assign(input, { id })))[0]).status === 'stored';
+      if (isStored && clear !== undefined) await clear();
+      return isStored;
+    };
+    const since = key === undefined ? 0 : Date.now();
+    if (dedupeUntilDone && key !== undefined) {
+      const suffix = (input.id ?? newId()).slice(-8);
+      const task = { queue, key, suffix, delayMs: input.delayMs ?? 0, bounds: toBounds(options) };
+      const { id, isStored } = await this.#unique.send(task, sendAs);
+      return this.#handle(id, definition, isStored ? since : 'duplicate');
     }
+    const id = part.id ?? `${queue}#${key ?? input.id ?? newId()}`;
+    return this.#handle(id, definition, (await sendAs(id)) ? since : 'duplicate');
   }
 
   /**

@@ -23,6 +23,7 @@ import { checkRateLimit, type RateLimit, RateLimiter } from './rate-limit.ts';
 import type { TaskQueues } from './task-queue.ts';
 import { DEFAULT_RESULT_TTL_MS } from './task-record.ts';
 import { TaskResultStore } from './task-results.ts';
+import { forgetName } from './unique-tasks.ts';
 
 /** Handles one task. Its value is the result of the task. The values that a generator yields are progress. */
 export type TaskHandler<T, R, P = unknown> = (
@@ -196,7 +197,7 @@ export async function startWorker(
         onDone: (delivery, value) =>
           isA(value, Cancelled) ? outcomes.cancelled(delivery, value) : outcomes.done(delivery, value),
         onFailed: (delivery, failure) => outcomes.failed(delivery, failure),
-        onSettled: (delivery, settlement, isFailed) => parents.settled(delivery, settlement, isFailed),
+        onSettled: (...settled) => afterSettlement(runtime, parents, settled),
       },
     );
     return new WorkerImpl(name, consumer, cancelled, batches);
@@ -204,4 +205,16 @@ export async function startWorker(
     await cancelled.close();
     throw error;
   }
+}
+
+/** Wakes the parent of a child, and frees the key of a unique task. */
+function afterSettlement(
+  { transport }: BusRuntime,
+  parents: Parents,
+  settled: Parameters<Parents['settled']>,
+): Promise<void> | undefined {
+  const [{ id }, { action }] = settled;
+  const woken = parents.settled(...settled);
+  const freed = action === 'ack' ? forgetName(transport.kv, id) : undefined;
+  return freed === undefined ? woken : Promise.all([freed, woken]).then(() => undefined);
 }

@@ -8,7 +8,7 @@ export const ADD_FLAGS = {
   text: { kind: 'switch', help: 'BODY is text, even if it parses as JSON' },
   wait: { kind: 'wait', help: 'wait for the result or a task, or up to TIME' },
   type: { kind: 'text', value: 'NAME', max: 255, help: 'the kind of the task; ls: only tasks of this type' },
-  'until-done': { kind: 'switch', help: 'the --key also holds while its task waits or runs' },
+  'until-done': { kind: 'switch', help: 'the --key holds as long as its task waits or runs' },
   replace: {
     kind: 'text',
     value: 'KEY',

@@ -92,7 +92,7 @@ export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'api/src', [
     file: 'bus/tasks/replaced-tasks.ts',
     find: 'if (old !== undefined && old !== handle.id) await',
     replace: 'if (old === handle.id) await',
-    killedBy: 'U19',
+    killedBy: 'U22',
   },
   {
     name: 'no event tells of a lost lease',
