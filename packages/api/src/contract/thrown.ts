@@ -1,5 +1,7 @@
 /** Text of thrown values. A program can throw anything: symbols, proxies, objects whose properties throw. Nothing here throws. */
 
+import { silence, silenceAll } from './promises.ts';
+
 /** What can be read of a thrown value. */
 export interface ThrownText {
   readonly name: string;
@@ -22,6 +24,8 @@ export const MAX_ERROR_TEXT = 2000;
 
 const UNREADABLE = 'a value that cannot be read';
 const MAX_PARTS = 5;
+/** How deep a thrown value is searched for promises: an error, its cause, a list in it, and its items. */
+const PROMISE_DEPTH = 4;
 
 /** What can be read of `thrown`; each text has at most 2,000 characters of well-formed Unicode. */
 export function readThrown(thrown: unknown): ThrownText {
@@ -71,21 +75,14 @@ export function cutText(text: string): string {
   return `${text.slice(0, MAX_ERROR_TEXT - 3).toWellFormed()}...`;
 }
 
-/** A rejection of `value` without a handler must not end the process. */
-export function silence(value: unknown): void {
-  if (!isA(value, Promise)) return;
-  try {
-    Promise.prototype.then.call(value, undefined, () => undefined);
-  } catch {
-    // A subclass without a usable constructor.
-  }
-}
-
 /** The property of an object; undefined for other values, and if it cannot be read. */
 function read(value: unknown, key: PropertyKey): unknown {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return undefined;
   try {
-    return Reflect.get(value, key);
+    const found: unknown = Reflect.get(value, key);
+    // A getter may have made it.
+    silence(found);
+    return found;
   } catch {
     return undefined;
   }
@@ -94,7 +91,7 @@ function read(value: unknown, key: PropertyKey): unknown {
 function messageOf(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown;
   if ((typeof thrown !== 'object' && typeof thrown !== 'function') || thrown === null) return String(thrown);
-  silence(thrown);
+  silenceAll(thrown, PROMISE_DEPTH);
   if (isA(thrown, Promise)) return 'a promise was thrown';
   const message = toText(read(thrown, 'message'));
   const parts = partsOf(read(thrown, 'errors'));
@@ -109,7 +106,6 @@ function messageOf(thrown: unknown): string {
 function partsOf(errors: unknown): string | undefined {
   try {
     if (!Array.isArray(errors) || errors.length === 0) return undefined;
-    for (const error of errors) silence(error);
     return errors.slice(0, MAX_PARTS).map(ownMessage).join('; ');
   } catch {
     return undefined;
@@ -118,7 +114,6 @@ function partsOf(errors: unknown): string | undefined {
 
 /** The message of the cause, if the message of the error does not contain it. A fetch says why it failed only there. */
 function causeOf(cause: unknown, message: string): string | undefined {
-  silence(cause);
   if (!isA(cause, Error)) return undefined;
   const text = ownMessage(cause);
   return message.includes(text) ? undefined : text;

@@ -83,7 +83,7 @@ const requests: readonly ConformanceCase[] = defineCases({ group: 'Request/reply
     async run(test) {
       const [service, requester] = [await test.agent('@service'), await test.agent('@requester')];
       const typed = defineRequest('typed', { response: texts });
-      const runs = { nan: 0, typed: 0, yields: 0 };
+      const runs = { nan: 0, typed: 0, yields: 0, promises: 0, both: 0 };
       const count = (what: keyof typeof runs, value: unknown): unknown => {
         runs[what] += 1;
         return value;
@@ -93,15 +93,22 @@ const requests: readonly ConformanceCase[] = defineCases({ group: 'Request/reply
       service.handle('yields', function* () {
         yield count('yields', Number.NaN);
       });
+      service.handle('promises', () => count('promises', { a: [1, 2].map(rejects), b: new Map([[1, rejects()]]) }));
+      const both = defineRequest('both', { response: texts });
+      service.handle(both, () => count('both', [1, 2].map(rejects)) as string);
       const durable = { ...LONG_TIMEOUT, durable: true };
       const asking = requester.request('@service', 'nan', null, durable);
       const error = await test.check.rejects(asking, 'HANDLER_FAILED', 'NaN as a response');
       test.check.ok(error.message.includes('NaN'), `the text of the error: ${error.message}`);
       await test.check.rejects(requester.request('@service', typed, null, durable), 'HANDLER_FAILED', 'another type');
       await test.check.rejects(requester.request('@service', 'yields', null, durable), 'HANDLER_FAILED', 'a part');
-      const letters = await deadLetters(test, await test.transport(), '$inbox.@service', 3);
-      test.check.equal(fieldsOf(letters, 'attempts'), [1, 1, 1], 'attempts of the requests');
-      test.check.equal(runs, { nan: 1, typed: 1, yields: 1 }, 'runs of the handlers');
+      const promises = requester.request('@service', 'promises', null, durable);
+      await test.check.rejects(promises, 'HANDLER_FAILED', 'promises without await');
+      await test.check.rejects(requester.request('@service', both, null, durable), 'HANDLER_FAILED', 'typed promises');
+      const letters = await deadLetters(test, await test.transport(), '$inbox.@service', 5);
+      test.check.equal(fieldsOf(letters, 'attempts'), [1, 1, 1, 1, 1], 'attempts of the requests');
+      const once = { nan: 1, typed: 1, yields: 1, promises: 1, both: 1 };
+      test.check.equal(runs, once, 'runs of the handlers');
     },
   },
 ]);
@@ -203,6 +210,10 @@ const tasks: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/visibil
 ]);
 
 export const cases: readonly ConformanceCase[] = [...requests, ...tasks];
+
+async function rejects(): Promise<never> {
+  throw new Error('nobody waits for it');
+}
 
 function isTooLarge(error: BusbarError): boolean {
   const cause = error.cause as { readonly cause?: unknown } | undefined;

@@ -36,6 +36,10 @@ const THROWN: readonly (readonly [name: string, make: () => unknown, text: strin
   ['a symbol', () => Symbol('odd'), 'Symbol(odd)'],
   ['a function', () => function thrown() {}, 'function'],
   ['a rejected promise', () => Promise.reject(new Error('inside')), 'a promise was thrown'],
+  ['rejected promises', () => [1, 2].map(async () => refuse()), '[{},{}]'],
+  ['an object with rejected promises', () => ({ message: later(), other: { again: later() } }), '[object Promise]'],
+  ['an error with a promise in its cause', () => new Error('late', { cause: { inner: [later()] } }), 'late'],
+  ['an error of errors with promises', () => new AggregateError([{ inner: later() }, later()], 'lists'), 'lists'],
   [
     'an object that can be awaited',
     () =>
@@ -167,6 +171,10 @@ function selfCaused(): unknown {
 
 function refuse(): never {
   throw new Error('then throws');
+}
+
+async function later(): Promise<void> {
+  refuse();
 }
 
 function hostileProxy(): unknown {

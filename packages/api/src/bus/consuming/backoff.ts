@@ -1,7 +1,7 @@
 /** When a failed message is retried: exponential backoff with jitter, or a function of the user. */
 
 import { invalid } from '../../contract/errors.ts';
-import { silence } from '../../contract/thrown.ts';
+import { silenceAll } from '../../contract/promises.ts';
 import { checkDuration, checkOneOf, checkOptions, describe, MAX_DURATION_MS } from '../../contract/validation.ts';
 
 /** When a failed message is retried. The n-th retry waits `baseMs * factor ** (n - 1)`, at most `maxMs`. */
@@ -68,6 +68,6 @@ export function retryAfter(rule: RetryRule, attempt: number, thrown: unknown): n
   const wait: unknown = rule(attempt, thrown);
   if (wait === 'reject') return wait;
   if (typeof wait === 'number' && wait >= 0) return Math.round(Math.min(wait, MAX_DURATION_MS));
-  silence(wait);
+  silenceAll(wait);
   throw invalid(`retry returned ${describe(wait)}`, 'Return a number of milliseconds, or "reject".');
 }

@@ -1,6 +1,7 @@
 /** Encodes and decodes bodies of messages by content type. */
 
 import { BusbarError, bodyTooLarge, invalid, isBusbarError } from '../../contract/errors.ts';
+import { silenceAll } from '../../contract/promises.ts';
 import { textOf } from '../../contract/thrown.ts';
 import { checkArray, describe } from '../../contract/validation.ts';
 import { type Codec, jsonCodec } from './codec.ts';
@@ -70,9 +71,11 @@ export class BodyCodec {
       const { contentType } = this.writer;
       const body: unknown = this.writer.encode(value);
       if (!(body instanceof Promise)) return this.#toEncoded(body, contentType);
-      return body.then((late) => this.#toEncoded(late, contentType)).catch((error: unknown) => this.#refuse(error));
+      return body
+        .then((late) => this.#toEncoded(late, contentType))
+        .catch((error: unknown) => this.#refuse(value, error));
     } catch (error) {
-      return this.#refuse(error);
+      return this.#refuse(value, error);
     }
   }
 
@@ -82,7 +85,8 @@ export class BodyCodec {
     return { body, contentType };
   }
 
-  #refuse(error: unknown): never {
+  #refuse(value: unknown, error: unknown): never {
+    silenceAll(value);
     throw isBusbarError(error) ? error : badBody(`the codec ${this.writer.contentType} cannot encode the body`, error);
   }
 

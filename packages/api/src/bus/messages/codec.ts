@@ -1,6 +1,7 @@
 /** Codecs of message bodies. */
 
 import { invalid } from '../../contract/errors.ts';
+import { silenceAll } from '../../contract/promises.ts';
 import { textOf } from '../../contract/thrown.ts';
 import { findJsonLoss } from './json-loss.ts';
 
@@ -55,7 +56,10 @@ export function readObject(bytes: Uint8Array): Record<string, unknown> | undefin
 
 function toJson(value: unknown): string {
   const loss = findJsonLoss(value);
-  if (loss !== undefined) throw notJson(`${loss.what}${loss.path === '' ? '' : ` at ${loss.path}`}`);
+  if (loss !== undefined) {
+    silenceAll(value);
+    throw notJson(`${loss.what}${loss.path === '' ? '' : ` at ${loss.path}`}`);
+  }
   try {
     return JSON.stringify(value);
   } catch (error) {

@@ -1,6 +1,7 @@
 /** Finds what JSON would change or drop in a value, with its path. */
 
-import { silence, textOf } from '../../contract/thrown.ts';
+import { silence } from '../../contract/promises.ts';
+import { textOf } from '../../contract/thrown.ts';
 
 /** What JSON would change. */
 export interface JsonLoss {
@@ -133,7 +134,7 @@ function isPlain(value: object): boolean {
 }
 
 function lossOfClass(value: object): Found {
-  // The error about the body is enough: its promise must not end the process as well.
+  // A getter or a toJSON may have made the promise, so nothing else finds it.
   silence(value);
   return loss(className(value));
 }

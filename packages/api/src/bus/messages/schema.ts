@@ -1,6 +1,7 @@
 /** Schemas of any library that implements Standard Schema (https://standardschema.dev), version 1. */
 
 import { BusbarError, invalid, isBusbarError } from '../../contract/errors.ts';
+import { silenceAll } from '../../contract/promises.ts';
 import { cutText, textOf } from '../../contract/thrown.ts';
 import { describe } from '../../contract/validation.ts';
 import { asReceived } from './as-received.ts';
@@ -96,8 +97,16 @@ export function validateSent(
     const checked = later(received, check);
     return checked instanceof Promise ? checked : undefined;
   };
-  const checked = validate(schema, value, what);
-  return checked instanceof Promise ? checked.then(again) : again();
+  const refuse = (error: unknown): never => {
+    silenceAll(value);
+    throw error;
+  };
+  try {
+    const checked = validate(schema, value, what);
+    return checked instanceof Promise ? checked.then(again).catch(refuse) : again()?.catch(refuse);
+  } catch (error) {
+    return refuse(error);
+  }
 }
 
 /** The error of a schema that throws instead of returning issues. */

@@ -1,7 +1,7 @@
 /** Reports failures that no caller waits for: to the listener of the user, else to the logger, once per place as a warning. */
 
 import { toBusbarError } from '../../contract/errors.ts';
-import { silence } from '../../contract/thrown.ts';
+import { silence } from '../../contract/promises.ts';
 import { type BackgroundFailure, describePlace, type ErrorListener, type FailurePlace } from './background-failure.ts';
 import { type Logger, processLogger } from './logger.ts';
 

@@ -1,7 +1,7 @@
 /** The logger of a program. */
 
 import { invalid } from '../../contract/errors.ts';
-import { silence } from '../../contract/thrown.ts';
+import { silence } from '../../contract/promises.ts';
 import { checkCallback } from '../../contract/validation.ts';
 import type { BusEvents } from './bus-events.ts';
 

@@ -1,6 +1,7 @@
 /** Batches: one call of a handler for several tasks, with a result for each. */
 
 import { invalid } from '../../contract/errors.ts';
+import { silenceAll } from '../../contract/promises.ts';
 import { isA } from '../../contract/thrown.ts';
 import { checkDuration, checkInteger, checkOptions, describe } from '../../contract/validation.ts';
 import { type Context, HandlerContext } from '../consuming/context.ts';
@@ -159,6 +160,7 @@ export class Batches {
     );
     if (results === undefined) return [];
     if (Array.isArray(results) && results.length === held.length) return results;
+    silenceAll(results);
     const found = Array.isArray(results) ? `${results.length} results` : describe(results);
     const text = `a batch handler returned ${found} for ${held.length} tasks`;
     throw new InvalidOutputError('the result of the handler', invalid(text, 'Return a result or an Error for each.'));
