@@ -68,6 +68,38 @@ test('tail waits for the bus, and prints its first event', async () => {
   expect(await tail.ended).toMatchObject({ code: 0, stdout: 'event\n' });
 });
 
+test.concurrent('task take waits for the bus, and takes its first task', async ({ expect }) => {
+  await using sh = shell();
+  const taking = sh.start({ args: ['task', 'take', 'q', '--wait', '--field', 'body'] });
+  await taking.said('waiting for it');
+  await sh.out('task', 'add', 'q', 'first');
+  expect(await taking.ended).toMatchObject({ code: 0, stdout: 'first\n' });
+});
+
+test.concurrent('stats --watch and top show what a later bus has', async ({ expect }) => {
+  await using sh = shell();
+  const watching = [
+    ['stats', '--watch=100ms'],
+    ['top', '--every', '200ms'],
+  ].map((args) => sh.start({ args }));
+  await Promise.all(watching.map((one) => one.said('waiting for it')));
+  await sh.out('task', 'add', 'build', '1');
+  await Promise.all(watching.map((one) => one.printed('build')));
+  for (const one of watching) one.child.kill();
+  for (const one of watching) expect((await one.ended).code).toBe(143);
+});
+
+test.concurrent.each([
+  ['task', 'take', 'q'],
+  ['wait', 'online', '@a'],
+  ['wait', 'event', 't'],
+])('%s %s %s --wait ends with 4 while there is no bus', async (...args) => {
+  await using sh = shell();
+  const { code, stdout, stderr } = await sh.run(...args, '--wait=300ms');
+  expect([code, stdout, stderr]).toEqual([4, '', expect.stringMatching(ABSENT)]);
+  expect(readdirSync(sh.dir.path)).toEqual([]);
+});
+
 test('a bad URL of a missing bus is refused', async () => {
   await using sh = shell();
   const { code, stderr } = await sh.run('agents', '--url', 'sqlite:./x.db?durable=power');

@@ -130,6 +130,7 @@ describe.runIf(process.platform === 'linux')('a command whose output is closed e
     [['tail'], 'pipe'],
     [['logs', '@a', '-f'], 'pipe'],
     [['queues', '--watch=60s'], 'pipe'],
+    [['task', 'take', 'q', '--wait'], 'pipe'],
     [['recv', '@a', '--wait'], 'socket'],
     [['tail'], 'socket'],
   ])('%j to a %s', { timeout: 30_000 }, async (args, kind) => {

@@ -135,14 +135,16 @@ export class Session implements AsyncDisposable {
     return new BusbarError(code, message, { hint, outcome, cause: error });
   }
 
-  /** Waits until the bus exists. Returns whether it was missing. */
-  async untilBusExists(): Promise<boolean> {
+  /** Waits until the bus exists, up to `maxMs`. Returns whether it was missing. */
+  async untilBusExists(maxMs: number = Number.POSITIVE_INFINITY): Promise<boolean> {
     const located = this.locate();
     const { url } = located;
     if (!(await isMissing(url))) return false;
     this.out.note(`busbar: ${noBusAt(located)}; waiting for it`);
-    do await sleep(LOOK_MS, undefined, { signal: this.signal }).catch(() => undefined);
-    while (!this.signal.aborted && (await isMissing(url)));
+    const end = performance.now() + maxMs;
+    const left = (): number => end - performance.now();
+    do await sleep(Math.max(0, Math.min(LOOK_MS, left())), undefined, { signal: this.signal }).catch(() => undefined);
+    while (!this.signal.aborted && left() > 0 && (await isMissing(url)));
     return true;
   }
 

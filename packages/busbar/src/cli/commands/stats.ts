@@ -33,8 +33,8 @@ export const stats: Command = defineCommand({
     const { out, call } = session;
     if (prometheus && (out.json || watch !== undefined))
       throw invalid('--prometheus excludes --json and --watch', 'Leave them out.');
-    const bus = await session.bus();
     await printWatched(session, watch, async () => {
+      const bus = await session.bus();
       const [measured, agents] = await Promise.all([bus.stats({ ...call, sampleMs: sample }), agentViews(session)]);
       const online = agents.filter(({ state }) => state === 'online');
       const lines = (): string[] =>

@@ -35,10 +35,8 @@ export const top: Command = defineCommand({
   ],
   run: async ({ flags: { every = EVERY_MS, once, lines: most = MOST }, session }) => {
     const { out, call } = session;
-    if (!once) await session.untilBusExists();
-    if (session.signal.aborted) return DONE;
-    const bus = await session.bus();
     await printWatched(session, once ? undefined : every, async () => {
+      const bus = await session.bus();
       const sampleMs = once ? every : undefined;
       const [stats, agents] = await Promise.all([bus.stats({ ...call, sampleMs }), agentViews(session)]);
       const values = [{ at: new Date(stats.at).toISOString(), ...summaryOf(stats, agents), queues: stats.queues }];

@@ -53,7 +53,7 @@ async function online(invocation: WaitInvocation): Promise<number> {
   const { args, session } = invocation;
   const [, agent = ''] = args;
   checkAgent(agent);
-  await session.untilBusExists();
+  const { leftMs } = await awaitBus(invocation);
   const bus = await session.bus();
   const seen = Promise.withResolvers<void>();
   await using watch = await bus.watchAgents((change) => {
@@ -61,7 +61,7 @@ async function online(invocation: WaitInvocation): Promise<number> {
     if (change.agent.name === agent && change.agent.instances.some(hasProcess)) seen.resolve();
   });
   void watch.ended.then((error) => seen.reject(error ?? new BusbarError('CLOSED', 'the transport was closed')));
-  await within(invocation, seen.promise, `${agent} is not online`);
+  await within(invocation, seen.promise, { what: `${agent} is not online`, leftMs });
   return say(invocation, { name: agent, online: true });
 }
 
@@ -121,7 +121,7 @@ async function done({ args: [, id = ''], flags, session }: WaitInvocation): Prom
 
 async function event(invocation: WaitInvocation): Promise<number> {
   const { args, session } = invocation;
-  const isNew = await session.untilBusExists();
+  const { isNew, leftMs } = await awaitBus(invocation);
   if (session.signal.aborted) return DONE;
   const { topics } = await session.transport();
   const seen = Promise.withResolvers<Record<string, unknown>>();
@@ -132,7 +132,7 @@ async function event(invocation: WaitInvocation): Promise<number> {
     seen.resolve({ id, topic, from: one.from, type, body: decodeBody(one), position, ...detailsOf({ ...one }) });
   });
   void subscription.ended.then((error) => seen.reject(error ?? new BusbarError('CLOSED', 'the transport was closed')));
-  const found = await within(invocation, seen.promise, 'no event was published');
+  const found = await within(invocation, seen.promise, { what: 'no event was published', leftMs });
   const { out } = session;
   await (out.json ? out.jsonLines([found]) : out.lines([printable(valueText(found['body']))]));
   return DONE;
@@ -157,18 +157,38 @@ async function until(invocation: WaitInvocation, holds: () => Promise<boolean>, 
   };
   look().catch(over.reject);
   try {
-    await within(invocation, over.promise, what);
+    await within(invocation, over.promise, { what, leftMs: invocation.flags.wait });
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** Waits up to `--wait`, and until the command is interrupted. Throws TIMEOUT with `what`. */
-async function within<T>({ flags, session }: WaitInvocation, waiting: Promise<T>, what: string): Promise<T> {
+/** Waits for the bus, which counts as part of `--wait`. */
+async function awaitBus({
+  flags: { wait: waitMs },
+  session,
+}: WaitInvocation): Promise<{ readonly isNew: boolean; readonly leftMs: number | undefined }> {
+  const started = performance.now();
+  const isNew = await session.untilBusExists(waitMs);
+  return { isNew, leftMs: waitMs && Math.max(0, waitMs - (performance.now() - started)) };
+}
+
+interface Patience {
+  /** What has not happened when the time is over. */
+  readonly what: string;
+  /** What is left of `--wait`. */
+  readonly leftMs: number | undefined;
+}
+
+/** Waits up to `leftMs`, and until the command is interrupted. Throws TIMEOUT. */
+async function within<T>(
+  { flags, session }: WaitInvocation,
+  waiting: Promise<T>,
+  { what, leftMs }: Patience,
+): Promise<T> {
   const late = Promise.withResolvers<never>();
-  const { wait: waitMs } = flags;
-  const tooLate = (): void => late.reject(new BusbarError('TIMEOUT', `${what} after ${waitMs} ms`, { hint: HINT }));
-  const timer = waitMs === undefined ? undefined : setTimeout(tooLate, waitMs);
+  const tooLate = (): void => late.reject(new BusbarError('TIMEOUT', `${what} after ${flags.wait} ms`, { hint: HINT }));
+  const timer = leftMs === undefined ? undefined : setTimeout(tooLate, leftMs);
   const onAbort = (): void => late.reject(new BusbarError('ABORTED', 'interrupted'));
   session.signal.addEventListener('abort', onAbort, { once: true });
   if (session.signal.aborted) onAbort();

@@ -23,10 +23,15 @@ export async function take({ args: [, queue, extra], flags, session }: TaskInvoc
   if (extra !== undefined) throw invalid('take takes a queue only', 'Write busbar task take QUEUE.');
   const printer = fieldPrinter(flags);
   const { max = 1, wait: waitMs = 0, lease: leaseMs } = flags;
-  if (flags.wait !== undefined) session.endWithParent();
+  const started = performance.now();
+  if (flags.wait !== undefined) {
+    session.endWithReader();
+    await session.untilBusExists(waitMs);
+  }
   const bus = await session.bus();
   const consumer = `${session.sender}/cli-${process.pid}`.slice(-255);
-  const taken = await bus.takeTasks(queue, { max, waitMs, consumer, signal });
+  const leftMs = Math.max(0, waitMs - Math.round(performance.now() - started));
+  const taken = await bus.takeTasks(queue, { max, waitMs: leftMs, consumer, signal });
   const tasks: LeasedTask[] = await withLeases<LeasedTask>(taken, leaseMs, session);
   if (tasks.length === 0) {
     out.note('busbar: no task to take');
