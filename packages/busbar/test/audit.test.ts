@@ -47,6 +47,8 @@ test('what happened to a message, in every verb', { timeout: 90_000 }, async () 
     id,
     live: [{ state: 'ready', attempts: 1 }],
   });
+  await audited(sh, 'recv', '@worker');
+  expect(JSON.parse(await audited(sh, 'show', id, '--json'))).toMatchObject({ live: [{ state: 'held' }] });
 });
 
 test('a conversation and what followed from a message', { timeout: 90_000 }, async () => {

@@ -55,6 +55,31 @@ onEachBus((open) => {
     expect(await project.out('stats')).toMatch(/READY +DELAYED +HELD +DONE +EXPIRED +DEAD/);
   });
 
+  test('each output says held', async () => {
+    await using project = await open();
+    await fill(project);
+    await project.out('register', '@a');
+    await project.bus.transport.topics.bind('$sub.d', 't');
+    const counts = { ready: 0, delayed: 0, held: 0, dead: 0 };
+    expect(await project.json('subs', 'ls')).toMatchObject([{ name: 'd', ...counts }]);
+    expect(await project.json('subs', 'lag', 'd')).toMatchObject([{ name: 'd', ...counts }]);
+    expect(await project.json('agents')).toMatchObject([{ name: '@a', inbox: counts }]);
+    const build = { name: 'build', ready: 1, delayed: 1, held: 1, dead: 1 };
+    for (const args of [['stats'], ['top', '--once', '--every', '200ms']]) {
+      const [found] = await project.json<{ queues: object[] }>(...args);
+      expect(found?.queues).toContainEqual(expect.objectContaining(build));
+      expect(JSON.stringify(found)).not.toContain('leased');
+    }
+  });
+
+  test('stats lists an agent only while a process of it is there', async () => {
+    await using project = await open();
+    await project.out('register', '@a');
+    await using served = await project.bus.agent('@served');
+    expect(await project.json('stats')).toMatchObject([{ agents: [{ name: served.name, instances: 1 }] }]);
+    expect(await project.out('stats')).toMatch(/^\w+, open: .*, 1 agent online\n/);
+  });
+
   test('peek: messages stay as they are', async () => {
     await using project = await open();
     await fill(project);

@@ -24,7 +24,7 @@ describe('register', () => {
     await sh.out('send', '@a', 'hello');
     expect(await sh.json('register', '@a', '--capability', 'x')).toMatchObject([{ name: '@a', created: false }]);
     const [agent] = await sh.json('agents');
-    expect(agent).toMatchObject({ name: '@a', capabilities: ['x'], inbox: { ready: 1, leased: 0, dead: 0 } });
+    expect(agent).toMatchObject({ name: '@a', capabilities: ['x'], inbox: { ready: 1, held: 0, dead: 0 } });
   });
 
   test.concurrent('takes over held messages, with leases for shells', async () => {
@@ -99,7 +99,7 @@ describe('send and recv', () => {
       stdout: '',
       stderr: expect.stringMatching(/^busbar: lease lost/),
     });
-    expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, leased: 0, dead: 0 } });
+    expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, held: 0, dead: 0 } });
   });
 
   test.concurrent('a body is JSON if it parses, else text', async () => {
@@ -201,7 +201,7 @@ describe('send and recv', () => {
     });
     const got = await sh.json<Received>('recv', '@a', '--max', '10', '--ack', 'auto');
     expect(got.map(({ body }) => body)).toEqual(['urgent', 'normal', 'once']);
-    expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, delayed: 1, leased: 0 } });
+    expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, delayed: 1, held: 0 } });
   });
 
   test.concurrent('any agent with the capability', async () => {

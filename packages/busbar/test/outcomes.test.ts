@@ -84,7 +84,7 @@ describe.runIf(process.platform === 'linux')('without its parent process', () =>
     const isWaiting = async (): Promise<boolean> => (await sh.json('agents'))[0]?.['online'] === true;
     await orphan(sh, ['recv', '@a', '--wait', '--json'], isWaiting);
     await sh.out('send', '@a', 'x');
-    expect(await sh.json('agents')).toMatchObject([{ inbox: { ready: 1, leased: 0 } }]);
+    expect(await sh.json('agents')).toMatchObject([{ inbox: { ready: 1, held: 0 } }]);
     expect(readFileSync(sh.dir.join('out.txt'), 'utf8')).toBe('');
   });
 

@@ -18,7 +18,7 @@ describe('request and reply', () => {
     expect(request).toMatchObject({ type: 'validate', from: '@web', body: { token: 'x' }, wantsReply: true });
     await sh.out('reply', request!.id, '{"valid":true}', '--as', '@auth', '--ack', request!.receipt);
     expect(await asking).toMatchObject({ code: 0, stdout: '{"valid":true}\n', stderr: '' });
-    expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, leased: 0 } });
+    expect((await sh.json('agents'))[0]).toMatchObject({ inbox: { ready: 0, held: 0 } });
     const { code, stderr } = await sh.run('reply', request!.id, 'late', '--as', '@auth');
     expect(code).toBe(3);
     expect(stderr).toMatch(/reply before you ack/);

@@ -49,7 +49,7 @@ function toJson({ info: { registeredAt, instances, ...info }, box, state }: Agen
         : {
             ready: box.ready,
             delayed: box.delayed,
-            leased: box.leased,
+            held: box.leased,
             dead: box.dead,
             oldestAgeMs: Math.round(box.oldestAgeMs),
           },

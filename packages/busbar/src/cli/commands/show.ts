@@ -6,9 +6,9 @@ import { browseStore, findId, readTrails } from '../audit/audit-log.ts';
 import { bodyOf, detailOf, exactTime, placeOf, processOf, since } from '../audit/trail-text.ts';
 import { type Command, defineCommand } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
+import { stateWord } from '../output/browsed-view.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { printableLine } from '../output/printable.ts';
-import { STATE_WORDS } from '../output/states.ts';
 import { tableLines } from '../output/table.ts';
 import type { Session } from '../session.ts';
 
@@ -69,8 +69,8 @@ function headLines(id: string, trails: readonly Trail[], live: readonly LiveStat
 
 function stateOf(browsed: BrowsedMessage | undefined): string {
   if (browsed === undefined) return 'not in the store';
-  const { state, attempts, consumer, leaseLeftMs, delayLeftMs, ttlLeftMs, dead } = browsed;
-  const parts: string[] = [STATE_WORDS[state]];
+  const { attempts, consumer, leaseLeftMs, delayLeftMs, ttlLeftMs, dead } = browsed;
+  const parts: string[] = [stateWord(browsed)];
   if (consumer !== undefined) parts.push(`by ${consumer}`);
   if (attempts > 0) parts.push(`attempt ${attempts}`);
   if (leaseLeftMs !== undefined) parts.push(`lease ends in ${formatDuration(leaseLeftMs)}`);
@@ -99,6 +99,6 @@ function trailLines(trails: readonly Trail[], { out }: Session): string[] {
 
 function liveJson({ queue, browsed }: LiveState): unknown {
   if (browsed === undefined) return { queue, state: null };
-  const { message: _message, history: _history, ...state } = browsed;
-  return { queue, ...state };
+  const { message: _message, history: _history, ...rest } = browsed;
+  return { queue, ...rest, state: stateWord(browsed).toLowerCase() };
 }

@@ -5,10 +5,12 @@ import { invalid } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { type AgentView, agentViews } from '../mail/agent-states.ts';
+import { hasProcess } from '../mail/presence.ts';
 import { DONE } from '../output/exit-codes.ts';
 import type { Output } from '../output/output.ts';
 import { kindOf } from '../output/queue-name.ts';
 import { queueTable } from '../output/queue-table.ts';
+import { heldCounts } from '../output/states.ts';
 import { count, tableLines } from '../output/table.ts';
 import { printWatched, WATCH_FLAG } from '../output/watch.ts';
 
@@ -35,34 +37,33 @@ export const stats: Command = defineCommand({
       throw invalid('--prometheus excludes --json and --watch', 'Leave them out.');
     await printWatched(session, watch, async () => {
       const bus = await session.bus();
-      const [measured, agents] = await Promise.all([bus.stats({ ...call, sampleMs: sample }), agentViews(session)]);
-      const online = agents.filter(({ state }) => state === 'online');
+      const [measured, views] = await Promise.all([bus.stats({ ...call, sampleMs: sample }), agentViews(session)]);
+      const found: BusStats = { ...measured, agents: onlineAgents(views) };
       const lines = (): string[] =>
-        prometheus ? toPrometheusLines(measured, online) : toText(measured, online, all, out);
-      return { values: [{ ...measured, at: new Date(measured.at).toISOString() }], lines };
+        prometheus ? toPrometheusText(found).trimEnd().split('\n') : toText(found, all, out);
+      return { values: [toJson(found)], lines };
     });
     return DONE;
   },
 });
 
 /** An agent without a process, such as one of `register`, is not online. */
-function toPrometheusLines(measured: BusStats, online: readonly AgentView[]): string[] {
-  const names = new Set(online.map(({ info: { name } }) => name));
-  const agents = measured.agents.filter(({ name }) => names.has(name));
-  return toPrometheusText({ ...measured, agents })
-    .trimEnd()
-    .split('\n');
+function onlineAgents(views: readonly AgentView[]): BusStats['agents'] {
+  const online = views.filter(({ state }) => state === 'online');
+  return online.map(({ info: { name, load, limit, instances } }) => ({
+    ...{ name, load, limit },
+    instances: instances.filter(hasProcess).length,
+  }));
 }
 
-function toText(
-  { transport, queues, requests }: BusStats,
-  online: readonly AgentView[],
-  all: boolean,
-  out: Output,
-): string[] {
+function toJson(found: BusStats): Record<string, unknown> {
+  return { ...found, at: new Date(found.at).toISOString(), queues: found.queues.map(heldCounts) };
+}
+
+function toText({ transport, queues, requests, agents }: BusStats, all: boolean, out: Output): string[] {
   const shown = queues.filter(({ name }) => all || kindOf(name) !== 'internal');
   const lines = [
-    `${transport.name}, ${transport.state}: ${count(shown.length, 'queue')}, ${count(online.length, 'agent')} online`,
+    `${transport.name}, ${transport.state}: ${count(shown.length, 'queue')}, ${count(agents.length, 'agent')} online`,
   ];
   if (shown.length > 0) lines.push('', ...queueTable(shown, out));
   const types = Object.entries(requests);
@@ -75,12 +76,8 @@ function toText(
     ]);
     lines.push('', ...tableLines(['REQUEST', '#COUNT', '#P50', '#P99'], rows, out));
   }
-  if (online.length > 0) {
-    const rows = online.map(({ info: { name, load, limit, instances } }) => [
-      name,
-      `${load}/${limit}`,
-      String(instances.length),
-    ]);
+  if (agents.length > 0) {
+    const rows = agents.map(({ name, load, limit, instances }) => [name, `${load}/${limit}`, String(instances)]);
     lines.push('', ...tableLines(['!AGENT', '#LOAD', '#INSTANCES'], rows, out));
   }
   return lines;

@@ -129,6 +129,6 @@ function lagOf({ ready, delayed, leased }: QueueInfo): number {
 }
 
 function toJson(name: string, queue: QueueInfo): Record<string, unknown> {
-  const { ready, delayed, leased, dead, oldestAgeMs } = queue;
-  return { name, lag: lagOf(queue), ready, delayed, leased, dead, oldestAgeMs: Math.round(oldestAgeMs) };
+  const { ready, delayed, leased: held, dead, oldestAgeMs } = queue;
+  return { name, lag: lagOf(queue), ready, delayed, held, dead, oldestAgeMs: Math.round(oldestAgeMs) };
 }

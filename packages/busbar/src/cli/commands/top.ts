@@ -9,6 +9,7 @@ import { timeOf } from '../output/message-view.ts';
 import type { Output } from '../output/output.ts';
 import { kindOf, shortName } from '../output/queue-name.ts';
 import { queueTable, toRate } from '../output/queue-table.ts';
+import { heldCounts } from '../output/states.ts';
 import { count, tableLines } from '../output/table.ts';
 import { printWatched } from '../output/watch.ts';
 
@@ -39,7 +40,9 @@ export const top: Command = defineCommand({
       const bus = await session.bus();
       const sampleMs = once ? every : undefined;
       const [stats, agents] = await Promise.all([bus.stats({ ...call, sampleMs }), agentViews(session)]);
-      const values = [{ at: new Date(stats.at).toISOString(), ...summaryOf(stats, agents), queues: stats.queues }];
+      const values = [
+        { at: new Date(stats.at).toISOString(), ...summaryOf(stats, agents), queues: stats.queues.map(heldCounts) },
+      ];
       return { values, lines: () => toLines(stats, agents, most, out) };
     });
     return DONE;

@@ -12,7 +12,7 @@ export const BROWSED_HEADINGS: readonly string[] = ['STATE', '?#ATTEMPT', '?SENT
 /** A message as a row. The state of a delayed one has the time that is left. `waitsFor`: the child that a parent waits for. */
 export function browsedRow(browsed: BrowsedMessage, waitsFor?: string): string[] {
   const { message, attempts, delayLeftMs, dead } = browsed;
-  const word = wordOf(browsed, waitsFor);
+  const word = stateWord(browsed, waitsFor);
   const shown = delayLeftMs === undefined || word === WAITING ? word : `${word} ${formatDuration(delayLeftMs)}`;
   const why = waitsFor === undefined ? (dead?.reason ?? '') : `for ${printableLine(waitsFor)}`;
   const body = [why, bodyLine(message, 200)].filter((part) => part !== '').join(' — ');
@@ -20,7 +20,7 @@ export function browsedRow(browsed: BrowsedMessage, waitsFor?: string): string[]
 }
 
 /** The word for its state. A message that waits beyond its time to live is delivered to no consumer. */
-function wordOf({ state, ttlLeftMs = 1 }: BrowsedMessage, waitsFor: string | undefined): string {
+export function stateWord({ state, ttlLeftMs = 1 }: BrowsedMessage, waitsFor?: string): string {
   if (ttlLeftMs <= 0 && (state === 'ready' || state === 'delayed')) return EXPIRED;
   return waitsFor === undefined ? STATE_WORDS[state] : WAITING;
 }
@@ -30,7 +30,7 @@ export function browsedJson(browsed: BrowsedMessage, waitsFor?: string): Record<
   const { message, attempts, delayLeftMs, leaseLeftMs, ttlLeftMs, consumer, dead } = browsed;
   const { id, from, type, priority, sentAt } = message;
   return {
-    ...{ id, state: wordOf(browsed, waitsFor).toLowerCase(), attempts, from, type, priority },
+    ...{ id, state: stateWord(browsed, waitsFor).toLowerCase(), attempts, from, type, priority },
     sentAt: new Date(sentAt).toISOString(),
     body: decodeBody(message),
     ...{ delayLeftMs, waitsFor, leaseLeftMs, ttlLeftMs, consumer },

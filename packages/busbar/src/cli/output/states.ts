@@ -37,6 +37,14 @@ export const TASK_WORDS: Readonly<Record<TaskStatus, string>> = {
 /** Headings of the counts of a queue. */
 export const COUNT_HEADINGS: readonly string[] = ['#READY', '#DELAYED', '#HELD', '?#DONE', '?#EXPIRED', '#DEAD'];
 
+/** Counts with the word for held messages as their key, as every output names them. */
+export function heldCounts<T extends { readonly leased: number }>({
+  leased,
+  ...counts
+}: T): Omit<T, 'leased'> & { readonly held: number } {
+  return { ...counts, held: leased };
+}
+
 /** The counts under {@link COUNT_HEADINGS}. */
 export function countsOf({ ready, delayed, leased, dead, totals }: Omit<QueueInfo, 'settings'>): number[] {
   return [ready, delayed, leased, totals.done, totals.expired, dead];
