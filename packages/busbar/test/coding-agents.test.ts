@@ -1,13 +1,14 @@
 // For coding agents: the guide, the files of a project, and the number of unread messages.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { waitFor } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { findVerb } from '../src/cli/command.ts';
 import { GUIDE } from '../src/cli/guide.ts';
 import { GLOBAL_FLAGS } from '../src/cli/input/global-flags.ts';
 import { VERB_GROUPS } from '../src/cli/verbs.ts';
 import { onEachBus } from './buses.ts';
-import { shell } from './shell.ts';
+import { type Started, shell } from './shell.ts';
 
 describe('guide', () => {
   test('has less than 700 words, and lines of at most 120 characters', async () => {
@@ -76,6 +77,49 @@ onEachBus((open) => {
     expect(await hook('{"hook_event_name":"stop","loop_count":1}', '@a')).toBeUndefined();
     expect(await hook('junk', '@a')).toBeUndefined();
   });
+
+  test('a continued turn is told of mail that came since, and of no other', async () => {
+    await using project = await open();
+    const stop = (isActive: boolean, id = 's1'): string =>
+      JSON.stringify({ hook_event_name: 'Stop', stop_hook_active: isActive, session_id: id });
+    const hook = async (input: string): Promise<string> =>
+      (await project.use({ args: ['inbox', '@a', '--hook'], input })).stdout;
+    await project.out('register', '@a');
+    await project.out('send', '@a', 'first');
+    expect(await hook(stop(false))).toContain('1 unread message for @a');
+    expect(await hook(stop(true))).toBe('');
+    await project.out('send', '@a', 'second');
+    expect(await hook(stop(true, 's2'))).toBe('');
+    expect(await hook(stop(true))).toContain('2 unread messages for @a');
+    expect(await hook(stop(true))).toBe('');
+  });
+
+  test('a hook in the background wakes its session once for each message', { timeout: 60_000 }, async () => {
+    await using project = await open();
+    const wait = (id: string, waitMs = 20_000): Started => {
+      const input = JSON.stringify({ hook_event_name: 'Stop', session_id: id });
+      return project.start({ args: ['inbox', '--hook', '--wait', `${waitMs}ms`, '--as', '@a'], input });
+    };
+    const awake = (some: string): object => ({
+      code: 2,
+      stdout: '',
+      stderr: `${some} for @a on the bus. Read one with: busbar recv @a --json\n`,
+    });
+    await project.out('register', '@a');
+    const first = wait('s1');
+    await project.out('send', '@a', 'x');
+    expect(await first.ended).toMatchObject(awake('1 unread message'));
+    // It was told of this one. The next waiter of the session takes the place of the one before.
+    const revision = async (): Promise<number> =>
+      (await project.bus.transport.kv.get('$hook/@a/s1.waiter'))?.revision ?? 0;
+    const before = await revision();
+    const replaced = wait('s1');
+    await waitFor(async () => (await revision()) > before, { what: 'the second waiter', timeoutMs: 15_000 });
+    expect(await wait('s1', 3_500).ended).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    expect(await replaced.ended).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    await project.out('send', '@a', 'y');
+    expect(await wait('s1').ended).toMatchObject(awake('2 unread messages'));
+  });
 });
 
 test('a hook is silent and quick without a bus, and without its server', async () => {
@@ -84,6 +128,9 @@ test('a hook is silent and quick without a bus, and without its server', async (
     const args = ['inbox', '@a', '--hook', '--url', url];
     expect(await sh.use({ args, input: '{}' })).toMatchObject({ code: 0, stdout: '' });
   }
+  const waiting = ['inbox', '@a', '--hook', '--wait', '300ms'];
+  expect(await sh.use({ args: waiting, input: '{}' })).toMatchObject({ code: 0, stdout: '', stderr: '' });
+  expect(await sh.run('inbox', '@a', '--wait')).toMatchObject({ code: 2, stderr: /--wait needs --hook/ });
   expect(readdirSync(sh.dir.path)).toEqual([]);
 });
 
@@ -126,7 +173,10 @@ describe('init', () => {
     expect(settings.hooks.Stop).toMatchObject([
       { hooks: [{ command: 'mine' }] },
       { hooks: [{ command: 'busbar inbox --hook' }] },
+      { hooks: [{ command: 'busbar inbox --hook --wait 12h', async: true, asyncRewake: true, timeout: 43_260 }] },
     ]);
+    await sh.use({ args: ['init', '--hooks', 'claude', '--yes'], cwd: sh.dir.join('sub') });
+    expect(JSON.parse(readFileSync(sh.dir.join('.claude/settings.json'), 'utf8'))).toEqual(settings);
     expect(readFileSync(sh.dir.join('.gitignore'), 'utf8')).toBe('node_modules\n.busbar/\n');
     expect(readFileSync(sh.dir.join('busbar.config.json'), 'utf8')).toBe('{"bus":"redis"}');
     expect(existsSync(sh.dir.join('sub/busbar.config.json'))).toBe(false);

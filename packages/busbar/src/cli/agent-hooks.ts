@@ -13,13 +13,27 @@ interface HostSettings {
   readonly events: readonly string[];
   /** 10 s, in the unit of the agent. */
   readonly timeout: number;
+  /** The event behind which a hook may wait in the background, and its fields. Without it no hook wakes an idle session. */
+  readonly wake?: { readonly event: string; readonly fields: Readonly<Record<string, unknown>> };
   /** Keys of a new file. Hooks stand below their event without a group. */
   readonly flat?: Readonly<Record<string, unknown>>;
 }
 
+/** How long a hook waits for mail at most. The next turn starts another one. */
+const WAKE_HOURS = 12;
+
+/** The exit code of a hook in the background that wakes its session: the agent reads stderr. */
+export const WAKES = 2;
+
 /** The settings of each coding agent. Most have one form, and differ in names. Cursor takes no context with a prompt. */
 export const HOOK_HOSTS: Readonly<Record<HookHost, HostSettings>> = {
-  claude: { file: '.claude/settings.json', events: ['SessionStart', 'UserPromptSubmit', 'Stop'], timeout: 10 },
+  claude: {
+    file: '.claude/settings.json',
+    events: ['SessionStart', 'UserPromptSubmit', 'Stop'],
+    timeout: 10,
+    // It ends by itself before the agent would kill it.
+    wake: { event: 'Stop', fields: { async: true, asyncRewake: true, timeout: WAKE_HOURS * 3_600 + 60 } },
+  },
   codex: { file: '.codex/hooks.json', events: ['SessionStart', 'UserPromptSubmit', 'Stop'], timeout: 10 },
   cursor: { file: '.cursor/hooks.json', events: ['sessionStart', 'stop'], timeout: 10, flat: { version: 1 } },
   gemini: { file: '.gemini/settings.json', events: ['SessionStart', 'BeforeAgent', 'AfterAgent'], timeout: 10_000 },
@@ -46,7 +60,7 @@ export function wentOn({ stop_hook_active: isActive, loop_count: loops }: Readon
 /** A hook, or a group of hooks. */
 interface HookEntry {
   readonly command?: unknown;
-  readonly hooks?: readonly { readonly command?: unknown }[];
+  readonly hooks?: readonly { readonly type: string; readonly command?: unknown }[];
 }
 
 /** The settings as they are, and the agent whose mail the hooks show: by default that of the session. */
@@ -56,23 +70,36 @@ interface HookSettings {
   readonly agent: string | undefined;
 }
 
-/** Settings with one hook for each event, beside those that are there. */
+/** Settings with one hook for each event, and one that wakes, beside those that are there. */
 export function withHooks(host: HookHost, { before, path, agent }: HookSettings): string {
-  const { events, timeout, flat } = HOOK_HOSTS[host];
+  const { flat } = HOOK_HOSTS[host];
   const settings = { ...flat, ...parseSettings(before, path) };
   const hooks = asObject(settings['hooks'] ?? {}, `${path}: hooks`);
-  const command = `busbar inbox --hook${agent === undefined ? '' : ` --as ${quoteForShell(agent)}`}`;
-  const changed: Record<string, unknown> = {};
-  for (const event of events) {
-    const entries = (hooks[event] ?? []) as HookEntry[];
+  const changed: Record<string, HookEntry[]> = {};
+  for (const [event, hook] of hooksOf(host, agent)) {
+    const entries = changed[event] ?? ((hooks[event] ?? []) as HookEntry[]);
     if (!Array.isArray(entries))
       throw invalid(`${path}: hooks.${event} is no list`, 'Correct it, or move the file away.');
-    const has = entries.some((entry) => [entry, ...(entry.hooks ?? [])].some((hook) => hook.command === command));
-    const added = flat === undefined ? { hooks: [{ type: 'command', command, timeout }] } : { command, timeout };
-    if (!has) changed[event] = [...entries, added];
+    const has = entries.some((entry) =>
+      [entry, ...(entry.hooks ?? [])].some(({ command }) => command === hook.command),
+    );
+    if (!has) changed[event] = [...entries, flat === undefined ? { hooks: [{ type: 'command', ...hook }] } : hook];
   }
   if (Object.keys(changed).length === 0) return before ?? '';
   return `${JSON.stringify({ ...settings, hooks: { ...hooks, ...changed } }, null, 2)}\n`;
+}
+
+/** The hooks of a coding agent, each with its event. */
+function hooksOf(
+  host: HookHost,
+  agent: string | undefined,
+): (readonly [event: string, hook: { readonly command: string }])[] {
+  const { events, timeout, wake } = HOOK_HOSTS[host];
+  const as = agent === undefined ? '' : ` --as ${quoteForShell(agent)}`;
+  const looks = events.map((event) => [event, { command: `busbar inbox --hook${as}`, timeout }] as const);
+  if (wake === undefined) return looks;
+  const command = `busbar inbox --hook --wait ${WAKE_HOURS}h${as}`;
+  return [...looks, [wake.event, { command, ...wake.fields }]];
 }
 
 function parseSettings(text: string | undefined, path: string): Record<string, unknown> {

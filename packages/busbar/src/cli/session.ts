@@ -135,12 +135,18 @@ export class Session implements AsyncDisposable {
     return new BusbarError(code, message, { hint, outcome, cause: error });
   }
 
-  /** Waits until the bus exists, up to `maxMs`. Returns whether it was missing. */
-  async untilBusExists(maxMs: number = Number.POSITIVE_INFINITY): Promise<boolean> {
+  /** Waits until the bus exists, up to `maxMs`. Says so unless `isQuiet` is set. Returns whether it was missing. */
+  async untilBusExists({
+    maxMs = Number.POSITIVE_INFINITY,
+    isQuiet = false,
+  }: {
+    readonly maxMs?: number | undefined;
+    readonly isQuiet?: boolean;
+  } = {}): Promise<boolean> {
     const located = this.locate();
     const { url } = located;
     if (!(await isMissing(url))) return false;
-    this.out.note(`busbar: ${noBusAt(located)}; waiting for it`);
+    if (!isQuiet) this.out.note(`busbar: ${noBusAt(located)}; waiting for it`);
     const end = performance.now() + maxMs;
     const left = (): number => end - performance.now();
     do await sleep(Math.max(0, Math.min(LOOK_MS, left())), undefined, { signal: this.signal }).catch(() => undefined);

@@ -1,22 +1,18 @@
 /** `busbar inbox`: the messages that wait for an agent, or only their number. It takes none. */
 
-import { hookOutput, wentOn } from '../agent-hooks.ts';
-import { type Command, defineCommand, type Invocation } from '../command.ts';
-import { findMailbox, inboxOf, requireMailbox } from '../mail/mailbox.ts';
+import { invalid } from '@busbar/api/transport';
+import { type Command, defineCommand } from '../command.ts';
+import { inboxOf, requireMailbox } from '../mail/mailbox.ts';
 import { BROWSED_HEADINGS, browsedJson, browsedRow } from '../output/browsed-view.ts';
 import { DONE, TIMED_OUT } from '../output/exit-codes.ts';
-import { count, tableLines } from '../output/table.ts';
+import { tableLines } from '../output/table.ts';
 
 const FLAGS = {
   count: { kind: 'switch', help: 'only the number' },
   hook: { kind: 'switch', help: 'for a hook of a coding agent: prints what it reads, or nothing without mail' },
+  wait: { kind: 'wait', help: 'with --hook: wait for mail in the background; then exit 2, which wakes the session' },
   limit: { kind: 'integer', min: 1, max: 1000, help: 'at most this many (default 10)' },
 } as const;
-
-type InboxInvocation = Invocation<typeof FLAGS>;
-
-/** How long a hook may delay its session. */
-const HOOK_MS = 3_000;
 
 export const inbox: Command = defineCommand({
   args: ['NAME?'],
@@ -29,10 +25,20 @@ export const inbox: Command = defineCommand({
   notes: [
     'It takes no lease. Messages that are held or delayed are not counted. Exit 4 without --count: there is none.',
     '--hook never fails and never blocks: without an agent, an inbox or a bus it prints nothing. busbar init --hooks installs it for Claude Code, Codex, Cursor or Gemini CLI.',
+    'At the end of a turn that a hook continued, --hook tells only of mail that came since. --hook --wait tells once of each message; the next one of a session takes its place.',
+    'Only Claude Code can be woken: it reads stderr of a hook in the background that exits with 2. Sessions of the others see mail at their next prompt or turn; busbar work runs an agent for each message.',
   ],
   run: async (invocation) => {
     const { args, flags, session } = invocation;
-    if (flags.hook) return hook(invocation).catch(() => DONE);
+    if (flags.wait !== undefined && !flags.hook)
+      throw invalid('--wait needs --hook', 'busbar recv --wait waits for a message, inbox --watch looks again.');
+    if (flags.hook) {
+      const { lookOnce, waitForMail } = await import('../mail/mail-hook.ts');
+      const agent = args[0] ?? session.agentName;
+      if (agent === undefined) return DONE;
+      const running = flags.wait === undefined ? lookOnce(agent, session) : waitForMail(agent, flags.wait, session);
+      return running.catch(() => DONE);
+    }
     const { out, call } = session;
     const agent = session.inboxOwner(args[0]);
     const { ready } = await requireMailbox(agent, session);
@@ -57,30 +63,3 @@ export const inbox: Command = defineCommand({
     return TIMED_OUT;
   },
 });
-
-/** What a hook prints: context for the model; at the end of a turn, a reason to go on. */
-async function hook({ args, session }: InboxInvocation): Promise<number> {
-  const agent = args[0] ?? session.agentName;
-  if (agent === undefined) return DONE;
-  const [event, box] = await Promise.race([
-    Promise.all([readEvent(session), findMailbox(agent, session)]),
-    new Promise<never>((_, reject) => setTimeout(() => reject(new Error('too late')), HOOK_MS).unref()),
-  ]);
-  if (box === undefined || box.ready === 0) return DONE;
-  const text = `${count(box.ready, 'unread message')} for ${agent} on the bus. Read one with: busbar recv ${agent} --json`;
-  if (!event.isRepeated) await session.out.jsonLines([hookOutput(event.name, text)]);
-  return DONE;
-}
-
-/** The event that the coding agent writes to stdin. Without one it is the start of a session. */
-async function readEvent({
-  signal,
-}: InboxInvocation['session']): Promise<{ readonly name: string; readonly isRepeated: boolean }> {
-  const { isPiped, readStdin } = await import('../input/body.ts');
-  const text = isPiped() ? await readStdin({ signal }) : '';
-  const input = (text.trim() === '' ? {} : JSON.parse(text)) as Record<string, unknown>;
-  return {
-    name: typeof input['hook_event_name'] === 'string' ? input['hook_event_name'] : 'SessionStart',
-    isRepeated: wentOn(input),
-  };
-}

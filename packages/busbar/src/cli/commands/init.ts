@@ -33,6 +33,7 @@ export const init: Command = defineCommand({
   notes: [
     'It writes beside .git, or in this folder without .git. It keeps what a file has: a config that exists stays as it is.',
     'The hooks run at the start of a session, with each prompt, and at the end of a turn. They take no message, and are silent without mail. The agent is --as, else BUSBAR_AGENT of the session.',
+    'Of Claude Code one more hook waits after each turn, up to 12 h, and wakes an idle session when mail arrives. No hook can wake an idle session of Codex, Cursor or Gemini CLI: it sees mail at its next prompt or turn.',
     '--hooks claude writes .claude/settings.json of Claude Code, codex .codex/hooks.json of Codex, cursor .cursor/hooks.json of Cursor, gemini .gemini/settings.json of Gemini CLI. The agent may ask you to trust or enable them. Cursor has no hook for a prompt that adds context.',
     '--agents-md adds a section to AGENTS.md, which tells an agent to look for mail and to run busbar guide. Codex, Cursor and opencode read this file; Gemini CLI does with context.fileName in its settings.',
   ],

@@ -169,7 +169,7 @@ async function awaitBus({
   session,
 }: WaitInvocation): Promise<{ readonly isNew: boolean; readonly leftMs: number | undefined }> {
   const started = performance.now();
-  const isNew = await session.untilBusExists(waitMs);
+  const isNew = await session.untilBusExists({ maxMs: waitMs });
   return { isNew, leftMs: waitMs && Math.max(0, waitMs - (performance.now() - started)) };
 }
 

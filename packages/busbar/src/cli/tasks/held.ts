@@ -26,7 +26,7 @@ export async function take({ args: [, queue, extra], flags, session }: TaskInvoc
   const started = performance.now();
   if (flags.wait !== undefined) {
     session.endWithReader();
-    await session.untilBusExists(waitMs);
+    await session.untilBusExists({ maxMs: waitMs });
   }
   const bus = await session.bus();
   const consumer = `${session.sender}/cli-${process.pid}`.slice(-255);

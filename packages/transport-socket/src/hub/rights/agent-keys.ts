@@ -1,8 +1,8 @@
-/** The keys that belong to one agent: identity, presence, log, and the locks that it holds. */
+/** The keys that belong to one agent: identity, presence, log, what its hooks told, and the locks that it holds. */
 
 import type { KvEntry } from '@busbar/api/transport';
 
-const READABLE = ['$agent/', '$live/', '$log/', '$lock/', '$sem/', '$task/'];
+const READABLE = ['$agent/', '$live/', '$log/', '$hook/', '$lock/', '$sem/', '$task/'];
 const LOCKS = /^\$(lock|sem)\//;
 const encoder = new TextEncoder();
 
@@ -15,7 +15,7 @@ export function isReadablePrefix(prefix: unknown): boolean {
 export function isOwnKey(key: unknown, agent: string, value?: Uint8Array): boolean {
   const text = String(key);
   if (text === `$agent/${agent}`) return value === undefined || readJson(value)?.['name'] === agent;
-  const prefix = [`$live/${agent}/`, `$log/${agent}/`].find((each) => text.startsWith(each));
+  const prefix = [`$live/${agent}/`, `$log/${agent}/`, `$hook/${agent}/`].find((each) => text.startsWith(each));
   // Names of agents may contain slashes, instances do not.
   return (prefix !== undefined && !text.slice(prefix.length).includes('/')) || isTaskKey(key);
 }
