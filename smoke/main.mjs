@@ -12,6 +12,7 @@ import { lintTarball } from './lint.mjs';
 import { checkTarball, publishedPackages, removeStaleOutput } from './packages.mjs';
 import { runPage } from './page.mjs';
 import { nodes, oldNode, run } from './programs.mjs';
+import { measureStartup } from './startup.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'busbar-smoke-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -135,6 +136,8 @@ await step('loads few files to send one message', () => {
   const files = Number(stderr.trim().split('\n').at(-1));
   if (!(files <= 16)) throw new Error(`${files} files; each costs time at the start of every command`);
 });
+
+await step('starts: least of 15, in turns', () => measureStartup({ slim, node: paths.node, bin }));
 
 await step('puts `busbar` on a PATH from a clone, as the README says', () => {
   const [, line = ''] = /^(ln -s .*)$/m.exec(readFileSync(join(paths.root, 'README.md'), 'utf8')) ?? [];

@@ -151,6 +151,7 @@ const CELLS: readonly Cell[] = [
   cell('topics.unbind', 'allowed', { queue: '$sub.audit', pattern: 'news.*' }),
   cell('topics.unbind', 'refused', { queue: '$inbox.@boss', pattern: 'news.*' }),
   cell('kv.get', 'allowed', { key: '$agent/@boss' }),
+  cell('kv.get', 'allowed', { key: '$hook/@bob/session' }),
   cell('kv.get', 'refused', { key: 'secret' }),
   cell('kv.list', 'allowed', { prefix: '$live/' }),
   cell('kv.list', 'refused', { prefix: '' }),
@@ -160,6 +161,7 @@ const CELLS: readonly Cell[] = [
   cell('kv.put', 'allowed', { key: '$agent/@bob' }, [json({ name: '@bob' })]),
   cell('kv.put', 'allowed', { key: '$live/@bob/instance', ttlMs: 60_000 }, [json({})]),
   cell('kv.put', 'allowed', { key: '$log/@bob/instance' }, [json({})]),
+  cell('kv.put', 'allowed', { key: '$hook/@bob/session' }, [json([])]),
   cell('kv.put', 'allowed', { key: '$task/jobs#1' }, [json({})]),
   cell('kv.put', 'allowed', { key: '$lock/free', ifRevision: 0 }, [json({ owner: 'bob' })]),
   cell('kv.put', 'refused', { key: '$agent/@bob' }, [json({ name: '@boss' })]),
@@ -168,6 +170,7 @@ const CELLS: readonly Cell[] = [
   cell('kv.put', 'refused', { key: '$live/@bob/sub/instance' }, [json({})]),
   cell('kv.put', 'refused', { key: '$live/@bob' }, [json({})]),
   cell('kv.put', 'refused', { key: '$log/@boss/instance' }, [json({})]),
+  cell('kv.put', 'refused', { key: '$hook/@boss/session' }, [json([])]),
   cell('kv.put', 'refused', { key: 'config' }, [x]),
   cell('kv.put', 'refused', { key: '$lock/text', ifRevision: 0 }, [x]),
   cell(
