@@ -13,8 +13,12 @@ interface VerbUse extends Omit<Use, 'args'> {
   readonly isText?: boolean;
 }
 
-const AUDITED = ['--url', 'audit:?of=sqlite'];
-const MOVE: readonly [string, string] = ['sqlite:./from.db', 'sqlite:./to.db'];
+/** The flag for the bus of the project with an audit log beside it. */
+const auditOf = ({ url }: Project): string[] => ['--url', `audit:?of=${encodeURIComponent(url)}&log=sqlite:./log.db`];
+
+/** Another bus of the kind of the project's. */
+const sibling = ({ url }: Project, name: string): string =>
+  url.startsWith('sqlite:') ? url.replace(/bus\.db$/, `${name}.db`) : `${url}-${name}`;
 
 /** Sends a message and receives it. */
 async function hold({ out, json }: Project): Promise<{ id: string; receipt: string }> {
@@ -24,9 +28,10 @@ async function hold({ out, json }: Project): Promise<{ id: string; receipt: stri
 }
 
 const receipt = async (project: Project): Promise<VerbUse> => ({ args: [(await hold(project)).receipt] });
-const audited = async ({ out }: Project): Promise<VerbUse> => ({
-  args: [await out('send', '@b', 'x', '--create-inbox', ...AUDITED), ...AUDITED],
-});
+const audited = async (project: Project): Promise<VerbUse> => {
+  const audit = auditOf(project);
+  return { args: [await project.out('send', '@b', 'x', '--create-inbox', ...audit), ...audit] };
+};
 const on = (...args: string[]): VerbUse => ({ args });
 
 /** Each verb in an order in which it finds what it needs. */
@@ -54,7 +59,7 @@ const USES: Readonly<Record<string, VerbUse | ((project: Project) => Promise<Ver
   semaphore: on('s', '-n', '2', '--', 'true'),
   dead: on('list', '@a'),
   ...{ show: audited, thread: audited, trace: audited },
-  audit: on(...AUDITED),
+  audit: async (project) => on(...auditOf(project)),
   top: on('--once', '--every', '200ms'),
   ...{ agents: on(), queues: on(), stats: on(), check: on(), where: on(), doctor: on(), guide: on(), init: on() },
   peek: on('@a'),
@@ -64,12 +69,12 @@ const USES: Readonly<Record<string, VerbUse | ((project: Project) => Promise<Ver
   health: on(),
   ...{ pause: on('q'), resume: on('q'), purge: on('q'), rm: on('q') },
   export: on('backup.jsonl'),
-  import: on('backup.jsonl', '--url', 'sqlite:./new.db'),
-  migrate: async ({ out }) => {
-    await out('register', '@m', '--url', MOVE[0]);
-    return on('plan', ...MOVE);
+  import: async (project) => on('backup.jsonl', '--url', sibling(project, 'new')),
+  migrate: async (project) => {
+    await project.out('register', '@m', '--url', sibling(project, 'from'));
+    return on('plan', sibling(project, 'from'), sibling(project, 'to'));
   },
-  bridge: on(...MOVE, '--remove'),
+  bridge: async (project) => on(sibling(project, 'from'), sibling(project, 'to'), '--remove'),
   hub: { args: ['status', '--url', 'unix:./none.sock'], code: 69 },
   conformance: on('memory:', '--only', 'Q1'),
   help: { args: ['send'], isText: true },
@@ -85,7 +90,92 @@ test('each verb has a use', () => {
 /** Puts `--json` behind the verb, so that it is no word of a command. */
 const jsonArgs = (verb: string, args: readonly string[]): string[] => [verb, '--json', ...args];
 
+/** What wrong input needs: receipts and ids that were valid, or that are of another state. */
+interface Found {
+  /** Of a lease that has ended. */
+  readonly lost: string;
+  /** Of a task whose lease has ended. */
+  readonly lostTask: string;
+  readonly waiting: string;
+  readonly held: string;
+  readonly dead: string;
+}
+
+async function find(project: Project): Promise<Found> {
+  const { out, json } = project;
+  await out('register', '@a');
+  const { receipt: lost } = await hold(project);
+  await out('ack', lost);
+  const { receipt: rejected } = await hold(project);
+  await out('reject', rejected);
+  const dead = await out('task', 'add', 'bad', '1');
+  const take = async (queue: string): Promise<string> => (await json('task', 'take', queue))[0]?.['receipt'] as string;
+  await out('task', 'fail', await take('bad'), '--reject');
+  await out('task', 'add', 'lost', '1');
+  const lostTask = await take('lost');
+  await out('task', 'done', lostTask);
+  const held = await out('task', 'add', 'q', '1');
+  await take('q');
+  return { lost, lostTask, dead, held, waiting: await out('task', 'add', 'q', '2') };
+}
+
+const UNKNOWN = 'q#00000000000000000000';
+
+/** Wrong input of verbs, with the exit code: 2 usage, 3 an unknown name, 4 empty or too late, 6 a lost lease or a conflict. */
+const WRONG: readonly (readonly [code: number, line: string | ((found: Found) => string)])[] = [
+  ...['ack', 'retry', 'reject', 'release', 'extend'].flatMap((verb) => [
+    [2, verb] as const,
+    [6, ({ lost }: Found) => `${verb} ${lost}`] as const,
+  ]),
+  ...[
+    [2, 'retry r --delay soon'] as const,
+    [2, 'release r --delay -1s'] as const,
+    [2, 'extend r --lease 1ms'] as const,
+  ],
+  ...[[2, 'forget'] as const, [3, 'forget @none'] as const, [6, 'forget @a'] as const],
+  ...['redrive', 'purge', 'list'].flatMap((action) => [
+    [2, `dead ${action}`] as const,
+    [3, `dead ${action} none --all`] as const,
+  ]),
+  ...[[2, 'dead revive @a'] as const, [2, 'dead purge @a'] as const, [2, 'dead purge @a ID --all'] as const],
+  ...[[3, 'dead redrive @a unknown'] as const, [3, 'dead purge @a unknown'] as const],
+  ...['status', 'result', 'cancel'].flatMap((action) => [
+    [2, `task ${action}`] as const,
+    [2, `task ${action} no-id more`] as const,
+    [3, `task ${action} ${UNKNOWN}`] as const,
+  ]),
+  ...[
+    [4, ({ waiting }: Found) => `task result ${waiting}`] as const,
+    [4, ({ held }: Found) => `task result ${held} --wait=100ms`] as const,
+    [1, ({ dead }: Found) => `task result ${dead}`] as const,
+    [6, ({ held }: Found) => `task cancel ${held}`] as const,
+    [6, ({ dead }: Found) => `task cancel ${dead}`] as const,
+  ],
+  ...['done', 'fail', 'extend'].map((action) => [6, ({ lostTask }: Found) => `task ${action} ${lostTask}`] as const),
+  ...[[6, ({ lostTask }: Found) => `task progress ${lostTask} 1`] as const, [2, 'task done no-receipt'] as const],
+  ...[[4, 'task take lost'] as const, [2, 'task take'] as const, [4, 'recv @a'] as const, [3, 'recv @none'] as const],
+  ...[[2, 'tail a..b'] as const, [2, 'tail --from soon'] as const, [2, 'tail --raw --plain'] as const],
+  ...[[2, 'tail --count 0'] as const, [2, 'tail t --from no-position --stop-at-end'] as const],
+  // The codes of monitoring plugins: 2 critical, 3 unknown.
+  ...[[3, 'check none'] as const, [3, 'check --max-dead many'] as const, [2, 'check --max-dead 0'] as const],
+  ...[[1, 'check bad --warn-dead 0'] as const, [2, 'health extra'] as const, [2, 'health --timeout 0'] as const],
+];
+
 onEachBus((open) => {
+  test('wrong input has its exit code, and says so in JSON', { timeout: 600_000 }, async () => {
+    await using project = await open();
+    const found = await find(project);
+    for (const [code, given] of WRONG) {
+      const line = typeof given === 'string' ? given : given(found);
+      const { code: ended, stdout, stderr } = await project.run(...line.split(' '), '--json');
+      expect.soft({ line, code: ended }, stderr).toEqual({ line, code });
+      const lines = [...stdout.split('\n'), ...stderr.split('\n').filter((one) => one.startsWith('{'))];
+      for (const one of lines.filter((text) => text !== '')) expect.soft(() => JSON.parse(one), one).not.toThrow();
+      const [last = ''] = stderr.trimEnd().split('\n').slice(-1);
+      if (code === 2 && !line.startsWith('check')) expect.soft(last, line).toMatch(/^\{"error":\{"code":"INVALID_/);
+    }
+  });
+
   test('every verb ends as it says, and prints JSON', { timeout: 300_000 }, async () => {
     await using project = await open();
     await using served = await project.bus.agent('@served');
