@@ -244,6 +244,26 @@ test.each([80, 60])('the help fits into %d columns', async (width) => {
 });
 
 describe('tables', () => {
+  const colored = (width: number) =>
+    ({ width, paint: (style: string, text: string) => `<${style}>${text}</>` }) as never;
+
+  test('colour what a state means, behind its alignment', () => {
+    const rows = [
+      ['@a', 'online', '0', 'HELD'],
+      ['@bcd', 'away', '12', 'x'],
+      ['HELD', 'READY', '-', 'y'],
+    ];
+    expect(tableLines(['!AGENT', '*STATE', '*#DEAD', 'NOTE'], rows, colored(80))).toEqual([
+      '<bold>AGENT  STATE   DEAD  NOTE</>',
+      '@a     <green>online</>     0  HELD',
+      '@bcd   <dim>away</>      <red>12</>  x',
+      'HELD   READY      -  y',
+    ]);
+    expect(tableLines(['A', '*STATE'], [['a'.repeat(20), 'DELAYED 10m']], colored(30))[1]).toBe(
+      `${'a'.repeat(20)}  DELAYED…`,
+    );
+  });
+
   const headings = ['!ID', '#N', '?KIND', '?NOTE'];
 
   test.each([80, 60, 40])('fit into %d columns: the last one is cut, and those that may be left out go', (width) => {

@@ -165,6 +165,7 @@ test.concurrent('a pipe has no colours unless they are forced', async () => {
   expect(await sh.out('agents')).not.toContain('\u001b');
   const forced = await sh.use({ args: ['agents'], env: { FORCE_COLOR: '1' } });
   expect(forced.stdout).toContain('\u001b[1m');
+  expect(forced.stdout).toContain('\u001b[2maway\u001b[22m');
   const refused = await sh.use({ args: ['agents', '--no-color'], env: { FORCE_COLOR: '1' } });
   expect(refused.stdout).not.toContain('\u001b');
 });

@@ -8,7 +8,9 @@ import { type Command, defineCommand } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { stateWord } from '../output/browsed-view.ts';
 import { DONE } from '../output/exit-codes.ts';
+import type { Output } from '../output/output.ts';
 import { printableLine } from '../output/printable.ts';
+import { paintState } from '../output/states.ts';
 import { tableLines } from '../output/table.ts';
 import type { Session } from '../session.ts';
 
@@ -33,7 +35,13 @@ export const show: Command = defineCommand({
     const trails = all.filter((trail) => trail.id === id);
     const live = await liveStates(id, trails, session);
     if (out.json) await out.jsonLines([{ id, live: live.map(liveJson), records: recordsOf(trails) }]);
-    else await out.lines([...headLines(id, trails, live), '', ...trailLines(trails, session)]);
+    else
+      await out.lines([
+        ...headLines(id, trails),
+        ...live.map((one) => liveLine(one, out)),
+        '',
+        ...trailLines(trails, session),
+      ]);
     return DONE;
   },
 });
@@ -49,7 +57,7 @@ function isStored({ records }: Trail): boolean {
   return records.every(({ action }) => action !== 'called' && action !== 'served');
 }
 
-function headLines(id: string, trails: readonly Trail[], live: readonly LiveState[]): string[] {
+function headLines(id: string, trails: readonly Trail[]): string[] {
   const lines = [`id      ${printableLine(id)}`];
   const sent = trails.find((trail) => trail.sent !== undefined)?.sent;
   if (sent !== undefined) {
@@ -62,22 +70,25 @@ function headLines(id: string, trails: readonly Trail[], live: readonly LiveStat
     const body = bodyOf(sent);
     if (body !== '') lines.push(`body    ${printableLine(body)}`);
   }
-  for (const { queue, browsed } of live)
-    lines.push(`now     ${placeOf({ queue, topic: undefined })}: ${stateOf(browsed)}`);
   return lines;
 }
 
-function stateOf(browsed: BrowsedMessage | undefined): string {
-  if (browsed === undefined) return 'not in the store';
+function liveLine({ queue, browsed }: LiveState, out: Output): string {
+  const place = `now     ${placeOf({ queue, topic: undefined })}: `;
+  if (browsed === undefined) return `${place}not in the store`;
+  return [`${place}${paintState(stateWord(browsed), out)}`, ...detailsOf(browsed)].join(', ');
+}
+
+function detailsOf(browsed: BrowsedMessage): string[] {
   const { attempts, consumer, leaseLeftMs, delayLeftMs, ttlLeftMs, dead } = browsed;
-  const parts: string[] = [stateWord(browsed)];
+  const parts: string[] = [];
   if (consumer !== undefined) parts.push(`by ${consumer}`);
   if (attempts > 0) parts.push(`attempt ${attempts}`);
   if (leaseLeftMs !== undefined) parts.push(`lease ends in ${formatDuration(leaseLeftMs)}`);
   if (delayLeftMs !== undefined) parts.push(`due in ${formatDuration(delayLeftMs)}`);
   if (ttlLeftMs !== undefined) parts.push(`expires in ${formatDuration(ttlLeftMs)}`);
   if (dead !== undefined) parts.push(dead.reason);
-  return printableLine(parts.join(', '));
+  return parts.map((part) => printableLine(part));
 }
 
 function recordsOf(trails: readonly Trail[]): LogRecord[] {

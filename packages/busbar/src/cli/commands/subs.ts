@@ -43,7 +43,7 @@ async function ls({ args: [, extra], session }: SubsInvocation): Promise<number>
   const rows = [...all].map(([name, queue]) => ({ name, queue, patterns: patternsOf(queue.name, bindings) }));
   if (out.json) await out.jsonLines(rows.map(({ name, queue, patterns }) => ({ ...toJson(name, queue), patterns })));
   else if (rows.length > 0) {
-    const headings = ['!NAME', '#READY', '#DELAYED', '#HELD', '#DEAD', '#OLDEST', 'PATTERN'];
+    const headings = ['!NAME', '#READY', '#DELAYED', '#HELD', '*#DEAD', '#OLDEST', 'PATTERN'];
     const cells = rows.map(({ name, queue, patterns }) => [
       name,
       ...[queue.ready, queue.delayed, queue.leased, queue.dead].map(String),

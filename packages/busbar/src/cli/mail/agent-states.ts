@@ -44,7 +44,7 @@ function stateOf({ instances, registeredAt }: AgentInfo, box: QueueInfo | undefi
 
 /** Headings of {@link agentRow}. */
 export const AGENT_HEADINGS: readonly string[] = [
-  ...['!AGENT', 'STATE', '#READY', '#HELD', '#DEAD', '#OLDEST', '?#LOAD', '?CAN', '?NOTE'],
+  ...['!AGENT', '*STATE', '#READY', '#HELD', '*#DEAD', '#OLDEST', '?#LOAD', '?CAN', '?NOTE'],
 ];
 
 /** An agent as a row of a table. */

@@ -7,7 +7,7 @@ import { printableLine } from './printable.ts';
 import { EXPIRED, STATE_WORDS, WAITING } from './states.ts';
 
 /** Headings of {@link browsedRow}. */
-export const BROWSED_HEADINGS: readonly string[] = ['STATE', '?#ATTEMPT', '?SENT', '!ID', 'BODY'];
+export const BROWSED_HEADINGS: readonly string[] = ['*STATE', '?#ATTEMPT', '?SENT', '!ID', 'BODY'];
 
 /** A message as a row. The state of a delayed one has the time that is left. `waitsFor`: the child that a parent waits for. */
 export function browsedRow(browsed: BrowsedMessage, waitsFor?: string): string[] {

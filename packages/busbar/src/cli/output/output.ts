@@ -6,7 +6,8 @@ import type { Environment } from '../../config/locate-bus.ts';
 import { printableLine, toJsonLine } from './printable.ts';
 
 type Stream = NodeJS.WriteStream | WriteStream;
-type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
+/** A style of text on a terminal. */
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
 const STYLES: Readonly<Record<Style, readonly [on: number, off: number]>> = {
   bold: [1, 22],

@@ -2,6 +2,7 @@
 
 import type { TaskStatus } from '@busbar/api';
 import type { MessageState, QueueInfo } from '@busbar/api/transport';
+import type { Output, Style } from './output.ts';
 
 /** The word for a state that a message can be found in. Settled and expired ones are only counted: DONE, EXPIRED. */
 export const STATE_WORDS: Readonly<Record<MessageState, string>> = {
@@ -34,8 +35,28 @@ export const TASK_WORDS: Readonly<Record<TaskStatus, string>> = {
   unknown: 'UNKNOWN',
 };
 
+/** The styles of states of messages and agents. A state without one is as it should be. */
+const STATE_STYLES: Readonly<Record<string, Style>> = {
+  ...{ [STATE_WORDS.delayed]: 'cyan', [WAITING]: 'cyan', [STATE_WORDS.leased]: 'yellow', [STATE_WORDS.dead]: 'red' },
+  ...{ [EXPIRED]: 'dim', DONE: 'green', CANCELLED: 'dim' },
+  ...{ online: 'green', holding: 'yellow', away: 'dim', unregistered: 'dim' },
+};
+
+/** The style of a cell that starts with a state, or that counts what should not be there; undefined without one. */
+export function styleOf(cell: string): Style | undefined {
+  const [word = ''] = cell.trim().split(' ', 1);
+  if (Object.hasOwn(STATE_STYLES, word)) return STATE_STYLES[word];
+  return /^[1-9]\d*$/.test(word) ? 'red' : undefined;
+}
+
+/** The word for a state in its style. */
+export function paintState(word: string, out: Output): string {
+  const style = styleOf(word);
+  return style === undefined ? word : out.paint(style, word);
+}
+
 /** Headings of the counts of a queue. */
-export const COUNT_HEADINGS: readonly string[] = ['#READY', '#DELAYED', '#HELD', '?#DONE', '?#EXPIRED', '#DEAD'];
+export const COUNT_HEADINGS: readonly string[] = ['#READY', '#DELAYED', '#HELD', '?#DONE', '?#EXPIRED', '*#DEAD'];
 
 /** Counts with the word for held messages as their key, as every output names them. */
 export function heldCounts<T extends { readonly leased: number }>({

@@ -1,7 +1,8 @@
 /** Tables: aligned columns without borders. */
 
-import type { Output } from './output.ts';
+import type { Output, Style } from './output.ts';
 import { cutToWidth, padToWidth, printableLine, widthOf } from './printable.ts';
+import { styleOf } from './states.ts';
 
 const GAP = '  ';
 /** A longer name does not widen its column on a terminal. */
@@ -18,11 +19,20 @@ interface Column {
   readonly isKept: boolean;
   /** It is left out where the terminal is too narrow, the last one first. */
   readonly isOptional: boolean;
+  /** Its cells have the colour of what they mean. */
+  readonly isStyled: boolean;
+}
+
+/** A part of a line that has a style. */
+interface StyledPart {
+  readonly start: number;
+  readonly end: number;
+  readonly style: Style;
 }
 
 /**
  * Rows under headings, as lines no wider than the terminal. Marks in front of a heading: `#` aligns its column right, `!` never
- * cuts its cells, `?` leaves it out where there is no room. A row whose first cell is not cut and too wide becomes two lines.
+ * cuts its cells, `?` leaves it out where there is no room, `*` gives states and counts their colour. A row whose first cell is not cut and too wide becomes two lines.
  */
 export function tableLines(headings: readonly string[], rows: readonly (readonly string[])[], out: Output): string[] {
   const all = headings.map(toColumn);
@@ -30,22 +40,45 @@ export function tableLines(headings: readonly string[], rows: readonly (readonly
   const widths = all.map((column, index) => widthOfColumn(column, index, cells, out.width));
   if (all[0]?.isKept) widths[0] = widthOfFirst(all, widths, out.width);
   const shown = chooseColumns(all, widths, out.width);
-  const toLine = (row: readonly string[]): string => {
+  const toLine = (row: readonly string[], isHeading = false): string => {
     let line = '';
     let kept = '';
+    const parts: StyledPart[] = [];
     for (const index of shown) {
-      const { isRight = false, isKept = false } = all[index] ?? {};
-      line += `${line === '' ? '' : GAP}${padToWidth(row[index] ?? '', widths[index] ?? 0, isRight)}`;
+      const { isRight = false, isKept = false, isStyled = false } = all[index] ?? {};
+      if (line !== '') line += GAP;
+      const cell = row[index] ?? '';
+      const left = line.length;
+      line += padToWidth(cell, widths[index] ?? 0, isRight);
       if (isKept) kept = line.trimEnd();
+      const style = isStyled && !isHeading ? styleOf(cell) : undefined;
+      const start = isRight ? line.length - cell.length : left;
+      if (style !== undefined) parts.push({ start, end: start + cell.length, style });
     }
-    return widthOf(kept) + 1 >= out.width ? kept : cutToWidth(line.trimEnd(), out.width);
+    const plain = widthOf(kept) + 1 >= out.width ? kept : cutToWidth(line.trimEnd(), out.width);
+    return paintParts(plain, plain.length < line.trimEnd().length ? plain.length - 1 : plain.length, parts, out);
   };
   const toLines = (row: readonly string[]): string[] => {
     const [first = '', ...rest] = row;
     const fits = out.width === Number.POSITIVE_INFINITY || !all[0]?.isKept || widthOf(first) <= (widths[0] ?? 0);
     return fits || rest.length === 0 ? [toLine(row)] : [first, toLine(['', ...rest])];
   };
-  return [out.paint('bold', toLine(all.map(({ name }) => name))), ...cells.flatMap(toLines)];
+  const heading = toLine(
+    all.map(({ name }) => name),
+    true,
+  );
+  return [out.paint('bold', heading), ...cells.flatMap(toLines)];
+}
+
+/** The line with its parts in their styles. What begins behind `end` was cut off. */
+function paintParts(line: string, end: number, parts: readonly StyledPart[], out: Output): string {
+  let painted = '';
+  let at = 0;
+  for (const { start, end: last, style } of parts.filter((part) => part.end <= end)) {
+    painted += line.slice(at, start) + out.paint(style, line.slice(start, last));
+    at = last;
+  }
+  return painted + line.slice(at);
 }
 
 /** The width of a first column of names: as much as is left by the numbers, and by the columns that are always shown. */
@@ -60,8 +93,9 @@ function widthOfFirst(columns: readonly Column[], widths: readonly number[], mos
 }
 
 function toColumn(heading: string): Column {
-  const [, marks = '', name = ''] = /^([#!?]*)(.*)$/s.exec(heading) ?? [];
-  return { name, isRight: marks.includes('#'), isKept: marks.includes('!'), isOptional: marks.includes('?') };
+  const [, marks = '', name = ''] = /^([#!?*]*)(.*)$/s.exec(heading) ?? [];
+  const has = (mark: string): boolean => marks.includes(mark);
+  return { name, isRight: has('#'), isKept: has('!'), isOptional: has('?'), isStyled: has('*') };
 }
 
 function widthOfColumn(

@@ -6,7 +6,7 @@ import { findQueues } from '../mail/mailbox.ts';
 import { BROWSED_HEADINGS, browsedJson, browsedRow } from '../output/browsed-view.ts';
 import { CONFLICT, DONE } from '../output/exit-codes.ts';
 import { quoteForShell } from '../output/printable.ts';
-import { STATES_BY_WORD, TASK_WORDS } from '../output/states.ts';
+import { paintState, STATES_BY_WORD, TASK_WORDS } from '../output/states.ts';
 import { tableLines } from '../output/table.ts';
 import type { TaskInvocation } from './task-flags.ts';
 import { noTrace, printResult } from './task-results.ts';
@@ -25,7 +25,7 @@ export async function status(invocation: TaskInvocation): Promise<number> {
   const word = TASK_WORDS[state];
   await (out.json
     ? out.jsonLines([{ id: handle.id, queue: handle.queue, status: word.toLowerCase() }])
-    : out.lines([word]));
+    : out.lines([paintState(word, out)]));
   return DONE;
 }
 
