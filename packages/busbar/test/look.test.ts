@@ -231,6 +231,50 @@ test('--watch waits for the bus, prints what changes, and ends when its reader h
   expect(await watching.ended).toMatchObject({ code: 0, stderr: expect.not.stringContaining('EPIPE') });
 });
 
+test('inbox, task ls, subs ls and lock ls --watch print what changes', { timeout: 60_000 }, async () => {
+  await using sh = shell();
+  await sh.out('register', '@a');
+  await sh.out('task', 'add', 'q', '0');
+  const lines = [
+    ['inbox', '@a'],
+    ['inbox', '@a', '--count'],
+    ['task', 'ls', 'q'],
+    ['subs', 'ls'],
+    ['lock', 'ls'],
+  ];
+  const watching = lines.map((args) => sh.start({ args: [...args, '--watch=100ms', '--json'], timeoutMs: 50_000 }));
+  await watching[1]?.printed('"count":0');
+  await sh.out('send', '@a', 'a-mail');
+  await sh.out('task', 'add', 'q', 'a-task');
+  await sh.out('sub', 't', '--durable', 'a-sub', '--from', 'start', '--until-empty');
+  const holder = sh.start({ args: ['lock', 'a-lock', '--', 'sleep', '30'] });
+  for (const [index, text] of ['a-mail', '"count":1', 'a-task', 'a-sub', 'a-lock'].entries())
+    await watching[index]?.printed(text);
+  for (const one of [...watching, holder]) one.child.kill();
+  for (const one of watching) expect((await one.ended).code).toBe(143);
+  await holder.ended;
+  for (const args of [
+    ['subs', 'lag', 'a-sub', '--watch'],
+    ['lock', 'l', '--watch', '--', 'true'],
+    ['task', 'take', 'q', '--watch'],
+  ])
+    expect(await sh.run(...args)).toMatchObject({ code: 2, stdout: '', stderr: /--watch/ });
+});
+
+test('states that are counted only are refused, with where to see them', async () => {
+  await using sh = shell();
+  for (const args of [
+    ['peek', '@a'],
+    ['task', 'ls', 'q'],
+  ]) {
+    for (const state of ['expired', 'done']) {
+      const { code, stderr } = await sh.run(...args, '--state', state);
+      const hint = `busbar queues counts them under ${state.toUpperCase()}, and busbar audit`;
+      expect([code, stderr]).toEqual([2, expect.stringContaining(hint)]);
+    }
+  }
+});
+
 const at = (width: number) => ({ width, paint: (_: string, text: string) => text }) as never;
 
 test.each([80, 60])('the help fits into %d columns', async (width) => {

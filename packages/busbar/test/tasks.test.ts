@@ -159,6 +159,27 @@ describe('logs, agents, stats', () => {
   });
 });
 
+test.concurrent.each([
+  [
+    'task ls q --result x',
+    'ls takes no --result',
+    'It is a flag of done. ls takes --limit --type --after --state --watch.',
+  ],
+  ['task ls q --priority 9', 'ls takes no --priority', 'It is a flag of add.'],
+  ['task take q --delay 1s', 'take takes no --delay', 'It is a flag of add, fail.'],
+  ['task done r -H a=b', 'done takes no --header', 'It is a flag of add.'],
+  ['task extend r --reject', 'extend takes no --reject', 'It is a flag of fail.'],
+  ['task status q#1 --wait', 'status takes no --wait', 'status takes no flags of its own.'],
+  ['task add q 1 --field id', 'add takes no --field', 'It is a flag of take.'],
+  ['task flow {} --jsonl', 'flow takes no --jsonl', 'flow takes --wait.'],
+])('%s is refused', async (line, message, hint) => {
+  await using sh = shell();
+  const { code, stdout, stderr } = await sh.run(...line.split(' '));
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain(`busbar: ${message}\nhint: `);
+  expect(stderr).toContain(hint);
+});
+
 describe('doctor', () => {
   test.concurrent('prints one line per finding', async () => {
     await using sh = shell();

@@ -59,6 +59,27 @@ export function defineCommand<const T extends FlagTable>(command: Command<T>): C
   return command as unknown as Command;
 }
 
+/** Throws INVALID_ARGUMENT for a flag that another action takes and this one does not. Without this one it is no error. */
+export function checkActionFlags(
+  action: string,
+  flags: Readonly<Record<string, unknown>>,
+  flagsOf: Readonly<Record<string, readonly string[]>>,
+): void {
+  const own = flagsOf[action];
+  if (own === undefined) return;
+  for (const name of new Set(Object.values(flagsOf).flat())) {
+    if (own.includes(name) || !isGiven(flags[name])) continue;
+    const takers = Object.keys(flagsOf).filter((other) => flagsOf[other]?.includes(name));
+    const list = own.length === 0 ? 'no flags of its own' : own.map((each) => `--${each}`).join(' ');
+    throw invalid(`${action} takes no --${name}`, `It is a flag of ${takers.join(', ')}. ${action} takes ${list}.`);
+  }
+}
+
+function isGiven(value: unknown): boolean {
+  if (value === undefined || value === false) return false;
+  return typeof value !== 'object' || value === null || Object.keys(value).length > 0;
+}
+
 /** The function behind an action. Throws INVALID_ARGUMENT with the list for an unknown one. */
 export function selectAction<F>(actions: Readonly<Record<string, F>>, name = ''): F {
   const action = Object.hasOwn(actions, name) ? actions[name] : undefined;

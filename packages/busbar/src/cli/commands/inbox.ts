@@ -6,12 +6,15 @@ import { inboxOf, requireMailbox } from '../mail/mailbox.ts';
 import { BROWSED_HEADINGS, browsedJson, browsedRow } from '../output/browsed-view.ts';
 import { DONE, TIMED_OUT } from '../output/exit-codes.ts';
 import { tableLines } from '../output/table.ts';
+import { printWatched, type Shown, WATCH_FLAG } from '../output/watch.ts';
+import type { Session } from '../session.ts';
 
 const FLAGS = {
   count: { kind: 'switch', help: 'only the number' },
   hook: { kind: 'switch', help: 'for a hook of a coding agent: prints what it reads, or nothing without mail' },
   wait: { kind: 'wait', help: 'with --hook: wait for mail in the background; then exit 2, which wakes the session' },
   limit: { kind: 'integer', min: 1, max: 1000, help: 'at most this many (default 10)' },
+  ...WATCH_FLAG,
 } as const;
 
 export const inbox: Command = defineCommand({
@@ -20,6 +23,7 @@ export const inbox: Command = defineCommand({
   examples: [
     ['busbar inbox @reviewer', 'the messages that wait'],
     ['busbar inbox --count --as @reviewer', 'their number, also 0'],
+    ['busbar inbox @reviewer --watch', 'again and again'],
     ['[ "$(busbar inbox --count)" -gt 0 ] && busbar recv', 'only if there is mail'],
   ],
   notes: [
@@ -39,27 +43,33 @@ export const inbox: Command = defineCommand({
       const running = flags.wait === undefined ? lookOnce(agent, session) : waitForMail(agent, flags.wait, session);
       return running.catch(() => DONE);
     }
-    const { out, call } = session;
     const agent = session.inboxOwner(args[0]);
-    const { ready } = await requireMailbox(agent, session);
-    if (flags.count) {
-      await (out.json ? out.jsonLines([{ agent, count: ready }]) : out.lines([String(ready)]));
-      return DONE;
-    }
-    const { admin } = await session.transport();
-    const { messages } = await admin.browse(inboxOf(agent), { state: 'ready', limit: flags.limit ?? 10, ...call });
-    if (out.json) await out.jsonLines(messages.map((one) => browsedJson(one)));
-    else if (messages.length > 0)
-      await out.lines(
-        tableLines(
-          BROWSED_HEADINGS,
-          messages.map((one) => browsedRow(one)),
-          out,
-        ),
-      );
-    if (ready > messages.length) out.note(`busbar: ${messages.length} of ${ready}; --limit shows more`);
-    if (messages.length > 0) return DONE;
-    out.note('busbar: no messages');
+    let shown = 0;
+    await printWatched(session, flags.watch, async () => {
+      const found = flags.count ? await countMail(agent, session) : await findMail(agent, flags.limit, session);
+      shown = found.values.length;
+      return found;
+    });
+    if (shown > 0 || flags.watch !== undefined) return DONE;
+    session.out.note('busbar: no messages');
     return TIMED_OUT;
   },
 });
+
+async function countMail(agent: string, session: Session): Promise<Shown> {
+  const { ready } = await requireMailbox(agent, session);
+  return { values: [{ agent, count: ready }], lines: () => [String(ready)] };
+}
+
+async function findMail(agent: string, limit: number | undefined, session: Session): Promise<Shown> {
+  const { out, call } = session;
+  const { ready } = await requireMailbox(agent, session);
+  const { admin } = await session.transport();
+  const { messages } = await admin.browse(inboxOf(agent), { state: 'ready', limit: limit ?? 10, ...call });
+  if (ready > messages.length) out.note(`busbar: ${messages.length} of ${ready}; --limit shows more`);
+  const rows = messages.map((one) => browsedRow(one));
+  return {
+    values: messages.map((one) => browsedJson(one)),
+    lines: () => (rows.length === 0 ? [] : tableLines(BROWSED_HEADINGS, rows, out)),
+  };
+}

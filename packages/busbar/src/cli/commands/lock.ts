@@ -6,6 +6,7 @@ import { formatDuration } from '../input/durations.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { timeOf } from '../output/message-view.ts';
 import { tableLines } from '../output/table.ts';
+import { printWatched, WATCH_FLAG } from '../output/watch.ts';
 import type { Session } from '../session.ts';
 import { holdDuring, LOCK_FLAGS, LOCK_NOTES } from '../work/hold-lock.ts';
 import { type ListedLock, listLocks } from '../work/list-locks.ts';
@@ -14,7 +15,7 @@ import { toCommandLine } from '../work/program.ts';
 export const lock: Command = defineCommand({
   args: ['NAME|ls'],
   runs: 'CMD?',
-  flags: LOCK_FLAGS,
+  flags: { ...LOCK_FLAGS, watch: { ...WATCH_FLAG.watch, help: `ls: ${WATCH_FLAG.watch.help}` } },
   examples: [
     ['busbar lock deploy -- ./deploy.sh', 'one process at a time on the whole bus'],
     ['busbar lock deploy --wait 0 -- ./deploy.sh', 'exit 6 at once if another one runs it'],
@@ -22,7 +23,8 @@ export const lock: Command = defineCommand({
   ],
   notes: [...LOCK_NOTES],
   run: async ({ args: [name = ''], flags, session, command: words }) => {
-    if (words.length === 0 && name === 'ls') return list(session);
+    if (words.length === 0 && name === 'ls') return list(flags.watch, session);
+    if (flags.watch !== undefined) throw invalid('--watch is for the list', 'Write busbar lock ls --watch.');
     if (words.length === 0) throw invalid('CMD is missing', `Write busbar lock ${name} -- CMD, or busbar lock ls.`);
     const command = toCommandLine(words, session.env);
     session.createsBus();
@@ -32,13 +34,15 @@ export const lock: Command = defineCommand({
   },
 });
 
-async function list(session: Session): Promise<number> {
+async function list(watch: number | undefined, session: Session): Promise<number> {
   const { out } = session;
-  const locks = await listLocks(session);
-  if (out.json) await out.jsonLines(locks.map((one) => ({ ...one, since: new Date(one.since).toISOString() })));
-  else if (locks.length > 0)
-    await out.lines(tableLines(['!NAME', 'KIND', 'HOLDER', 'SINCE', '#TOKEN', '#LEASE'], locks.map(toRow), out));
-  if (locks.length === 0) out.note('busbar: no locks are held');
+  const headings = ['!NAME', 'KIND', 'HOLDER', 'SINCE', '#TOKEN', '#LEASE'];
+  await printWatched(session, watch, async () => {
+    const locks = await listLocks(session);
+    if (locks.length === 0) out.note('busbar: no locks are held');
+    const values = locks.map((one) => ({ ...one, since: new Date(one.since).toISOString() }));
+    return { values, lines: () => (locks.length === 0 ? [] : tableLines(headings, locks.map(toRow), out)) };
+  });
   return DONE;
 }
 

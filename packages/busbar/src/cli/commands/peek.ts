@@ -7,14 +7,19 @@ import { BROWSED_HEADINGS, browsedJson, browsedRow } from '../output/browsed-vie
 import { DONE, TIMED_OUT } from '../output/exit-codes.ts';
 import { decodeBody, valueText } from '../output/message-view.ts';
 import { printableBlock } from '../output/printable.ts';
-import { STATES_BY_WORD } from '../output/states.ts';
+import { ENDED_STATES, STATES_BY_WORD } from '../output/states.ts';
 import { tableLines } from '../output/table.ts';
 import { waitingParents } from '../tasks/waiting-parents.ts';
 
 export const peek: Command = defineCommand({
   args: ['AGENT|QUEUE'],
   flags: {
-    state: { kind: 'choice', choices: Object.keys(STATES_BY_WORD), help: 'only messages in this state' },
+    state: {
+      kind: 'choice',
+      choices: Object.keys(STATES_BY_WORD),
+      elsewhere: ENDED_STATES,
+      help: 'only messages in this state',
+    },
     limit: { kind: 'integer', min: 1, max: 1000, help: 'at most this many (default 10)' },
     full: { kind: 'switch', help: 'the whole bodies, below each message' },
   },

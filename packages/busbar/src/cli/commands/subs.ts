@@ -8,11 +8,13 @@ import { subscriptionOf, subscriptions } from '../mail/mailbox.ts';
 import { checkEmpty } from '../mail/remove.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { tableLines } from '../output/table.ts';
+import { printWatched, type Shown, WATCH_FLAG } from '../output/watch.ts';
 import { notFound, type Session } from '../session.ts';
 
 const FLAGS = {
   ...FROM_FLAGS,
   force: { kind: 'switch', help: 'rm, seek: also with events and dead letters, which are deleted' },
+  watch: { ...WATCH_FLAG.watch, help: `ls: ${WATCH_FLAG.watch.help}` },
 } as const;
 
 type SubsInvocation = Invocation<typeof FLAGS>;
@@ -25,6 +27,7 @@ export const subs: Command = defineCommand({
   flags: FLAGS,
   examples: [
     ['busbar subs ls', 'all durable subscriptions, with their patterns'],
+    ['busbar subs ls --watch', 'again and again'],
     ['busbar subs lag audit', 'how many events it has not handled'],
     ['busbar subs seek audit --from 1h', 'handles the events of the last hour again'],
     ['busbar subs rm audit --force', 'deletes it with its events'],
@@ -32,17 +35,29 @@ export const subs: Command = defineCommand({
   notes: [
     'seek deletes the subscription and binds its patterns again from there. It is not atomic: events that are handled meanwhile may be handled twice, and if it is interrupted, bind it again with busbar sub.',
   ],
-  run: async (invocation) => selectAction(ACTIONS, invocation.args[0])(invocation),
+  run: async (invocation) => {
+    const [action] = invocation.args;
+    const run = selectAction(ACTIONS, action);
+    if (invocation.flags.watch !== undefined && action !== 'ls')
+      throw invalid(`${action} takes no --watch`, 'Write busbar subs ls --watch.');
+    return run(invocation);
+  },
 });
 
-async function ls({ args: [, extra], session }: SubsInvocation): Promise<number> {
-  const { out, call } = session;
+async function ls({ args: [, extra], flags: { watch }, session }: SubsInvocation): Promise<number> {
   if (extra !== undefined) throw invalid('ls takes no name', 'Write busbar subs ls.');
+  await printWatched(session, watch, () => findAll(session));
+  return DONE;
+}
+
+async function findAll(session: Session): Promise<Shown> {
+  const { out, call } = session;
   const transport = await session.transport();
   const [all, bindings] = await Promise.all([subscriptions(transport, session), transport.admin.bindings(call)]);
   const rows = [...all].map(([name, queue]) => ({ name, queue, patterns: patternsOf(queue.name, bindings) }));
-  if (out.json) await out.jsonLines(rows.map(({ name, queue, patterns }) => ({ ...toJson(name, queue), patterns })));
-  else if (rows.length > 0) {
+  const values = rows.map(({ name, queue, patterns }) => ({ ...toJson(name, queue), patterns }));
+  if (rows.length === 0) out.note('busbar: no durable subscriptions');
+  const lines = (): string[] => {
     const headings = ['!NAME', '#READY', '#DELAYED', '#HELD', '*#DEAD', '#OLDEST', 'PATTERN'];
     const cells = rows.map(({ name, queue, patterns }) => [
       name,
@@ -50,10 +65,9 @@ async function ls({ args: [, extra], session }: SubsInvocation): Promise<number>
       queue.ready === 0 ? '-' : formatDuration(queue.oldestAgeMs),
       patterns.join(' '),
     ]);
-    await out.lines(tableLines(headings, cells, out));
-  }
-  if (rows.length === 0) out.note('busbar: no durable subscriptions');
-  return DONE;
+    return rows.length === 0 ? [] : tableLines(headings, cells, out);
+  };
+  return { values, lines };
 }
 
 async function lag({ args: [, name], session }: SubsInvocation): Promise<number> {

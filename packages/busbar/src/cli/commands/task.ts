@@ -1,12 +1,12 @@
 /** `busbar task`: adds, takes, settles, watches, cancels and lists tasks. */
 
-import { type Command, defineCommand, selectAction } from '../command.ts';
+import { type Command, checkActionFlags, defineCommand, selectAction } from '../command.ts';
 import { BODY_NOTE, LINES_NOTE } from '../input/body.ts';
 import { MAIL_FLAGS } from '../input/mail-flags.ts';
 import { add, flow } from '../tasks/add.ts';
 import { done, extend, fail, progress, take } from '../tasks/held.ts';
 import { cancel, ls, result, status } from '../tasks/inspect.ts';
-import { ACTION_FLAGS, ADD_FLAGS, type TaskInvocation } from '../tasks/task-flags.ts';
+import { ACTION_FLAGS, ADD_FLAGS, FLAGS_OF_ACTIONS, type TaskInvocation } from '../tasks/task-flags.ts';
 
 const ACTIONS: Readonly<Record<string, (invocation: TaskInvocation) => Promise<number>>> = {
   ...{ add, flow, take, done, fail, progress, extend },
@@ -40,5 +40,10 @@ export const task: Command = defineCommand({
     'WAITING is a task of a flow whose children have not ended; ls shows one of those. Counts of queues have it under DELAYED.',
     'Without --wait, result exits with 4 for an unfinished task. A dead task is exit 1.',
   ],
-  run: async (invocation) => selectAction(ACTIONS, invocation.args[0])(invocation),
+  run: async (invocation) => {
+    const [action = ''] = invocation.args;
+    const run = selectAction(ACTIONS, action);
+    checkActionFlags(action, invocation.flags, FLAGS_OF_ACTIONS);
+    return run(invocation);
+  },
 });

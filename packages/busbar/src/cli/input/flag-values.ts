@@ -23,7 +23,12 @@ export type FlagSpec =
   | (Described & { readonly kind: 'duration'; readonly min?: number; readonly max?: number })
   /** A duration that may be left out, which means without limit. */
   | (Described & { readonly kind: 'wait' })
-  | (Described & { readonly kind: 'choice'; readonly choices: readonly string[] });
+  | (Described & {
+      readonly kind: 'choice';
+      readonly choices: readonly string[];
+      /** Hints for values that belong to something else. */
+      readonly elsewhere?: Readonly<Record<string, string>>;
+    });
 
 /** The flags of a verb by name. */
 export type FlagTable = Readonly<Record<string, FlagSpec>>;
@@ -76,9 +81,18 @@ function toOne(name: string, spec: Exclude<FlagSpec, { kind: 'switch' | 'list' |
     case 'wait':
       return text === '' ? Number.POSITIVE_INFINITY : parseDuration(text, name, 0, MAX_TIMER_MS);
     case 'choice':
-      checkOneOf(text, name, spec.choices);
+      checkChoice(name, text, spec);
       return text;
   }
+}
+
+function checkChoice(
+  name: string,
+  text: string,
+  { choices, elsewhere = {} }: Extract<FlagSpec, { kind: 'choice' }>,
+): void {
+  if (Object.hasOwn(elsewhere, text)) throw invalid(`${name} takes no ${text}`, elsewhere[text] ?? '');
+  checkOneOf(text, name, choices);
 }
 
 function toText(name: string, text: string, max: number): string {

@@ -42,6 +42,13 @@ const STATE_STYLES: Readonly<Record<string, Style>> = {
   ...{ online: 'green', holding: 'yellow', away: 'dim', unregistered: 'dim' },
 };
 
+/** Where to see messages of states that are counted only. */
+export const ENDED_STATES: Readonly<Record<string, string>> = {
+  expired:
+    'The bus keeps no expired message. busbar queues counts them under EXPIRED, and busbar audit lists those of an audited bus.',
+  done: 'The bus keeps no message that was acked. busbar queues counts them under DONE, and busbar audit lists those of an audited bus.',
+};
+
 /** The style of a cell that starts with a state, or that counts what should not be there; undefined without one. */
 export function styleOf(cell: string): Style | undefined {
   const [word = ''] = cell.trim().split(' ', 1);

@@ -8,6 +8,8 @@ import { CONFLICT, DONE } from '../output/exit-codes.ts';
 import { quoteForShell } from '../output/printable.ts';
 import { paintState, STATES_BY_WORD, TASK_WORDS } from '../output/states.ts';
 import { tableLines } from '../output/table.ts';
+import { printWatched, type Shown } from '../output/watch.ts';
+import type { Session } from '../session.ts';
 import type { TaskInvocation } from './task-flags.ts';
 import { noTrace, printResult } from './task-results.ts';
 import { waitingParents } from './waiting-parents.ts';
@@ -62,9 +64,14 @@ export async function cancel(invocation: TaskInvocation): Promise<number> {
 
 /** `busbar task ls`. */
 export async function ls({ args: [, queue, extra], flags, session }: TaskInvocation): Promise<number> {
-  const { out, call } = session;
   if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task ls QUEUE.');
   if (extra !== undefined) throw invalid('ls takes a queue only', 'Write busbar task ls QUEUE.');
+  await printWatched(session, flags.watch, () => findTasks(queue, flags, session));
+  return DONE;
+}
+
+async function findTasks(queue: string, flags: TaskInvocation['flags'], session: Session): Promise<Shown> {
+  const { out, call } = session;
   const { admin } = await session.transport();
   const [name = queue] = await findQueues(queue, session);
   const { limit = 100, type, after, state: word } = flags;
@@ -74,13 +81,12 @@ export async function ls({ args: [, queue, extra], flags, session }: TaskInvocat
   // Parents that wait are delayed messages.
   const messages =
     state === 'delayed' ? all.filter(({ message: { id } }) => awaited.has(id) === (word === 'waiting')) : all;
-  if (out.json) await out.jsonLines(messages.map((one) => browsedJson(one, awaited.get(one.message.id))));
-  else if (messages.length > 0) {
-    const rows = messages.map((one) => browsedRow(one, awaited.get(one.message.id)));
-    await out.lines(tableLines(BROWSED_HEADINGS, rows, out));
-  }
   if (next !== undefined) out.note(`busbar: the next page: --after ${quoteForShell(next)}`);
-  return DONE;
+  const rows = messages.map((one) => browsedRow(one, awaited.get(one.message.id)));
+  return {
+    values: messages.map((one) => browsedJson(one, awaited.get(one.message.id))),
+    lines: () => (rows.length === 0 ? [] : tableLines(BROWSED_HEADINGS, rows, out)),
+  };
 }
 
 async function handleOf({ args: [, id, extra], session }: TaskInvocation, action: string): Promise<TaskHandle> {

@@ -1,7 +1,8 @@
 /** Flags of `busbar task` and `busbar enqueue`, beside those of every message. Each action uses some of them. */
 
 import type { Invocation } from '../command.ts';
-import type { MAIL_FLAGS } from '../input/mail-flags.ts';
+import { MAIL_FLAGS } from '../input/mail-flags.ts';
+import { ENDED_STATES } from '../output/states.ts';
 
 /** Flags of `task add` and `enqueue`. */
 export const ADD_FLAGS = {
@@ -32,11 +33,28 @@ export const ACTION_FLAGS = {
   state: {
     kind: 'choice',
     choices: ['ready', 'delayed', 'waiting', 'held', 'dead'],
+    elsewhere: ENDED_STATES as Readonly<Record<string, string>>,
     help: 'ls: only tasks in this state',
   },
   limit: { kind: 'integer', min: 1, max: 1000, help: 'ls: at most this many (default 100)' },
   after: { kind: 'text', value: 'CURSOR', max: 4096, help: 'ls: the next page, which a note of the page before shows' },
+  watch: { kind: 'wait', help: 'ls: print it again every 2 s, or every TIME, until Ctrl-C' },
 } as const;
+
+/** The flags that each action takes. */
+export const FLAGS_OF_ACTIONS: Readonly<Record<string, readonly string[]>> = {
+  add: [...Object.keys(MAIL_FLAGS), ...Object.keys(ADD_FLAGS)],
+  flow: ['wait'],
+  take: ['max', 'wait', 'lease', 'field', 'format'],
+  done: ['result', 'text'],
+  fail: ['reject', 'delay', 'reason'],
+  progress: ['text'],
+  extend: ['lease'],
+  status: [],
+  result: ['wait'],
+  cancel: ['running', 'reason'],
+  ls: ['limit', 'type', 'after', 'state', 'watch'],
+};
 
 /** One use of `task`. */
 export type TaskInvocation = Invocation<typeof MAIL_FLAGS & typeof ADD_FLAGS & typeof ACTION_FLAGS>;
