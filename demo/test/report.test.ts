@@ -37,6 +37,7 @@ test('a run that moved has the report of the move', () => {
   const moved = {
     records: { queues: 3, messages: 1_200, events: 40, keys: 9, bindings: 1, ids: 1_300 },
     ms: { copy: 10, drain: 500, transfer: 90.4, verify: 20, cutover: 1 },
+    estimated: { copyMs: 100, pauseMs: 600 },
     ...{ pauseMs: 611, redelivered: { count: 2, ids: ['audits#1', 'audits#2'] } },
   };
   const run = outcome(audits, { moveWanted: { from: 'sqlite', to: 'redis' }, moved });
