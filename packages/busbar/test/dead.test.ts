@@ -20,6 +20,7 @@ test.concurrent('are listed with their reasons, redriven and purged', async () =
     diedAt: expect.stringMatching(/^\d{4}-.*Z$/),
     history: [{ attempt: 1, outcome: 'reject', reason: 'bad input', endedAt: expect.stringMatching(/Z$/) }],
   });
+  expect((await sh.json('dead', 'ls', '@a')).map(({ id }) => id)).toEqual([first!.id, second!.id, third!.id]);
   expect(await sh.out('dead', 'list', '@a', third!.id)).toMatch(
     /^DIED +ATTEMPTS +ID +REASON +BODY\n\d\d:\d\d:\d\d +1 +\S+ +bad input +3$/,
   );

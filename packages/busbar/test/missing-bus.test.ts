@@ -60,6 +60,46 @@ test('commands that write create it', async () => {
   }
 });
 
+describe('wrong input creates none', () => {
+  test.concurrent.each([
+    [2, 'task add $x 1'],
+    [2, 'task add q 1 --key k --replace k'],
+    [2, 'task add $x 1 --count 2'],
+    [2, 'task flow {"queue":"sum"}'],
+    [2, 'publish $x 1'],
+    [2, 'register a,b'],
+    [2, 'sub a..b --durable d'],
+    [2, 'sub a --durable d,e'],
+    [3, 'work @typo -- true'],
+    [2, 'work a,b -- true'],
+    [2, 'work q --type t --until-empty -- true'],
+    [2, 'schedule add n --cron x --queue q'],
+    [2, 'schedule add n --every 1h'],
+    [3, 'import none.jsonl'],
+    [2, 'import -', 'junk\n'],
+    [2, 'send --jsonl', 'junk\n{"to":"@a","body":1}\n{"to":"a,b","create-inbox":true}\n'],
+    [2, 'publish --jsonl', 'junk\n{"topic":"$x"}\n{"topic":"a,b"}\n'],
+    [2, 'task add --jsonl', '{"body":1}\n{"queue":"$x"}\n{"queue":"a,b"}\n'],
+  ] as const)('%d: %s', async (code, line, input = '') => {
+    await using sh = shell();
+    const ending = await sh.use({ args: line.split(' '), input });
+    expect([ending.code, ending.stdout], ending.stderr).toEqual([code, '']);
+    expect(readdirSync(sh.dir.path)).toEqual([]);
+  });
+});
+
+test('lines of send create it once a line needs it, also behind others', async () => {
+  await using sh = shell();
+  const input = '{"to":"@b","body":0}\n{"to":"@a","body":1,"create-inbox":true}\n{"to":"@a","body":2}\n';
+  const { code, stdout, stderr } = await sh.use({ args: ['send', '--jsonl'], input });
+  expect([code, stdout.trim().split('\n').length, stderr]).toEqual([
+    2,
+    2,
+    expect.stringMatching(/line 1: unknown agent @b/),
+  ]);
+  expect((await sh.json('inbox', '@a')).map(({ body }) => body)).toEqual([1, 2]);
+});
+
 test('tail waits for the bus, and prints its first event', async () => {
   await using sh = shell();
   const tail = sh.start({ args: ['tail', '--count', '1', '--raw'] });

@@ -115,12 +115,18 @@ describe('doctor', () => {
     await using sh = shell();
     mkdirSync(sh.dir.join('sub/.busbar'), { recursive: true, mode: 0o700 });
     await sh.use({ args: ['send', '@a', '1', '--create-inbox'], cwd: sh.dir.join('sub') });
+    for (const folder of ['packages/app', 'a/b/c', 'node_modules/x']) {
+      mkdirSync(sh.dir.join(`${folder}/.busbar`), { recursive: true, mode: 0o700 });
+      await sh.use({ args: ['send', '@a', '1', '--create-inbox'], cwd: sh.dir.join(folder) });
+    }
     await sh.out('register', '@a');
     const { code, stdout } = await sh.use({ args: ['doctor'], env: { HOME: '/nowhere' } });
     expect(code).toBe(0);
     expect(stdout).toMatch(
       /^warn +nearby +\S+sub\/\.busbar\/bus\.db holds 1 message: another bus than this one\n +hint: busbar stats --url sqlite:/m,
     );
+    expect(stdout).toMatch(/ \S+packages\/app\/\.busbar\/bus\.db holds 1 message/);
+    expect(stdout).not.toMatch(/a\/b\/c|node_modules/);
   });
 });
 
@@ -131,6 +137,8 @@ describe.runIf(process.platform === 'linux')('a command whose output is closed e
     [['logs', '@a', '-f'], 'pipe'],
     [['queues', '--watch=60s'], 'pipe'],
     [['task', 'take', 'q', '--wait'], 'pipe'],
+    [['sub', 't', '--durable', 'd', '-q'], 'pipe'],
+    [['sub', 't', '--durable', 'd', '-q'], 'socket'],
     [['recv', '@a', '--wait'], 'socket'],
     [['tail'], 'socket'],
   ])('%j to a %s', { timeout: 30_000 }, async (args, kind) => {

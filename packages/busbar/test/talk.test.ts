@@ -41,6 +41,24 @@ onEachBus((open) => {
     expect(await project.run('broadcast', 'x', '--capability', 'none')).toMatchObject({ code: 5 });
   });
 
+  test('a reply to a message that was acked continues its thread', async () => {
+    await using project = await open();
+    await project.out('register', '@a');
+    await project.out('register', '@b');
+    const id = await project.out('send', '@a', 'do it', '--as', '@b');
+    await project.out('recv', '@a', '--ack', 'auto');
+    const { code, stderr } = await project.run('reply', id, 'done', '--as', '@a');
+    expect([code, stderr]).toEqual([3, expect.stringContaining(`busbar reply ${id} BODY --to SENDER --as @a`)]);
+    const reply = await project.out('reply', id, 'done', '--to', '@b', '--as', '@a');
+    const [received] = await project.json('recv', '@b', '--ack', 'auto');
+    expect(received).toMatchObject({ id: reply, from: '@a', type: 'reply', correlationId: id, causationId: id });
+    await project.out('reply', id, 'more', '--to', '@b', '--correlation', 'job-1', '--as', '@a');
+    expect((await project.json('recv', '@b'))[0]).toMatchObject({ correlationId: 'job-1', causationId: id });
+    expect(await project.run('reply', id, 'x', '--correlation', 'c', '--as', '@a')).toMatchObject({ code: 2 });
+    expect(await project.run('reply', id, 'x', '--to', '@b', '--failed', '--as', '@a')).toMatchObject({ code: 2 });
+    expect(await project.run('reply', id, 'x', '--to', '@none', '--as', '@a')).toMatchObject({ code: 3 });
+  });
+
   test('a reply to a message that asked for nothing is of its thread', async () => {
     await using project = await open();
     await register(project, '@a', '@b');

@@ -35,6 +35,7 @@ export class Session implements AsyncDisposable {
   readonly #flags: GlobalFlags;
   #transport: Promise<Transport> | undefined;
   #bus: Promise<Bus> | undefined;
+  #sender: Promise<Agent> | undefined;
   readonly #interruption: Interruption;
   #creates = false;
   #missing: LocatedBus | undefined;
@@ -76,8 +77,9 @@ export class Session implements AsyncDisposable {
   }
 
   /** The agent that sends, without a mailbox or presence of its own. */
-  async senderAgent(): Promise<Agent> {
-    return (await this.bus()).agent(this.sender, { register: false, presence: false });
+  senderAgent(): Promise<Agent> {
+    this.#sender ??= this.bus().then((bus) => bus.agent(this.sender, { register: false, presence: false }));
+    return this.#sender;
   }
 
   /** The agent from `--as` or `BUSBAR_AGENT`. */
@@ -104,6 +106,21 @@ export class Session implements AsyncDisposable {
   /** This command creates a missing bus. The others find it empty, and leave nothing behind. */
   createsBus(): void {
     this.#creates = true;
+    if (this.#missing === undefined) return;
+    // What stood for it is empty. The next call opens the bus.
+    const [bus, transport] = [this.#bus, this.#transport];
+    this.#missing = this.#bus = this.#transport = this.#sender = undefined;
+    void closeQuietly(bus, transport);
+  }
+
+  /** Does `work`, which creates a missing bus. An empty one in memory gets it first, so that wrong input creates none. */
+  async create<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.#creates) {
+      await this.transport();
+      if (this.#missing !== undefined) await work();
+      this.createsBus();
+    }
+    return work();
   }
 
   /** Opens the bus at this place. Says so if that makes it. */
@@ -189,7 +206,8 @@ export class Session implements AsyncDisposable {
 
   async #open(): Promise<Transport> {
     const located = this.locate();
-    if (!this.#creates && (await isMissing(located.url))) {
+    // Lines of one turn are parsed before this goes on: one of them may create the bus.
+    if ((await isMissing(located.url)) && !this.#creates) {
       this.#missing = located;
       return openEmpty(located.url);
     }
@@ -210,6 +228,12 @@ export class Session implements AsyncDisposable {
     };
     return openBus(transport, { codec: exactCodec, ownsTransport: false, onError });
   }
+}
+
+/** An empty bus in memory has nothing to lose. */
+async function closeQuietly(bus: Promise<Bus> | undefined, transport: Promise<Transport> | undefined): Promise<void> {
+  await (await bus?.catch(() => undefined))?.close({ drainMs: 0 }).catch(() => undefined);
+  await (await transport?.catch(() => undefined))?.close().catch(() => undefined);
 }
 
 const CREATORS = 'register, publish or task add makes one';

@@ -20,11 +20,11 @@ export interface NearbyStore {
   readonly namespaces: readonly string[];
 }
 
-/** Folders below the project that are looked into. */
+/** Folders below the project that are looked into, on each of two levels: a monorepo has packages/NAME. */
 const MAX_CHILDREN = 500;
 
 /**
- * The stores near `cwd` that hold messages: in `.busbar` folders above, below, in other worktrees and in the home folder, in
+ * The stores near `cwd` that hold messages: in `.busbar` folders above, up to two levels below, in other worktrees and in the home folder, in
  * files `bus.db`, and in files that the config names. Without the file `selected`, and without what this user cannot read.
  */
 export async function nearbyStores(cwd: string, env: Environment, selected?: string): Promise<NearbyStore[]> {
@@ -60,7 +60,7 @@ function foldersNear(cwd: string, env: Environment): Set<string> {
     ...upwards(cwd),
     ...(roots ?? []),
     ...(repository === undefined ? [] : upwards(repository.shared)),
-    ...childrenOf(top),
+    ...foldersBelow(top),
     ...(home === undefined ? [] : [home]),
   ]);
 }
@@ -79,6 +79,17 @@ async function configuredFiles(cwd: string, env: Environment): Promise<string[]>
   const files = names.map(async (name) => storeFileOf(locateBus(name, 'the config', env, cwd).url));
   const found = await Promise.allSettled(files);
   return found.flatMap((one) => (one.status === 'fulfilled' && one.value !== undefined ? [resolve(one.value)] : []));
+}
+
+function foldersBelow(top: string): string[] {
+  const children = childrenOf(top);
+  const grandchildren: string[] = [];
+  for (const child of children) {
+    if (grandchildren.length >= MAX_CHILDREN) break;
+    // Tools keep many folders in theirs, such as .git.
+    if (!basename(child).startsWith('.')) grandchildren.push(...childrenOf(child));
+  }
+  return [...children, ...grandchildren.slice(0, MAX_CHILDREN)];
 }
 
 function childrenOf(folder: string): string[] {

@@ -18,6 +18,7 @@ type DeadInvocation = Invocation<typeof FLAGS>;
 
 const ACTIONS: Readonly<Record<string, (letters: DeadLetters, invocation: DeadInvocation) => Promise<number>>> = {
   list,
+  ls: list,
   redrive,
   purge,
 };
@@ -28,6 +29,7 @@ export const dead: Command = defineCommand({
   flags: FLAGS,
   examples: [
     ['busbar dead list @worker', 'dead letters of an inbox, with reasons'],
+    ['busbar dead ls build', 'the same as list'],
     ['busbar dead list build --json', 'dead letters of a task queue, with every attempt'],
     ['busbar dead redrive build', 'puts all back into the queue, with new attempts'],
     ['busbar dead redrive build ID', 'puts one back'],

@@ -1,6 +1,6 @@
 /** `busbar import`: adds what `busbar export` has written to a bus. */
 
-import { BusbarError, isBusbarError } from '@busbar/api/transport';
+import { BusbarError, isBusbarError, type StateRecord } from '@busbar/api/transport';
 import { BackupReader } from '../backup/backup-file.ts';
 import { type Command, defineCommand } from '../command.ts';
 import { DONE } from '../output/exit-codes.ts';
@@ -19,19 +19,33 @@ export const importBus: Command = defineCommand({
     'Without FILE, or with -, it reads stdin.',
   ],
   run: async ({ args: [file], session }) => {
-    session.createsBus();
     const { out, signal } = session;
-    const transport = await session.transport();
     const reader = new BackupReader(file === '-' ? undefined : file, signal);
-    const added = await transport.admin.importState(reader.records(), { signal }).catch((error: unknown) => {
+    const toExplained = (error: unknown): never => {
       throw explained(error, reader.line, file);
-    });
+    };
+    const records = reader.records();
+    // A file that cannot be read makes no bus.
+    const first = await records.next().catch(toExplained);
+    session.createsBus();
+    const { admin } = await session.transport();
+    const added = await admin.importState(resume(first, records), { signal }).catch(toExplained);
     const result = { records: reader.count, added };
     if (out.json) await out.jsonLines([result]);
     else await out.lines([`${count(reader.count, 'record')} read, ${added} added`]);
     return DONE;
   },
 });
+
+/** The records from the first one on, which was read before. */
+async function* resume(
+  first: IteratorResult<StateRecord, void>,
+  rest: AsyncIterable<StateRecord>,
+): AsyncGenerator<StateRecord> {
+  if (first.done) return;
+  yield first.value;
+  yield* rest;
+}
 
 /** The line where the import ended; a file that cannot be read. */
 function explained(error: unknown, line: number, file: string | undefined): unknown {

@@ -1,7 +1,7 @@
 /** `busbar publish`: publishes events. */
 
 import type { EventOptions } from '@busbar/api';
-import { checkTopic, invalid, MAX_DURATION_MS } from '@busbar/api/transport';
+import { checkTopic, invalid, MAX_DURATION_MS, quote } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { BODY_NOTE, LINES_NOTE, readBody } from '../input/body.ts';
 import type { FlagValues } from '../input/flag-values.ts';
@@ -77,15 +77,17 @@ async function publishLines({ args, flags, session }: PublishInvocation): Promis
       `--${key === undefined ? 'count' : 'key'} has no meaning with --jsonl`,
       'Lines have keys of their own.',
     );
-  session.createsBus();
   const [{ parseLine, textOf }, { runLines }] = await Promise.all([
     import('../lines/line-fields.ts'),
     import('../lines/run-lines.ts'),
   ]);
-  const sender = await session.senderAgent();
   return runLines(session, async (line) => {
     const { own, flags: given } = parseLine(line, ['topic', 'body'], LINE_FLAGS);
     const topic = textOf(own['topic'] ?? args[0], 'topic');
+    // A bad line makes no bus.
+    checkOwn(topic);
+    session.createsBus();
+    const sender = await session.senderAgent();
     const options = { ...session.call, ...toEventOptions({ ...flags, ...given }) };
     return { ...(await sender.publish(topic, own['body'], options)), topic };
   });
@@ -97,6 +99,12 @@ function toEventOptions(flags: Partial<FlagValues<typeof LINE_FLAGS>>): EventOpt
   return { id, ephemeral, correlationId, orderingKey, ttlMs, ...headers };
 }
 
+function checkOwn(topic: string): void {
+  checkTopic(topic);
+  if (topic.startsWith('$'))
+    throw invalid(`topic ${quote(topic)} starts with $`, 'Names with $ in front are reserved for the bus.');
+}
+
 async function readEvent({
   args: [topic, argument],
   flags: { text },
@@ -104,6 +112,6 @@ async function readEvent({
 }: Pick<PublishInvocation, 'args' | 'flags' | 'session'>): Promise<{ readonly topic: string; readonly body: unknown }> {
   if (topic === undefined) throw invalid('TOPIC is missing', 'The arguments are TOPIC [BODY].');
   // Before a bus is made for it.
-  checkTopic(topic);
+  checkOwn(topic);
   return { topic, body: await readBody(argument, { text, optional: true, signal, out }) };
 }

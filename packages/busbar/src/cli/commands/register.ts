@@ -26,9 +26,9 @@ export const register: Command = defineCommand({
   run: async ({ args, flags, session }) => {
     const { out } = session;
     const name = session.inboxOwner(args[0]);
+    checkAgent(name);
     session.createsBus();
     const bus = await session.bus();
-    checkAgent(name);
     const before = await findIdentity(name, bus.transport);
     const isNew = before === undefined;
     const capabilities = flags.capability.length > 0 ? flags.capability : (before?.capabilities ?? []);

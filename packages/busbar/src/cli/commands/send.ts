@@ -5,7 +5,7 @@ import { invalid } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { BODY_NOTE, LINES_NOTE, readBody } from '../input/body.ts';
 import { MAIL_FLAGS, splitRecipient, toMailOptions } from '../input/mail-flags.ts';
-import { withShellHint } from '../mail/mailbox.ts';
+import { checkAgent, withShellHint } from '../mail/mailbox.ts';
 import { sendWithoutBus } from '../mail/without-bus.ts';
 import { DONE } from '../output/exit-codes.ts';
 
@@ -96,17 +96,17 @@ async function sendTo(to: Recipient, body: unknown, { flags, session }: SendInvo
 async function sendMany({ args, flags, session }: SendInvocation): Promise<number> {
   if (args.length > 0) throw invalid('--jsonl takes no TO and no BODY', 'Each line has its own.');
   if (flags.key !== undefined) throw invalid('--key has no meaning with --jsonl', 'Give each line a key.');
-  // A line may create an inbox.
-  session.createsBus();
   const [{ parseLine }, { runLines }] = await Promise.all([
     import('../lines/line-fields.ts'),
     import('../lines/run-lines.ts'),
   ]);
-  const sender = await session.senderAgent();
   return runLines(session, async (line) => {
     const { own, flags: given } = parseLine(line, ['to', 'body'], LINE_FLAGS);
     const { type = 'message', key: id, 'create-inbox': createInbox, ...rest } = { ...flags, ...given };
     const to = toRecipient(own['to'], given.capability ?? (own['to'] === undefined ? flags.capability : undefined));
+    if (typeof to === 'string') checkAgent(to);
+    if (createInbox) session.createsBus();
+    const sender = await session.senderAgent();
     return sender.send(to, type, own['body'], { ...session.call, ...toMailOptions(rest), id, createInbox });
   });
 }

@@ -1,7 +1,7 @@
 /** `busbar sub`: handles the events of a durable subscription, by a command or by printing them. */
 
 import type { Bus, Context, Lock, ReceivedMessage } from '@busbar/api';
-import { BusbarError, invalid, isBusbarError, MAX_TIMER_MS } from '@busbar/api/transport';
+import { BusbarError, checkPattern, checkQueueName, invalid, isBusbarError, MAX_TIMER_MS } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
 import { FROM_FLAGS, readFrom } from '../input/from.ts';
 import { subscriptionOf } from '../mail/mailbox.ts';
@@ -46,7 +46,7 @@ export const sub: Command = defineCommand({
   notes: [
     'The bus stores events for the subscription while no process handles them. --from counts when the pattern is new to it. Without --group one process at a time may use it.',
     ...COMMAND_NOTES,
-    'Without CMD an event is acked when it is printed.',
+    'Without CMD an event is acked when it is printed, and the command ends when its output has no reader.',
   ],
   run: async (invocation) => {
     const { args, flags, session, command } = invocation;
@@ -57,7 +57,11 @@ export const sub: Command = defineCommand({
     if (count !== undefined && flags.concurrency !== undefined)
       throw invalid('--count and --concurrency exclude each other', 'With --count events are handled one by one.');
     const plan = command.length === 0 ? undefined : toPlannedCommand(invocation);
+    const [pattern = ''] = args;
+    checkPattern(pattern);
+    checkQueueName(subscriptionOf(durableName));
     session.createsBus();
+    if (plan === undefined && !session.out.isFile) session.endWithReader();
     let lock: Lock | undefined;
     const start = async (bus: Bus, end: End): Promise<void> => {
       lock = await hold(bus, durableName, flags.group, session);
@@ -70,7 +74,7 @@ export const sub: Command = defineCommand({
         if (left === 0) void (await opened).close({ drainMs: MAX_TIMER_MS });
         await handler(event, context).finally(() => left === 0 && end('drain'));
       };
-      const opened = bus.subscribe(args[0] ?? '', handle, { ...options, durableName, from });
+      const opened = bus.subscribe(pattern, handle, { ...options, durableName, from });
       await opened;
       session.out.note(`busbar: handling events of ${durableName}; Ctrl-C ends it`);
     };

@@ -1,6 +1,5 @@
 /** `busbar tail`: prints events, live or from the history. */
 
-import { fstatSync } from 'node:fs';
 import type { From, Transport } from '@busbar/api/transport';
 import { BusbarError, invalid, isBusbarError } from '@busbar/api/transport';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
@@ -52,7 +51,7 @@ export const tail: Command = defineCommand({
 
 async function printNew(pattern: string, from: From, flags: TailFlags, session: Session): Promise<void> {
   const { signal } = session;
-  if (!writesToFile()) session.endWithReader();
+  if (!session.out.isFile) session.endWithReader();
   // All events of a bus that did not exist are new.
   const isNew = await session.untilBusExists();
   if (signal.aborted) return;
@@ -69,11 +68,6 @@ function withFlagHint(error: unknown): unknown {
   if (!isPosition) return error;
   const hint = 'Use a position that tail --json printed on this bus, or --from start, --from now or --from 10m.';
   return new BusbarError(code, message, { hint, outcome, cause });
-}
-
-/** A file keeps what a command without a parent process prints. */
-function writesToFile(): boolean {
-  return fstatSync(1).isFile();
 }
 
 /** Prints the stored events. */

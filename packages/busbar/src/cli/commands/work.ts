@@ -41,8 +41,11 @@ export const work: Command = defineCommand({
     const { args, flags, session } = invocation;
     const { type, 'until-empty': untilEmpty, schedules } = flags;
     const plan = toPlannedCommand(invocation);
-    session.createsBus();
-    const source = await findSource(args[0] ?? '', session);
+    const [name = ''] = args;
+    // An agent must have registered. A queue may come later, so a worker on it makes the bus.
+    if (!name.startsWith('@')) checkQueueName(name);
+    if (!name.startsWith('@') && type === undefined) session.createsBus();
+    const source = await findSource(name, session);
     if (type !== undefined && source.agent === undefined)
       throw invalid(
         '--type is for the inbox of an agent',
@@ -54,7 +57,7 @@ export const work: Command = defineCommand({
       if (source.agent === undefined) await bus.process(source.queue, handler, plan.consume);
       else await serve(bus, source.agent, { type, handler, plan });
       if (schedules) bus.schedules.start();
-      noteStart(args[0] ?? '', source, plan, session);
+      noteStart(name, source, plan, session);
     };
     await consume(session, { queue: source.queue, untilEmpty, start });
     return DONE;
@@ -67,7 +70,6 @@ async function findSource(name: string, session: Session): Promise<Source> {
     const before = await requireMailbox(name, session);
     return { queue: before.name, agent: name, before };
   }
-  checkQueueName(name);
   const { admin } = await session.transport();
   const known = await admin.queues({ names: [name, inboxOf(name)], ...session.call });
   const before = known.find((queue) => queue.name === name) ?? known[0];

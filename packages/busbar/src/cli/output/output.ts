@@ -1,5 +1,6 @@
 /** Output: data goes to stdout, everything else to stderr. A closed pipe is not an error. */
 
+import { fstatSync } from 'node:fs';
 import type { WriteStream } from 'node:tty';
 import { BusbarError } from '@busbar/api/transport';
 import type { Environment } from '../../config/locate-bus.ts';
@@ -69,6 +70,11 @@ export class Output {
   /** True if stdout is a terminal. */
   get isTerminal(): boolean {
     return this.#stdout.isTTY === true;
+  }
+
+  /** True if stdout is a file. It keeps what a command without a parent process prints. */
+  get isFile(): boolean {
+    return fstatSync(1).isFile();
   }
 
   /** Writes lines over what the terminal shows, as many as it has room for. */

@@ -15,15 +15,14 @@ export async function add({ args: [, name, argument], flags, session }: Schedule
   const { cron, tz, every, start, missed, queue, topic, to, type, text } = flags;
   const body = await readBody(argument, { text, optional: true, signal, out });
   const { maxAttempts, orderingKey, priority, ttlMs, correlationId, headers } = toMailOptions(flags);
-  session.createsBus();
-  const bus = await session.bus();
-  const put = await bus.schedules.put(name, {
+  const options = {
     ...{ cron, timeZone: tz, everyMs: every, startAt: start === undefined ? undefined : toDate(start) },
     ...{ queue, topic, to, type: to === undefined ? type : (type ?? 'message') },
     ...{ body, missed: missed as 'once' | 'skip' | undefined },
     ...{ maxAttempts, orderingKey, priority, ttlMs, correlationId, headers, ...call },
     // The bus refuses flags that exclude each other.
-  } as ScheduleOptions);
+  } as ScheduleOptions;
+  const put = await session.create(async () => (await session.bus()).schedules.put(name, options));
   await printSchedule(put, out);
   await noteScheduler(session);
   return DONE;

@@ -1,7 +1,7 @@
 /** `busbar task add`, `busbar enqueue` and `busbar task flow`: add tasks. */
 
 import type { EnqueueOptions, Flow, Sender, TaskHandle } from '@busbar/api';
-import { invalid } from '@busbar/api/transport';
+import { checkQueueName, invalid, quote } from '@busbar/api/transport';
 import { readBody } from '../input/body.ts';
 import type { FlagValues } from '../input/flag-values.ts';
 import { MAIL_FLAGS, toMailOptions } from '../input/mail-flags.ts';
@@ -32,12 +32,14 @@ export async function flow({ args: [, argument, extra], flags, session }: AddInv
   if (extra !== undefined) throw invalid('flow takes one BODY', 'Write busbar task flow BODY.');
   const { signal, out } = session;
   const body = await readBody(argument, { text: false, optional: false, signal, out });
-  return printAdded(await (await openSender(session)).flow(body as Flow), flags, session);
+  const handle = await session.create(async () => (await session.senderAgent()).flow(body as Flow));
+  return printAdded(handle, flags, session);
 }
 
 async function addOne({ args, flags, session }: AddInvocation): Promise<number> {
   const { queue, body } = await readTask({ args, flags, session });
-  const handle = await (await openSender(session)).enqueue(queue, body, toOptions(flags, session));
+  const options = toOptions(flags, session);
+  const handle = await session.create(async () => (await session.senderAgent()).enqueue(queue, body, options));
   return printAdded(handle, flags, session);
 }
 
@@ -60,6 +62,7 @@ async function printAdded(
 
 async function addTimes({ args, flags, session }: AddInvocation, count: number): Promise<number> {
   const { queue, body } = await readTask({ args, flags, session });
+  checkOwn(queue);
   const sender = await openSender(session);
   const { runTimes } = await import('../lines/run-lines.ts');
   return runTimes(session, count, async () => toOutput(await sender.enqueue(queue, body, toOptions(flags, session))));
@@ -69,7 +72,6 @@ async function addLines({ args, flags, session }: AddInvocation): Promise<number
   if (args.length > 2) throw invalid('--jsonl takes no BODY', 'Each line has its own.');
   if (flags.key !== undefined || flags.wait !== undefined)
     throw invalid('--key and --wait have no meaning with --jsonl', 'Lines have keys of their own.');
-  const sender = await openSender(session);
   const [{ parseLine, textOf }, { runLines }] = await Promise.all([
     import('../lines/line-fields.ts'),
     import('../lines/run-lines.ts'),
@@ -77,6 +79,9 @@ async function addLines({ args, flags, session }: AddInvocation): Promise<number
   return runLines(session, async (line) => {
     const { own, flags: given } = parseLine(line, ['queue', 'body'], LINE_FLAGS);
     const queue = textOf(own['queue'] ?? args[1], 'queue');
+    // A bad line makes no bus.
+    checkOwn(queue);
+    const sender = await openSender(session);
     return toOutput(await sender.enqueue(queue, own['body'], toOptions({ ...flags, ...given }, session)));
   });
 }
@@ -88,6 +93,11 @@ async function readTask({
 }: Pick<AddInvocation, 'args' | 'flags' | 'session'>): Promise<{ readonly queue: string; readonly body: unknown }> {
   if (queue === undefined) throw invalid('QUEUE is missing', 'Write busbar task add QUEUE BODY.');
   return { queue, body: await readBody(argument, { text, optional: true, signal, out }) };
+}
+
+function checkOwn(queue: string): void {
+  checkQueueName(queue);
+  if (queue.startsWith('$')) throw invalid(`queue name ${quote(queue)} starts with $`, 'The prefix $ is reserved.');
 }
 
 function openSender(session: Session): Promise<Sender> {
