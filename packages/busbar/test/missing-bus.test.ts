@@ -61,7 +61,7 @@ test('commands that write create it', async () => {
 });
 
 describe('wrong input creates none', () => {
-  test.concurrent.each([
+  test.concurrent.for<readonly [code: number, line: string, input?: string]>([
     [2, 'task add $x 1'],
     [2, 'task add q 1 --key k --replace k'],
     [2, 'task add $x 1 --count 2'],
@@ -80,7 +80,7 @@ describe('wrong input creates none', () => {
     [2, 'send --jsonl', 'junk\n{"to":"@a","body":1}\n{"to":"a,b","create-inbox":true}\n'],
     [2, 'publish --jsonl', 'junk\n{"topic":"$x"}\n{"topic":"a,b"}\n'],
     [2, 'task add --jsonl', '{"body":1}\n{"queue":"$x"}\n{"queue":"a,b"}\n'],
-  ] as const)('%d: %s', async (code, line, input = '') => {
+  ])('%d: %s', async ([code, line, input = ''], { expect }) => {
     await using sh = shell();
     const ending = await sh.use({ args: line.split(' '), input });
     expect([ending.code, ending.stdout], ending.stderr).toEqual([code, '']);

@@ -148,7 +148,9 @@ export class Session implements AsyncDisposable {
     if (this.#missing === undefined || !isBusbarError(error)) return error;
     const { code, message, outcome } = error;
     if (code !== 'NOT_FOUND' && code !== 'NO_RESPONDER') return error;
-    const hint = `There is ${noBusAt(this.#missing)}; ${CREATORS}. busbar where lists buses nearby.`;
+    const [creator = ''] = /busbar register \S+/.exec(error.hint ?? '') ?? [];
+    const makers = creator === '' ? CREATORS : `${creator} makes one`;
+    const hint = `There is ${noBusAt(this.#missing)}; ${makers}. busbar where lists buses nearby.`;
     return new BusbarError(code, message, { hint, outcome, cause: error });
   }
 
