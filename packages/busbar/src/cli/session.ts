@@ -211,7 +211,7 @@ export class Session implements AsyncDisposable {
     // Lines of one turn are parsed before this goes on: one of them may create the bus.
     if ((await isMissing(located.url)) && !this.#creates) {
       this.#missing = located;
-      return openEmpty(located.url);
+      return (await import('./empty-bus.ts')).openEmpty(located.url);
     }
     const transport = await this.open(located);
     const { reach, durability } = transport.capabilities;
@@ -286,19 +286,6 @@ export async function within<T>(connecting: Promise<T>, { timeoutMs, signal }: C
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
   }
-}
-
-/** An empty bus in memory, instead of one that does not exist yet. */
-export async function openEmpty(url: string): Promise<Transport> {
-  const transport = await openUrl('memory:');
-  const name = url.slice(0, url.indexOf(':'));
-  return new Proxy(transport, {
-    get: (target, key) => {
-      if (key === 'name') return name;
-      const value: unknown = Reflect.get(target, key);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
 }
 
 function tooLate(timeoutMs: number): BusbarError {
