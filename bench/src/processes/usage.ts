@@ -1,11 +1,16 @@
 /** CPU time and memory of a process. */
 
 import { existsSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** Linux counts the time of another process in hundredths of a second. */
 const TICK_MS = 10;
+const MAX_COLLECTIONS = 10;
+const RETURN_MS = 50;
+/** Memory that falls by less than a hundredth has settled. */
+const STILL = 0.99;
 
 /** Runs a garbage collection, as V8 eventually does in an idle process. */
 const collectGarbage = ((): (() => void) => {
@@ -26,10 +31,17 @@ export function heapBytes(): number {
   return heapUsed + external;
 }
 
-/** Memory of this process after a garbage collection. */
-export function rssBytes(): number {
-  collectGarbage();
-  return process.memoryUsage.rss();
+/** Memory of this process after garbage collections, when it no longer falls: V8 returns pages in the background. */
+export async function rssBytes(): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < MAX_COLLECTIONS; round += 1) {
+    collectGarbage();
+    await sleep(RETURN_MS);
+    const now = process.memoryUsage.rss();
+    if (now > least * STILL) return Math.min(now, least);
+    least = now;
+  }
+  return least;
 }
 
 /** CPU time of another process and its children since its start; NaN if the system does not report it. */
