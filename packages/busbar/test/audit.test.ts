@@ -1,4 +1,6 @@
 // An audited bus from a shell.
+import { readFileSync } from 'node:fs';
+import { needServer, startRedis } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import { type Ending, type Shell, shell } from './shell.ts';
 
@@ -49,6 +51,38 @@ test('what happened to a message, in every verb', { timeout: 90_000 }, async () 
   });
   await audited(sh, 'recv', '@worker');
   expect(JSON.parse(await audited(sh, 'show', id, '--json'))).toMatchObject({ live: [{ state: 'held' }] });
+});
+
+const RUNBOOK = readFileSync(new URL('../../../docs/audit.md', import.meta.url), 'utf8');
+const BUSES = [...RUNBOOK.matchAll(/^export MESSAGE_BUS='(.*?)'/gm)].map(([, url = '']) => url);
+const COMMANDS = [
+  ...RUNBOOK.matchAll(/^busbar (.*?)(?: +#.*)?$/gm),
+  ...RUNBOOK.matchAll(/`busbar (doctor|audit --[^`]*)`/g),
+].map(([, command = '']) => command);
+
+test.for(BUSES)('the commands of the runbook with %s', { timeout: 120_000 }, async (url, { skip }) => {
+  const isOnServer = url.includes('of=redis');
+  if (isOnServer) needServer('redis-server', skip);
+  await using server = isOnServer ? await startRedis() : undefined;
+  await using sh = shell({ MESSAGE_BUS: url.replace('of=redis', `of=${encodeURIComponent(server?.url ?? '')}`) });
+  await sh.out('register', '@worker');
+  const id = await sh.out('send', '@worker', 'hello', '--as', '@boss');
+  await sh.out('task', 'add', 'build', '"timeout"');
+  const printed: string[] = [];
+  for (const command of COMMANDS) {
+    const args = command.replace('4f1c2a9b7d3e', id.slice(-12)).replace('QUEUE', 'build').split(' ');
+    printed.push(await sh.out(...args));
+  }
+  expect(printed).toEqual([
+    expect.stringMatching(/sent +@worker .*\n.*sent +build |sent +build .*\n.*sent +@worker /),
+    expect.stringMatching(/^TIME.*\n.*sent +@worker .*$/),
+    expect.stringMatching(/^TIME.*\n.*sent +build .*timeout.*$/),
+    expect.stringMatching(/^id .*\n(.*\n)*now .*READY/),
+    expect.stringMatching(/@worker +sent +@boss: .*hello$/),
+    expect.stringMatching(/^from .*\n.*hello\n +sent$/),
+    expect.stringMatching(/^ok /m),
+    expect.stringContaining('"fate":"sent"'),
+  ]);
 });
 
 test('a conversation and what followed from a message', { timeout: 90_000 }, async () => {

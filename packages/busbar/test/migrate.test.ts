@@ -1,5 +1,6 @@
 // Moves from a shell.
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { needServer, startRedis } from '@busbar/testbed';
 import { expect, test } from 'vitest';
 import { connectTransport } from '../src/index.ts';
 import { type Shell, shell } from './shell.ts';
@@ -64,6 +65,22 @@ test.concurrent('a plan names what is in the way', { timeout: 90_000 }, async ()
   expect((await sh.run('migrate', 'plan', ONE)).code).toBe(2);
 });
 
+test.each([
+  ['sqlite', 'unix'],
+  ['unix', 'sqlite'],
+])('%s and %s of one project are one store, so there is nothing to move', { timeout: 90_000 }, async (from, to) => {
+  await using sh = shell();
+  await sh.out('send', '@a', 'hello', '--create-inbox', '--url', 'sqlite');
+  const nothing = /sqlite:\S+ and unix:\S+ are the same store|unix:\S+ and sqlite:\S+ are the same store/;
+  for (const action of ['plan', 'start']) {
+    const { code, stdout, stderr } = await sh.run('migrate', action, from, to);
+    expect({ code, said: stdout + stderr }).toEqual({ code: 6, said: expect.stringMatching(nothing) });
+    expect(stdout + stderr).toContain('There is nothing to move.');
+  }
+  expect(await sh.out('recv', '@a', '--url', 'sqlite')).toContain('hello');
+  await sh.use({ args: ['hub', 'stop'], env: { MESSAGE_BUS: 'unix' } });
+});
+
 test.concurrent('commands over a bus that may move find it before and after the move', {
   timeout: 90_000,
 }, async () => {
@@ -118,6 +135,44 @@ test('a status says how far a move is', { timeout: 90_000 }, async () => {
   expect(await sh.out('migrate', 'status', ...ENDS)).toMatch(
     /^a move is under way: transfer, \S+s so far, about \S+ left\nfrom {4}closed .* 1 message, .*\nto {6}closed .* 0 messages, /,
   );
+});
+
+test('the commands of the runbook', { timeout: 120_000 }, async ({ skip }) => {
+  needServer('redis-server', skip);
+  await using server = await startRedis();
+  await using sh = shell();
+  const runbook = readFileSync(new URL('../../../docs/migrating.md', import.meta.url), 'utf8');
+  const onServer = (text: string): string => text.replace(/\bredis\b/, server.url);
+  const block = [...runbook.matchAll(/^busbar (.*?)(?: {2,}#.*)?$/gm)].map(([, line = '']) => onServer(line));
+  const inText = [...runbook.matchAll(/`(?:busbar )?((?:migrate|export) [^`]*\b(?:FROM|TO)\b[^`]*)`/g)].map(
+    ([, line = '']) => line.replace('FROM', 'sqlite').replace('TO', server.url),
+  );
+  const is = (line: string, action: string): boolean => line.startsWith(`migrate ${action} `);
+  const [back = '', ...others] = inText.filter((line) => is(line, 'start'));
+  const [rollback = '', ...more] = inText.filter((line) => is(line, 'rollback'));
+  const before = inText.filter((line) => is(line, 'plan') || line.startsWith('export '));
+  const again = inText.filter((line) => is(line, 'retire'));
+  expect([others, more, inText.length]).toEqual([[], [], 2 + before.length + again.length]);
+  expect(block.map((line) => line.split(' ')[1])).toEqual(['plan', 'start', 'status', 'retire']);
+  expect([before.length, again.length]).toEqual([2, 1]);
+
+  await sh.out('send', '@a', 'hello', '--create-inbox');
+  const printed = new Map<string, string>();
+  for (const line of [...before, rollback, ...block, ...again, back]) {
+    printed.set(line, await sh.out(...line.split(' ')));
+  }
+  expect(existsSync(sh.dir.join('backup.jsonl'))).toBe(true);
+  expect(printed.get(rollback)).toMatch(/^the bus is in sqlite:/);
+  expect(block.map((line) => printed.get(line))).toEqual([
+    expect.stringMatching(/\ntakes .*\npause /),
+    expect.stringMatching(/^moved {3}1 message, /),
+    expect.stringMatching(/^the bus has moved\nfrom {4}moved /),
+    expect.stringMatching(/^sqlite:.* is empty$/),
+  ]);
+  const [, following = ''] = /^export MESSAGE_BUS='(.*)'$/m.exec(runbook) ?? [];
+  const env = { MESSAGE_BUS: following.replace(/\bredis\b/, encodeURIComponent(server.url)) };
+  const { code, stdout } = await sh.use({ args: ['recv', '@a'], env });
+  expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringContaining('hello') });
 });
 
 /** The name that a move gives to its source. */
