@@ -1,3 +1,4 @@
+import type { StateRecord } from '@busbar/api/transport';
 import { tempDir } from '@busbar/testbed';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { expect, test, vi } from 'vitest';
@@ -61,6 +62,32 @@ test.concurrent('messages that are leased when the source closes are named, and 
     code: 'CONFLICT',
   });
   expect(await to.transport.queues.receive('work')).toMatchObject([{ id: 'held', attempt: 2 }]);
+});
+
+test.concurrent('a dead letter with the id of a newer message moves, and a delayed retry keeps its place', async () => {
+  await using setting = await stores();
+  const { from, to } = setting.ends;
+  const { queues, admin } = from.transport;
+  await queues.send('work', [{ id: 'same', body }]);
+  const [first] = await queues.receive('work');
+  await queues.settle([{ receipt: first?.receipt ?? '', action: 'reject' }]);
+  // Its dedupe window ends.
+  const kept: StateRecord[] = [];
+  for await (const record of admin.exportState()) if (record.kind !== 'dedupe') kept.push(record);
+  await admin.clear();
+  await admin.importState(kept);
+  await queues.send('work', [{ id: 'same', body }]);
+  const ordered = ['k0', 'k1'].map((id) => ({ id, body, orderingKey: 'k' }));
+  await queues.send('ordered', ordered);
+  const [retried] = await queues.receive('ordered');
+  await queues.settle([{ receipt: retried?.receipt ?? '', action: 'retry', delayMs: 60_000 }]);
+  const { records } = await moveBus({ from, to });
+  expect(records.messages).toBe(4);
+  expect(await to.transport.admin.queues({ names: ['work'] })).toMatchObject([{ ready: 1, dead: 1 }]);
+  expect(await to.transport.queues.receive('ordered', { max: 2 })).toEqual([]);
+  await to.transport.admin.reschedule('ordered', ['k0'], 0);
+  const ids = (await to.transport.queues.receive('ordered', { max: 2 })).map(({ id }) => id);
+  expect(ids).toEqual(['k0']);
 });
 
 test.concurrent('events that are published during the copy arrive once and in order', async () => {

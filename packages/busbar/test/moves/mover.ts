@@ -40,7 +40,7 @@ export async function move(from: string, to: string, crew: Crew, followed: () =>
   process.stderr.write(`moves: to ${to}, without kills\n`);
   // A mover that was killed in the last step may have moved the bus.
   await untilDone(from, to);
-  // A follower that misses a move and the move back must be started again: the store that it reads was cleared.
+  // Each follower has noticed a move before the next one begins.
   await followed();
   await untilDone(to, from);
   await followed();
