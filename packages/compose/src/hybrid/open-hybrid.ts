@@ -109,14 +109,12 @@ class HybridDriver implements Driver {
   readonly calls?: NonNullable<Driver['calls']>;
   readonly #sides: Sides;
   readonly #receives: SharedReceives;
-  readonly #carries: ReturnType<typeof describeRoutes>;
 
   constructor(fast: HybridSide, durable: HybridSide, settings: HybridSettings) {
     const routes = new Routes(settings);
-    this.#carries = describeRoutes(settings);
     this.capabilities = capabilitiesOf(fast.transport.capabilities, durable.transport.capabilities, routes);
     this.warnings = [fast, durable].flatMap(({ transport }) => transport.warnings ?? []);
-    this.#sides = new Sides(fast, durable);
+    this.#sides = new Sides(fast, durable, describeRoutes(settings));
     this.#receives = new SharedReceives(this.#sides, routes);
     this.queues = openQueues(this.#sides, routes, this.#receives);
     this.topics = openTopics(this.#sides, routes);
@@ -126,7 +124,7 @@ class HybridDriver implements Driver {
   }
 
   get parts(): readonly TransportPart[] {
-    return this.#sides.parts(this.#carries);
+    return this.#sides.parts;
   }
 
   get past(): StorePast | undefined {

@@ -27,6 +27,9 @@ export class Sides {
   readonly durable: HybridSide;
   /** How many messages and events went to each side. */
   readonly #sent = { fast: 0, durable: 0 };
+  /** Those of them that a side had got when it last lost its data. */
+  readonly #lost = { fast: 0, durable: 0 };
+  readonly #carries: Readonly<Record<SideName, string>>;
   #isFastUp = true;
   /** Declared while the fast side was away, by what they are about. */
   readonly #declarations = new Map<string, Declaration>();
@@ -39,7 +42,9 @@ export class Sides {
   #again: NodeJS.Timeout | undefined;
   #isReturning = false;
 
-  constructor(fast: HybridSide, durable: HybridSide) {
+  /** `carries`: what each side carries, in words. */
+  constructor(fast: HybridSide, durable: HybridSide, carries: Readonly<Record<SideName, string>>) {
+    this.#carries = carries;
     this.fast = fast;
     this.durable = durable;
     this.#isFastUp = fast.transport.state === 'open';
@@ -74,12 +79,12 @@ export class Sides {
   }
 
   /** Both parts as they are now. */
-  parts(carries: Readonly<Record<SideName, string>>): TransportPart[] {
+  get parts(): TransportPart[] {
     return [this.fast, this.durable].map(({ side, name, transport: { state } }) => ({
       role: side,
       name,
       state,
-      carries: carries[side],
+      carries: this.#carries[side],
       sent: this.#sent[side],
     }));
   }
@@ -211,8 +216,13 @@ export class Sides {
     return { state: 'degraded', error: awayError(this.fast, this.durable, error) };
   }
 
+  /** Says what the side carried, and how much of it this process knows of. */
   #onReset({ side, name }: HybridSide, { cause, detail }: StoreReset): void {
-    const reset = { cause, detail: `the ${side} side, ${name}${detail === undefined ? '' : `: ${detail}`}` };
+    const sent = this.#sent[side] - this.#lost[side];
+    this.#lost[side] = this.#sent[side];
+    const known = detail === undefined ? '' : `: ${detail}`;
+    const carried = `It carries ${this.#carries[side]}. This program sent it ${sent} messages and events`;
+    const reset = { cause, detail: `the ${side} side, ${name}${known}. ${carried}` };
     for (const listener of this.#resetListeners) listener(reset);
   }
 }

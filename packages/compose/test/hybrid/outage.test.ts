@@ -204,12 +204,13 @@ test('a hybrid with messages that must last on the fast side opens when both can
   await expect(setting.open()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
 });
 
-test('a fast side that came back empty says so', async () => {
+test('a fast side that came back empty says so, what it carried, and how much this program sent to it', async () => {
   await using setting = await startSetting({ fastQueues: ['chat'] });
   const bus = await setting.open();
   const resets: StoreReset[] = [];
   bus.onReset((reset) => resets.push(reset));
-  await bus.queues.send('chat', [{ body }]);
+  await bus.queues.send('chat', [{ body }, { body }]);
+  await bus.queues.send('other', [{ body }]);
   const [, folder = ''] = (await setting.server.call('CONFIG', 'GET', 'dir')) as string[];
   await setting.server.kill();
   rmSync(folder, { recursive: true });
@@ -217,6 +218,8 @@ test('a fast side that came back empty says so', async () => {
   await setting.server.start();
   await waitFor(() => resets.length > 0, { what: 'a reset', timeoutMs: 20_000 });
   expect(resets).toMatchObject([{ cause: 'replaced', detail: expect.stringContaining('the fast side, redis') }]);
+  const carried = 'It carries requests, ephemeral events, queues chat. This program sent it 2 messages and events';
+  expect(resets[0]?.detail).toContain(carried);
 });
 
 async function positionOf({ topics }: Transport): Promise<string> {
