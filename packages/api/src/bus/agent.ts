@@ -1,9 +1,10 @@
 /** Agents: named processes with an inbox. */
 
+import type { CallOptions } from '../contract/call-options.ts';
 import { BusbarError } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
 import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS } from '../contract/validation.ts';
-import { withTimeout } from './bounded-wait.ts';
+import { BoundedWait, withTimeout } from './bounded-wait.ts';
 import type { Consumer } from './consuming/consumer.ts';
 import type { Context, LogLevel } from './consuming/context.ts';
 import { type AnyHandler, type HandleOptions, HandlerRegistry } from './consuming/handlers.ts';
@@ -222,10 +223,12 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
   async register(): Promise<void> {
     const { register, presence, maxConcurrent } = this.#settings;
     if (register) {
-      const declare = (): Promise<void> => this.#shared.registry.register(this.name, this.#settings);
-      this.#forget.push(this.#runtime.declarations.add({ kind: 'message', agent: this.name }, declare));
-      await declare();
+      const declare = (bounds?: CallOptions): Promise<void> =>
+        this.#shared.registry.register(this.name, this.#settings, bounds);
+      this.#forget.push(this.#runtime.declarations.add({ kind: 'message', agent: this.name }, () => declare()));
+      await declare(this.#settings.open);
     }
+    this.#assertOpen();
     if (presence) {
       await this.#responder.serve(this.#shared.calls, maxConcurrent);
       this.#heartbeat = await this.#shared.heartbeats.start({
@@ -234,7 +237,7 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
         value: () => this.#presence(),
         onEvicted: () => this.#evicted(),
       });
-      this.#emit('online');
+      if (this.#closed === undefined) this.#emit('online');
     }
     if (this.#closed !== undefined) await this.#withdraw();
     this.#assertOpen();
@@ -358,12 +361,24 @@ export async function openAgent(
 ): Promise<Agent> {
   runtime.assertOpen();
   checkAgentName(name);
-  const agent = new AgentImpl(runtime, shared, name, checkAgentOptions(options, runtime.settings.presenceTtlMs));
+  const settings = checkAgentOptions(options, runtime.settings.presenceTtlMs);
+  const agent = new AgentImpl(runtime, shared, name, settings);
+  const { timeoutMs: waitMs = Number.POSITIVE_INFINITY, signal } = settings.open ?? {};
+  const wait = new BoundedWait({ waitMs, signal, timeoutError: () => notOpened(name) });
   try {
-    await agent.register();
+    await wait.race(agent.register());
     return agent;
   } catch (error) {
     await agent.close({ drainMs: 0 }).catch(() => undefined);
     throw error;
+  } finally {
+    wait.end();
   }
+}
+
+function notOpened(name: string): BusbarError {
+  return new BusbarError('TIMEOUT', `${name} was not opened in time`, {
+    outcome: 'unknown',
+    hint: 'See that the server runs, or raise open.timeoutMs. Opening it again is safe.',
+  });
 }

@@ -46,7 +46,7 @@ import { type LogLine, readLogs } from './registry/agent-log.ts';
 import type { AgentOptions } from './registry/agent-options.ts';
 import { Heartbeats } from './registry/heartbeats.ts';
 import { LeastLoadedSelector } from './registry/least-loaded.ts';
-import { type OnPresence, watchPresence } from './registry/presence-watch.ts';
+import { type OnPresence, watchWithin } from './registry/presence-watch.ts';
 import { type AgentFilter, type ForgetOptions, Registry } from './registry/registry.ts';
 import type { ReplyStream } from './requests/options.ts';
 import { type CallWays, Requests } from './requests/requests.ts';
@@ -90,15 +90,18 @@ export interface Bus extends Sender, AsyncDisposable {
   agent(name: string, options?: AgentOptions): Promise<Agent>;
   /** Lists agents that are registered or online, in order of name. */
   agents(filter?: AgentFilter): Promise<AgentInfo[]>;
-  /** Reports each online agent, then each change: online, offline, changed. Resolves after the agents online now are reported. */
-  watchAgents(onChange: OnPresence): Promise<KvWatch>;
+  /**
+   * Reports each online agent, then each change: online, offline, changed. Resolves after the agents online now are reported.
+   * `options` bound the opening of the watch, which goes on until it is closed.
+   */
+  watchAgents(onChange: OnPresence, options?: CallOptions): Promise<KvWatch>;
   /**
    * Deletes an agent: its identity, its inbox with all messages, its log. Resolves with false when it did not exist. Rejects
    * with CONFLICT while the agent is online, unless `force`: then its live instances register again, with an empty inbox.
    */
   forgetAgent(name: string, options?: ForgetOptions): Promise<boolean>;
   /** The last 100 lines of an agent's log, oldest first. */
-  agentLogs(agent: string): Promise<LogLine[]>;
+  agentLogs(agent: string, options?: CallOptions): Promise<LogLine[]>;
 
   /**
    * Passes every event that matches to `handler`. A live subscription sees events from now on (or from `from`), in order,
@@ -251,19 +254,22 @@ class BusImpl extends OriginSender implements Bus {
     return this.#parts.registry.list(filter);
   }
 
-  async watchAgents(onChange: OnPresence): Promise<KvWatch> {
+  async watchAgents(onChange: OnPresence, options?: CallOptions): Promise<KvWatch> {
     const { runtime } = this.#parts;
-    const report = (error: unknown): void => runtime.report(error, { kind: 'presence' });
     const { transport, shutdown } = runtime;
-    return watchPresence({ kv: transport.kv, shutdown, assertOpen: () => runtime.assertOpen(), report }, onChange);
+    const host = {
+      ...{ kv: transport.kv, shutdown, assertOpen: () => runtime.assertOpen() },
+      report: (error: unknown): void => runtime.report(error, { kind: 'presence' }),
+    };
+    return watchWithin(host, onChange, options);
   }
 
   async forgetAgent(name: string, options?: ForgetOptions): Promise<boolean> {
     return this.#parts.registry.forget(name, options);
   }
 
-  async agentLogs(agent: string): Promise<LogLine[]> {
-    return readLogs(this.#parts.registry, agent);
+  async agentLogs(agent: string, options?: CallOptions): Promise<LogLine[]> {
+    return readLogs(this.#parts.registry, agent, options);
   }
 
   async subscribe(

@@ -103,6 +103,19 @@ test('a failed release is reported and does not fail the work', async () => {
   expect(lab.errors).toMatchObject([{ code: 'UNAVAILABLE' }]);
 });
 
+test('a wait for a lock of more than 5 s ends on time, also when the server never answers', {
+  timeout: 20_000,
+}, async () => {
+  await using lab = await Lab.open('memory');
+  const bus = await lab.bus();
+  const { promise: never, resolve } = Promise.withResolvers<never>();
+  inject(bus, 'put', () => () => never);
+  const began = performance.now();
+  await expect(bus.lock('x', { waitMs: 5_500 })).rejects.toEqual(code('UNAVAILABLE'));
+  expect(performance.now() - began).toBeLessThan(9_000);
+  resolve(Promise.reject(away()) as never);
+});
+
 test('a wait for a lock ends soon after its time, also when the server never answers', async () => {
   await using lab = await Lab.open('memory');
   const bus = await lab.bus();

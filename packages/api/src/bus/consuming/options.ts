@@ -6,6 +6,7 @@ import {
   checkInteger,
   checkOneOf,
   checkOptions,
+  checkSignal,
   checkText,
   MAX_TIMER_MS,
 } from '../../contract/validation.ts';
@@ -51,7 +52,14 @@ export function checkConsumeOptions(options: ConsumeOptions): void {
   checkRetry(options.retry);
   checkOnInvalid(options.onInvalid);
   checkText(options.consumer, 'consumer', 255);
-  checkOptions(options.open, ['timeoutMs', 'signal'], 'open');
+  checkOpen(options.open);
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function checkOpen(open: CallOptions | undefined): void {
+  checkOptions(open, ['timeoutMs', 'signal'], 'open');
+  checkDuration(open?.timeoutMs, 'open.timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
+  checkSignal(open?.signal);
 }
 
 /** Throws INVALID_ARGUMENT. */

@@ -46,6 +46,8 @@ export class LockAcquisition {
   holder: KvEntry | undefined;
   /** Whether the answer to the last attempt came after the lease that it gave. */
   isLate = false;
+  /** When the last attempt began, by `performance.now()`. */
+  attemptedAt: number | undefined;
 
   constructor(kv: KeyValue, target: LockTarget, wait: BoundedWait) {
     this.#kv = kv;
@@ -94,6 +96,7 @@ export class LockAcquisition {
 
   async #claim(key: string): Promise<AcquiredLock | undefined> {
     const startedAt = performance.now();
+    this.attemptedAt = startedAt;
     const { value, ttlMs } = this.#target;
     const put = this.#kv.put(key, value, { ttlMs, ifRevision: 0, timeoutMs: ATTEMPT_MS });
     let result: PutResult;

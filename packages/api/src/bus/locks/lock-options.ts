@@ -17,8 +17,8 @@ export interface LockOptions {
   /** How long it is held without renewal, 50 or more. Default 30,000. It bounds how long a dead holder blocks others. */
   readonly leaseMs?: number | undefined;
   /**
-   * How long to wait for it: 0 (do not wait) or more, Infinity for no limit. Default 30,000. While the server does not answer,
-   * it may take up to 5 seconds more.
+   * How long to wait for it: 0 (do not wait) or more, Infinity for no limit. Default 30,000. If the server does not answer, the
+   * wait ends when its last attempt has also lasted 5 seconds.
    */
   readonly waitMs?: number | undefined;
   /** The name of the holder that others see, 1 to 255 characters. Default: an id of this bus. */

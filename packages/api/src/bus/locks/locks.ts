@@ -4,7 +4,7 @@ import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError } from '../../contract/errors.ts';
 import type { KeyValue, KvEntry } from '../../contract/kv.ts';
 import type { Transport } from '../../contract/transport.ts';
-import { checkCallback, MAX_TIMER_MS } from '../../contract/validation.ts';
+import { checkCallback } from '../../contract/validation.ts';
 import { keepAliveDuring } from '../../driver-kit/keep-alive.ts';
 import { BoundedWait } from '../bounded-wait.ts';
 import type { BusRuntime } from '../runtime.ts';
@@ -25,7 +25,7 @@ import {
 export type LockWork = (lock: Lock) => unknown;
 
 const DEFAULT_MS = 30_000;
-/** How long the last attempt may take after the wait. Its answer decides who has the lock, so it is waited for. */
+/** How long the last attempt may take at least. Its answer decides who has the lock, so it is waited for. */
 const LAST_ATTEMPT_MS = 5_000;
 
 /** The held and pending locks of one bus. */
@@ -90,7 +90,7 @@ export class Locks {
         acquisition?.isLate === true ? tooLate(request) : lockTaken('TIMEOUT', request, acquisition?.holder),
     });
     this.#waiting.add(wait);
-    const forget = endWhileAway(wait, this.#runtime.transport);
+    const forget = endWhileAway(wait, this.#runtime.transport, () => acquisition?.attemptedAt);
     try {
       // A caller that does not wait skips the mutex.
       if (waitMs > 0) releaseMutex = await this.#mutex.acquire(request.prefix, wait);
@@ -133,17 +133,27 @@ export class Locks {
   }
 }
 
-/** Ends a wait that is over while the server is away or silent: an attempt in progress ends only when the server answers. */
-function endWhileAway(wait: BoundedWait, transport: Transport): () => void {
+/**
+ * Ends a wait that is over while the server is away or silent: an attempt in progress ends only when the server answers. So one
+ * that began long ago ends with the wait.
+ */
+function endWhileAway(wait: BoundedWait, transport: Transport, attemptedAt: () => number | undefined): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let isOver = false;
   const check = (): void => {
     if (wait.isExpired && transport.state === 'reconnecting') wait.cancel(away());
   };
+  const endLate = (): void => {
+    check();
+    if (isOver || !wait.isExpired) return;
+    const now = performance.now();
+    // A timer may fire a fraction of a millisecond early, so it does not look at the clock again.
+    timer = setTimeout(() => wait.cancel(away()), Math.max(0, (attemptedAt() ?? now) + LAST_ATTEMPT_MS - now));
+  };
   const forget = transport.onState(check);
-  const late = wait.deadline + LAST_ATTEMPT_MS - performance.now();
-  // A timer may fire a fraction of a millisecond early, so it does not look at the clock again.
-  const timer = late <= MAX_TIMER_MS ? setTimeout(() => wait.cancel(away()), late) : undefined;
-  wait.race(new Promise<never>(() => undefined)).catch(check);
+  wait.race(new Promise<never>(() => undefined)).catch(endLate);
   return () => {
+    isOver = true;
     clearTimeout(timer);
     forget();
   };

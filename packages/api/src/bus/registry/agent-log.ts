@@ -1,7 +1,8 @@
 /** The log of an agent: its last 100 lines, readable by everyone on the bus. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import { invalid } from '../../contract/errors.ts';
-import { checkOneOf } from '../../contract/validation.ts';
+import { checkOneOf, checkOptions } from '../../contract/validation.ts';
 import { withTimeout } from '../bounded-wait.ts';
 import type { LogLevel } from '../consuming/context.ts';
 import { readObject } from '../messages/codec.ts';
@@ -82,10 +83,11 @@ export class AgentLog {
 }
 
 /** The last 100 lines of all instances of an agent, oldest first. */
-export async function readLogs(registry: Registry, agent: string): Promise<LogLine[]> {
+export async function readLogs(registry: Registry, agent: string, options?: CallOptions): Promise<LogLine[]> {
   checkAgentName(agent);
+  checkOptions(options, ['timeoutMs', 'signal'], 'options of the log');
   const prefix = logPrefix(agent);
-  const entries = (await registry.all(prefix)).filter(({ key }) => !key.slice(prefix.length).includes('/'));
+  const entries = (await registry.all(prefix, options)).filter(({ key }) => !key.slice(prefix.length).includes('/'));
   const lines = entries.flatMap(({ value }) => (readObject(value)?.['lines'] ?? []) as readonly LogLine[]);
   return lines.sort((a, b) => a.at - b.at).slice(-MAX_LINES);
 }

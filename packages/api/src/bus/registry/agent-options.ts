@@ -1,5 +1,6 @@
 /** The options of an agent, with their defaults. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import {
   checkArray,
   checkBoolean,
@@ -17,11 +18,13 @@ import {
   type RetryRule,
 } from '../consuming/backoff.ts';
 import type { InvalidRule } from '../consuming/failure.ts';
-import { checkOnInvalid } from '../consuming/options.ts';
+import { checkOnInvalid, checkOpen } from '../consuming/options.ts';
 import { PRESENCE_RANGE } from '../options.ts';
 
 /** Options of an agent. */
 export interface AgentOptions {
+  /** Bounds the opening. `timeoutMs` is for all of it; by default each of its calls has that of the transport. */
+  readonly open?: CallOptions | undefined;
   /** Capabilities that others can address, at most 100 of 1 to 255 characters. */
   readonly capabilities?: readonly string[] | undefined;
   /** How many handlers run at a time, for messages and for requests each, 1 to 10,000. Default 16. */
@@ -64,12 +67,13 @@ const KEYS = [
     'onInvalid',
     'leaseMs',
   ],
-  ...['maxAttempts', 'onEvicted'],
+  ...['maxAttempts', 'onEvicted', 'open'],
 ];
 
 /** Checks the options of an agent and adds defaults. */
 export function checkAgentOptions(options: AgentOptions, presenceTtlMs: number): AgentSettings {
   checkOptions(options, KEYS, 'agent options');
+  checkOpen(options.open);
   checkArray(options.capabilities ?? [], 'capabilities', 100);
   for (const capability of options.capabilities ?? []) checkText(capability ?? null, 'a capability', 255);
   checkInteger(options.maxConcurrent, 'maxConcurrent', { min: 1, max: 10_000 });

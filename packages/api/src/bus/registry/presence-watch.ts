@@ -1,7 +1,9 @@
 /** Watches agents go online and offline. Each change is reported once. */
 
+import type { CallOptions } from '../../contract/call-options.ts';
 import type { KeyValue, KvChange, KvEntry, KvWatch } from '../../contract/kv.ts';
-import { checkCallback } from '../../contract/validation.ts';
+import { checkCallback, checkDuration, checkOptions, checkSignal, MAX_TIMER_MS } from '../../contract/validation.ts';
+import { BoundedWait } from '../bounded-wait.ts';
 import type { Shutdown } from '../shutdown.ts';
 import { type AgentInfo, type AgentInstance, readIdentity, readInstance, toAgentInfo } from './agent-info.ts';
 import { fromPresenceKey, identityKey, PRESENCE_PREFIX } from './agent-names.ts';
@@ -50,6 +52,33 @@ export async function watchPresence(host: PresenceHost, onChange: OnPresence): P
   });
   await synced;
   return watch;
+}
+
+/** Like {@link watchPresence}. The opening, up to the agents that are online now, obeys `bounds`. */
+export async function watchWithin(
+  host: PresenceHost,
+  onChange: OnPresence,
+  bounds: CallOptions = {},
+): Promise<KvWatch> {
+  checkOptions(bounds, ['timeoutMs', 'signal'], 'watch options');
+  checkDuration(bounds.timeoutMs, 'timeoutMs', { min: 1, max: MAX_TIMER_MS, infinity: true });
+  checkSignal(bounds.signal);
+  const kv: PresenceHost['kv'] = {
+    get: (key) => host.kv.get(key),
+    watch: (prefix, onChanges) => host.kv.watch(prefix, onChanges, bounds),
+  };
+  const { shutdown } = host;
+  const bounded = { kv, shutdown, assertOpen: () => host.assertOpen(), report: (error: unknown) => host.report(error) };
+  const opening = watchPresence(bounded, onChange);
+  const wait = new BoundedWait({ waitMs: bounds.timeoutMs ?? Number.POSITIVE_INFINITY, signal: bounds.signal });
+  try {
+    return await wait.race(opening);
+  } catch (error) {
+    void opening.then((watch) => watch.close()).catch(() => undefined);
+    throw error;
+  } finally {
+    wait.end();
+  }
 }
 
 /** What a {@link PresenceView} works with. */

@@ -5,6 +5,7 @@ import { BusbarError } from '../../contract/errors.ts';
 import type { KvEntry } from '../../contract/kv.ts';
 import { nearestName } from '../../contract/nearest-name.ts';
 import { checkBoolean, checkOptions, checkText } from '../../contract/validation.ts';
+import { toBounds } from '../messages/message-options.ts';
 import type { BusRuntime } from '../runtime.ts';
 import {
   type AgentIdentity,
@@ -38,8 +39,8 @@ export interface AgentFilter extends CallOptions {
   readonly online?: boolean | undefined;
 }
 
-/** How to forget an agent. */
-export interface ForgetOptions {
+/** How to forget an agent, and how long that may take. */
+export interface ForgetOptions extends CallOptions {
   /** Forget it even while it is online. Its live instances then register again, with an empty inbox. Default false. */
   readonly force?: boolean | undefined;
 }
@@ -56,14 +57,14 @@ export class Registry {
   }
 
   /** Creates the inbox and the identity of an agent. An existing identity keeps its time of registration. */
-  async register(name: string, settings: AgentSettings): Promise<void> {
+  async register(name: string, settings: AgentSettings, bounds?: CallOptions): Promise<void> {
     const { leaseMs, maxAttempts } = settings;
     const mailbox = {
       ...(leaseMs === undefined ? {} : { leaseMs }),
       ...(maxAttempts === undefined ? {} : { maxAttempts }),
     };
-    await this.#runtime.transport.queues.configure(inboxOf(name), mailbox);
-    while (!(await this.#putIdentity(name, settings)));
+    await this.#runtime.transport.queues.configure(inboxOf(name), mailbox, bounds);
+    while (!(await this.#putIdentity(name, settings, bounds)));
   }
 
   /** Agents that are registered or online, in order of name. */
@@ -106,22 +107,24 @@ export class Registry {
   /** Deletes identity, inbox and log of an agent. Resolves with whether it existed. Rejects with CONFLICT while it is online. */
   async forget(name: string, options: ForgetOptions = {}): Promise<boolean> {
     checkAgentName(name);
-    checkOptions(options, ['force'], 'forget options');
+    checkOptions(options, ['force', 'timeoutMs', 'signal'], 'forget options');
     checkBoolean(options.force, 'force');
-    const online = (await this.instances()).get(name) ?? [];
+    const bounds = toBounds(options);
+    const online = (await this.instances(bounds)).get(name) ?? [];
     if (options.force !== true && online.length > 0) {
       throw new BusbarError('CONFLICT', `${name} is online`, { hint: 'Close it first, or use force: true.' });
     }
     const { kv, admin } = this.#runtime.transport;
-    const logs = await this.all(logPrefix(name));
+    const prefix = logPrefix(name);
+    const logs = (await this.all(prefix, bounds)).filter(({ key }) => !key.slice(prefix.length).includes('/'));
     const gone = await Promise.all([
-      kv.delete(identityKey(name)).then(({ status }) => status === 'deleted'),
-      admin.deleteQueue(inboxOf(name)),
-      admin.deleteQueue(addressOf(name)),
-      ...logs.filter(({ key }) => !key.slice(logPrefix(name).length).includes('/')).map(({ key }) => kv.delete(key)),
+      kv.delete(identityKey(name), bounds).then(({ status }) => status === 'deleted'),
+      admin.deleteQueue(inboxOf(name), bounds),
+      admin.deleteQueue(addressOf(name), bounds),
+      ...logs.map(({ key }) => kv.delete(key, bounds)),
     ]);
     // Last: live instances notice that and register again.
-    await Promise.all(online.map(({ instance }) => kv.delete(presenceKey(name, instance))));
+    await Promise.all(online.map(({ instance }) => kv.delete(presenceKey(name, instance), bounds)));
     return gone.includes(true);
   }
 
@@ -142,9 +145,13 @@ export class Registry {
   }
 
   /** Resolves with false after a concurrent write. */
-  async #putIdentity(name: string, { capabilities, maxConcurrent, note }: AgentSettings): Promise<boolean> {
+  async #putIdentity(
+    name: string,
+    { capabilities, maxConcurrent, note }: AgentSettings,
+    bounds: CallOptions | undefined,
+  ): Promise<boolean> {
     const { kv } = this.#runtime.transport;
-    const entry = await kv.get(identityKey(name));
+    const entry = await kv.get(identityKey(name), bounds);
     const old = entry && readIdentity(entry);
     const registeredAt = old?.registeredAt ?? Date.now();
     const identity = {
@@ -156,7 +163,7 @@ export class Registry {
     };
     if (JSON.stringify(old) === JSON.stringify(identity)) return true;
     const value = encoder.encode(JSON.stringify(identity));
-    const result = await kv.put(identityKey(name), value, { ifRevision: entry?.revision ?? 0 });
+    const result = await kv.put(identityKey(name), value, { ...bounds, ifRevision: entry?.revision ?? 0 });
     return result.status === 'stored';
   }
 }
