@@ -3,6 +3,7 @@
 
 export type * from './contract/driver.ts';
 export { bodyTooLarge } from './contract/errors.ts';
+export { callListener } from './contract/promises.ts';
 export type { StorePast } from './contract/transport.ts';
 export { type BatchLimit, BatchSize } from './driver-kit/batch-size.ts';
 export { BriefConnections } from './driver-kit/brief-connections.ts';
@@ -60,6 +61,7 @@ export { KeepAlive, keepAliveDuring } from './driver-kit/keep-alive.ts';
 export { type KeyChange, WatchCursor } from './driver-kit/kv-watch-cursor.ts';
 export { isAborted, LazyAbortController, whenAborted } from './driver-kit/lazy-abort.ts';
 export { Limiter } from './driver-kit/limiter.ts';
+export { Listeners } from './driver-kit/listeners.ts';
 export { completeMessage, decodeFields, encodeFields } from './driver-kit/message-fields.ts';
 export { checkFilePath } from './driver-kit/options/file-path.ts';
 export type { OptionRow, TlsOptions } from './driver-kit/options/option-kinds.ts';

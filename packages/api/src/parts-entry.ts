@@ -52,5 +52,5 @@ export { DEFAULT_RESULT_TTL_MS, encodeRecord, taskKey } from './bus/tasks/task-r
 export type { TaskStore } from './bus/tasks/task-store.ts';
 export { TaskTrackers } from './bus/tasks/task-tracker.ts';
 export { checkUserName } from './contract/names.ts';
-export { checkFrom, checkFunction } from './contract/validation.ts';
+export { checkCallback, checkFrom } from './contract/validation.ts';
 export { CursorPump, type PumpLimit } from './open/cursor-pump.ts';

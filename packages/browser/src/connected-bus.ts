@@ -1,5 +1,6 @@
 /** The bus of a page that is connected. */
 
+import { Listeners } from '@busbar/api/driver';
 import {
   type AgentInfo,
   attemptsHeader,
@@ -46,7 +47,9 @@ export class ConnectedBus implements PageBus {
   readonly #core: PageCore;
   readonly #agent: PageAgent | undefined;
   readonly #tasks: PageTasks;
-  readonly #listeners = new Set<(change: StateChange) => void>();
+  readonly #listeners = new Listeners<StateChange>((cause) =>
+    this.#core.report(new BusbarError('HANDLER_FAILED', 'a listener of states failed', { cause })),
+  );
   #state: TransportState = 'open';
   #closed: Promise<void> | undefined;
 
@@ -66,8 +69,7 @@ export class ConnectedBus implements PageBus {
   }
 
   onState(listener: (change: StateChange) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   async send(to: string, type: string, body?: unknown, options: MailOptions = {}): Promise<Stored> {
@@ -150,15 +152,8 @@ export class ConnectedBus implements PageBus {
     this.#change({ state: 'closed' });
   }
 
-  /** A listener that throws changes nothing for the others. */
   #change(change: StateChange): void {
     this.#state = change.state;
-    for (const listener of this.#listeners) {
-      try {
-        listener(change);
-      } catch (cause) {
-        this.#core.report(new BusbarError('HANDLER_FAILED', 'a listener of states failed', { cause }));
-      }
-    }
+    this.#listeners.call(change);
   }
 }

@@ -1,7 +1,7 @@
 /** How a page connects. */
 
 import type { CompleteOptions } from '@busbar/api/driver';
-import { checkAgentName, checkFunction } from '@busbar/api/parts';
+import { checkAgentName, checkCallback } from '@busbar/api/parts';
 import { type BusbarError, checkDuration, checkInteger, checkOptions, invalid } from '@busbar/api/transport';
 
 /** A token, or a function that is called for each connection. */
@@ -54,7 +54,7 @@ export function checkConnectOptions(options: ConnectOptions): PageSettings {
   checkInteger(options.maxConcurrent, 'maxConcurrent', { min: 1, max: 10_000 });
   checkDuration(options.presenceTtlMs, 'presenceTtlMs', { min: 1_000, max: 3_600_000 });
   checkDuration(options.connectTimeoutMs, 'connectTimeoutMs', { min: 100, max: 600_000 });
-  if (onError !== undefined) checkFunction(onError, 'onError');
+  if (onError !== undefined) checkCallback(onError, 'onError');
   return {
     url,
     token: options.token,

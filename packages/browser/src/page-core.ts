@@ -1,6 +1,6 @@
 /** What the parts of one page share. */
 
-import { completeMessage, type PreparedMessage } from '@busbar/api/driver';
+import { callListener, completeMessage, type PreparedMessage } from '@busbar/api/driver';
 import { DeliveryLeases, JsonBodyCodec, type PlainBodyCodec, Shutdown, toFields } from '@busbar/api/parts';
 import {
   BusbarError,
@@ -63,7 +63,12 @@ export class PageCore {
   /** Reports a failure without a waiting caller. What the close of this page ends is no failure. */
   report(thrown: unknown): void {
     const error = toBusbarError(thrown);
-    if (!this.shutdown.isClosing || error.code !== 'CLOSED') this.settings.onError(error);
+    // An error of the listener must not affect the page.
+    if (!this.shutdown.isClosing || error.code !== 'CLOSED')
+      callListener(
+        () => this.settings.onError(error),
+        () => undefined,
+      );
   }
 
   /** Encodes a message, with an id: a repeated send is stored once. Throws for a body that cannot be encoded. */

@@ -176,6 +176,30 @@ test('a hub that is killed and started again: nothing is lost, nothing comes twi
   expect(states.at(-1)).toBe('open');
 }, 150_000);
 
+test('callbacks of a page that fail are reported, and those that would not run are refused', async () => {
+  const onError = async (error: BusbarError): Promise<void> => {
+    failures.push(error);
+    throw error;
+  };
+  const page = await open({ onError });
+  const states: string[] = [];
+  page.onState(async ({ state }) => {
+    states.push(state);
+    throw new Error('from the listener of states');
+  });
+  const generator = function* (): Generator<number> {
+    yield 1;
+  } as never;
+  expect(() => page.handle('x', generator)).toThrow('generator');
+  expect(() => page.onState(generator)).toThrow('generator');
+  await expect(page.subscribe('x', generator)).rejects.toThrow('generator');
+  await expect(page.request('@page', 'x', 1, { onPart: generator })).rejects.toThrow('generator');
+  await page.close();
+  const ofStates = (): BusbarError[] => failures.filter(({ message }) => message.includes('listener of states'));
+  await waitFor(() => ofStates().length === 2, { what: 'both failures' });
+  expect(states).toEqual(['closing', 'closed']);
+});
+
 test('a token that the hub does not know is refused with its reason', async () => {
   await expect(open({ token: 'a-token-of-nobody-at-all' })).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
   await expect(open({ token: undefined })).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });

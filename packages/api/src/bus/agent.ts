@@ -3,6 +3,7 @@
 import type { CallOptions } from '../contract/call-options.ts';
 import { BusbarError } from '../contract/errors.ts';
 import { newId } from '../contract/id.ts';
+import { callListener } from '../contract/promises.ts';
 import { checkDuration, checkInteger, checkOptions, MAX_DURATION_MS } from '../contract/validation.ts';
 import { BoundedWait, withTimeout } from './bounded-wait.ts';
 import type { Consumer } from './consuming/consumer.ts';
@@ -288,11 +289,8 @@ class AgentImpl extends OriginSender implements Agent, BusPart {
     const hint = 'Other instances may have its messages. Do not block the event loop, or raise presenceTtlMs.';
     void this.#restore();
     this.#runtime.report(new BusbarError('LEASE_LOST', text, { hint }), { kind: 'presence', agent: this.name });
-    try {
-      this.#settings.onEvicted?.();
-    } catch (error) {
-      this.#runtime.report(error, { kind: 'presence', agent: this.name });
-    }
+    const report = (error: unknown): void => this.#runtime.report(error, { kind: 'presence', agent: this.name });
+    callListener(() => this.#settings.onEvicted?.(), report);
     if (this.#closed === undefined) this.#state = 'online';
   }
 

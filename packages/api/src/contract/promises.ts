@@ -13,6 +13,16 @@ export function silence(value: unknown): void {
   }
 }
 
+/** Calls a listener. `report` gets what it throws, and the rejection of a promise that it returns. */
+export function callListener(listener: () => unknown, report: (error: unknown) => void): void {
+  try {
+    const result = listener();
+    if (result instanceof Promise) Promise.prototype.then.call(result, undefined, report);
+  } catch (error) {
+    report(error);
+  }
+}
+
 /**
  * Silences `value` and the promises inside of it, down to `maxDepth`. For a value that is refused: the refusal is its error.
  * No getter is called.

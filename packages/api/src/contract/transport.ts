@@ -31,7 +31,10 @@ export interface Transport extends AsyncDisposable {
   /** Of a transport that is made of others: its parts as they are now. `busbar doctor` shows them. */
   readonly parts?: readonly TransportPart[] | undefined;
   readonly state: TransportState;
-  /** Calls `listener` at each change of state, in order. Returns a function that ends this. */
+  /**
+   * Calls `listener` at each change of state, in order. Returns a function that ends this. What a listener throws or rejects
+   * with goes to `onFailure`; without a listener there it is a warning of the process.
+   */
   onState(listener: (change: StateChange) => void): () => void;
   /**
    * Calls `listener` after the store came back without writes that it had acknowledged. Receives, subscriptions and watches

@@ -1,14 +1,17 @@
 /** The state of a transport, from open to closed, and its listeners. */
 
-import { BusbarError } from '../contract/errors.ts';
+import { BusbarError, toBusbarError } from '../contract/errors.ts';
+import { warnProcess } from '../contract/process-warning.ts';
+import { sayThrown } from '../contract/thrown.ts';
 import type { StateChange, StoreReset, TransportState, WorkFailure } from '../contract/transport.ts';
+import { Listeners } from '../driver-kit/listeners.ts';
 
 /** The state of one transport. */
 export class Lifecycle {
   readonly #transport: string;
-  readonly #listeners = new Set<(change: StateChange) => void>();
-  readonly #resetListeners = new Set<(reset: StoreReset) => void>();
-  readonly #failureListeners = new Set<(failure: WorkFailure) => void>();
+  readonly #listeners = new Listeners<StateChange>((error) => this.#reportListener(error));
+  readonly #resetListeners = new Listeners<StoreReset>((error) => this.#reportListener(error));
+  readonly #failureListeners = new Listeners<WorkFailure>((error) => this.#warn(error));
   #state: TransportState = 'open';
   #away: BusbarError | undefined;
 
@@ -43,18 +46,15 @@ export class Lifecycle {
   }
 
   onState(listener: (change: StateChange) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   onReset(listener: (reset: StoreReset) => void): () => void {
-    this.#resetListeners.add(listener);
-    return () => this.#resetListeners.delete(listener);
+    return this.#resetListeners.add(listener);
   }
 
   onFailure(listener: (failure: WorkFailure) => void): () => void {
-    this.#failureListeners.add(listener);
-    return () => this.#failureListeners.delete(listener);
+    return this.#failureListeners.add(listener);
   }
 
   /** Changes the state. */
@@ -62,18 +62,18 @@ export class Lifecycle {
     if (change.state === this.#state) return;
     this.#state = change.state;
     this.#away = change.state === 'reconnecting' ? change.error : undefined;
-    callAll(this.#listeners, change);
+    this.#listeners.call(change);
   }
 
   /** Reports a reset of the store. */
   reset(reset: StoreReset): void {
-    if (this.isOpen) callAll(this.#resetListeners, reset);
+    if (this.isOpen) this.#resetListeners.call(reset);
   }
 
   /** Reports work without a caller that failed. What the close ends has not failed. */
   failure({ work, error }: WorkFailure): void {
     if (!this.isOpen || error.code === 'CLOSED') return;
-    callAll(this.#failureListeners, { work, error: error.at(work, this.#transport) });
+    this.#failureListeners.call({ work, error: error.at(work, this.#transport) });
   }
 
   /** Forgets all listeners. */
@@ -82,17 +82,14 @@ export class Lifecycle {
     this.#resetListeners.clear();
     this.#failureListeners.clear();
   }
-}
 
-/** A listener that throws changes nothing for the others; its error is thrown in a task of its own. */
-function callAll<T>(listeners: ReadonlySet<(value: T) => void>, value: T): void {
-  for (const listener of listeners) {
-    try {
-      listener(value);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+  /** A listener has failed. Without a place for failures it is a warning. */
+  #reportListener(error: unknown): void {
+    if (!this.isOpen || this.#failureListeners.size === 0) this.#warn(error);
+    else this.#failureListeners.call({ work: 'listener', error: toBusbarError(error).at('listener', this.#transport) });
+  }
+
+  #warn(error: unknown): void {
+    warnProcess(`a listener of the transport ${this.#transport} failed: ${sayThrown(error)}`);
   }
 }

@@ -1,7 +1,7 @@
 // Life-cycle events of a bus: messages, tasks, requests, agents and the connection.
 import { type BackgroundFailure, type Bus, type BusEventMap, RejectError } from '@busbar/api';
 import { openMemory } from '@busbar/transport-memory';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openBus } from '../../src/bus/bus.ts';
 import { backends, Lab } from '../lab.ts';
 
@@ -216,4 +216,35 @@ it('a listener that throws is reported and affects nothing else; one that is rem
   expect([failures.length, seen.map(({ name }) => name)]).toEqual([1, ['sent', 'sent']]);
   expect(() => bus.events.on('send' as 'sent', fail)).toThrow('the name of an event');
   expect(() => bus.events.on('sent', 1 as never)).toThrow('listener');
+  expect(() => bus.events.on('sent', function* () {} as never)).toThrow('listener must not be a generator function');
+});
+
+it('a listener that rejects is reported, and does not end the process', async () => {
+  const [failures, rejections] = [[] as BackgroundFailure[], [] as unknown[]];
+  const note = (reason: unknown): void => void rejections.push(reason);
+  process.on('unhandledRejection', note);
+  onTestFinished(() => void process.off('unhandledRejection', note));
+  await using transport = await openMemory();
+  await using bus = openBus(transport, { onError: (failure) => void failures.push(failure), ownsTransport: false });
+  const fail = async (): Promise<void> => {
+    throw new Error('from the listener');
+  };
+  bus.events.on('sent', fail);
+  bus.events.on('failure', fail);
+  transport.onState(fail);
+  const agent = await bus.agent('@agent', { presenceTtlMs: 200, onEvicted: fail });
+  await bus.enqueue('jobs');
+  const evicted = async (): Promise<boolean> => {
+    await transport.kv.delete(`$live/@agent/${agent.instance}`);
+    return failures.some(({ kind, error }) => kind === 'presence' && error.message === 'from the listener');
+  };
+  await expect.poll(evicted, WAIT).toBe(true);
+  expect(failures.filter(({ kind }) => kind === 'listener').map(({ error }) => error.message)).toContain(
+    'from the listener',
+  );
+  const closing = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+  await transport.close();
+  expect(closing).toHaveBeenCalledWith(expect.stringContaining('from the listener'), 'BusbarWarning');
+  await new Promise(setImmediate);
+  expect(rejections).toEqual([]);
 });

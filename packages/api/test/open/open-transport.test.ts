@@ -1,8 +1,23 @@
 /** What `openTransport` does for every driver, tested on a driver that does almost nothing. */
 
-import { type Driver, openTransport, unsupportedFacet, WaitingReceives, WorkFailures } from '@busbar/api/driver';
-import { BusbarError, type Capabilities, type Delivery, type Features, type Transport } from '@busbar/api/transport';
-import { expect, test } from 'vitest';
+import {
+  type Driver,
+  Listeners,
+  openTransport,
+  unsupportedFacet,
+  WaitingReceives,
+  WorkFailures,
+} from '@busbar/api/driver';
+import {
+  BusbarError,
+  type Capabilities,
+  type Delivery,
+  type Features,
+  type StateChange,
+  type StoreReset,
+  type Transport,
+} from '@busbar/api/transport';
+import { expect, onTestFinished, test, vi } from 'vitest';
 
 const capabilities: Capabilities = {
   durability: 'none',
@@ -42,6 +57,8 @@ interface Overrides {
   readonly capabilities?: Capabilities;
   readonly close?: () => Promise<void>;
   readonly onFailure?: Driver['onFailure'];
+  readonly onState?: Driver['onState'];
+  readonly onReset?: Driver['onReset'];
   readonly callTimeoutMs?: number;
 }
 
@@ -76,6 +93,41 @@ test('failures of background work are passed on until the transport closes; what
   await transport.close();
   failures.report('maintenance', new Error('it failed'));
   expect(heard).toEqual(['maintenance INTERNAL of stub']);
+});
+
+test('a listener that throws or rejects is a failure of its transport, or a warning, and the others are called', async () => {
+  const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+  const rejections: unknown[] = [];
+  const note = (reason: unknown): void => void rejections.push(reason);
+  process.on('unhandledRejection', note);
+  onTestFinished(() => void process.off('unhandledRejection', note));
+  const [states, resets] = [new Listeners<StateChange>(() => undefined), new Listeners<StoreReset>(() => undefined)];
+  const transport = open({ onState: (listener) => states.add(listener), onReset: (listener) => resets.add(listener) });
+  const heard: string[] = [];
+  const fail = (): never => {
+    throw new Error('it threw');
+  };
+  const reject = async (): Promise<void> => {
+    throw Object.assign(new Error('it rejected'));
+  };
+  for (const listener of [fail, reject, ({ state }: StateChange) => void heard.push(state)])
+    transport.onState(listener);
+  for (const listener of [fail, reject, ({ cause }: StoreReset) => void heard.push(cause)]) transport.onReset(listener);
+  states.call({ state: 'reconnecting' });
+  await expect.poll(() => warnings.mock.calls.length).toBe(2);
+  const stop = transport.onFailure(({ work, error }) => heard.push(`${work}: ${error.message}`));
+  resets.call({ cause: 'replaced' });
+  await expect.poll(() => heard.length).toBe(4);
+  stop();
+  transport.onFailure(reject);
+  resets.call({ cause: 'damaged' });
+  await expect.poll(() => warnings.mock.calls.length).toBe(4);
+  expect(heard).toEqual(['reconnecting', 'listener: it threw', 'replaced', 'listener: it rejected', 'damaged']);
+  expect(warnings.mock.calls[0]).toEqual(['a listener of the transport stub failed: Error: it threw', 'BusbarWarning']);
+  for (const on of [transport.onState, transport.onReset, transport.onFailure])
+    expect(() => on.call(transport, function* () {} as never)).toThrow('generator');
+  await transport.close();
+  expect(rejections).toEqual([]);
 });
 
 const delivery = { receipt: 'r1', leaseLeftMs: 60_000 } as Delivery;

@@ -1,6 +1,6 @@
 /** The handlers of the page's agent, by the type of a message. */
 
-import { checkFunction, checkMessageType } from '@busbar/api/parts';
+import { checkCallback, checkMessageType } from '@busbar/api/parts';
 import { BusbarError } from '@busbar/api/transport';
 import type { Handler } from '../page-bus.ts';
 
@@ -10,7 +10,7 @@ export class Handlers {
   /** Adds a handler; `*` takes types without a handler. Throws CONFLICT when the type has a handler. */
   add(type: string, handler: Handler<never>): void {
     checkMessageType(type);
-    checkFunction(handler, 'handler');
+    checkCallback(handler, 'handler');
     if (this.#byType.has(type)) {
       throw new BusbarError('CONFLICT', `${type} has a handler already`, { hint: 'A type has one handler.' });
     }

@@ -4,7 +4,7 @@ import {
   addressOf,
   BoundedWait,
   checkAgentName,
-  checkFunction,
+  checkCallback,
   checkMessageOptions,
   checkMessageType,
   isPart,
@@ -25,7 +25,7 @@ export async function request(
   core.assertOpen();
   const { onPart, timeoutMs = DEFAULT_TIMEOUT_MS, signal, ...fields } = options;
   checkMessageOptions(fields, ['headers', 'correlationId'], 'request options');
-  if (onPart !== undefined) checkFunction(onPart, 'onPart');
+  if (onPart !== undefined) checkCallback(onPart, 'onPart');
   checkAgentName(to);
   checkMessageType(type);
   const { bodies, store } = core;

@@ -2,8 +2,8 @@
 
 import {
   CursorPump,
+  checkCallback,
   checkFrom,
-  checkFunction,
   checkUserName,
   type ReceivedMessage,
   toReceived,
@@ -35,7 +35,7 @@ export async function subscribe(
   core.assertOpen();
   checkPattern(pattern);
   if (pattern.startsWith('$')) throw invalid(`the pattern ${pattern} starts with $`, 'The prefix $ is reserved.');
-  checkFunction(handler, 'handler');
+  checkCallback(handler, 'handler');
   checkOptions(options, ['durableName', 'from', 'concurrency'], 'subscribe options');
   checkInteger(options.concurrency, 'concurrency', { min: 1, max: 10_000 });
   const from = checkFrom(options.from);

@@ -1,6 +1,6 @@
 /** A part whose server was away when the hybrid was opened. It opens as soon as the server is there. */
 
-import { Condition, type StorePast, WorkFailures } from '@busbar/api/driver';
+import { Condition, Listeners, type StorePast, WorkFailures } from '@busbar/api/driver';
 import {
   BusbarError,
   type CallOptions,
@@ -28,9 +28,9 @@ export class LateTransport implements Transport {
   readonly kv: Transport['kv'] = this.#facet('kv');
   readonly admin: Transport['admin'] = this.#facet('admin');
   readonly #open: () => Promise<Transport>;
-  readonly #stateListeners = new Set<(change: StateChange) => void>();
-  readonly #resetListeners = new Set<(reset: StoreReset) => void>();
   readonly #failures = new WorkFailures();
+  readonly #stateListeners = new Listeners<StateChange>((error) => this.#failures.report('listener', error));
+  readonly #resetListeners = new Listeners<StoreReset>((error) => this.#failures.report('listener', error));
   readonly #changed = new Condition();
   #opened: Transport | undefined;
   #error: BusbarError;
@@ -55,13 +55,11 @@ export class LateTransport implements Transport {
   }
 
   onState(listener: (change: StateChange) => void): () => void {
-    this.#stateListeners.add(listener);
-    return () => this.#stateListeners.delete(listener);
+    return this.#stateListeners.add(listener);
   }
 
   onReset(listener: (reset: StoreReset) => void): () => void {
-    this.#resetListeners.add(listener);
-    return () => this.#resetListeners.delete(listener);
+    return this.#resetListeners.add(listener);
   }
 
   onFailure(listener: (failure: WorkFailure) => void): () => void {
@@ -96,15 +94,11 @@ export class LateTransport implements Transport {
 
   #attach(transport: Transport): void {
     this.#opened = transport;
-    transport.onState((change) => {
-      for (const listener of this.#stateListeners) listener(change);
-    });
-    transport.onReset((reset) => {
-      for (const listener of this.#resetListeners) listener(reset);
-    });
+    transport.onState((change) => this.#stateListeners.call(change));
+    transport.onReset((reset) => this.#resetListeners.call(reset));
     transport.onFailure(({ work, error }) => this.#failures.report(work, error));
     this.#changed.notify();
-    for (const listener of this.#stateListeners) listener({ state: 'open' });
+    this.#stateListeners.call({ state: 'open' });
   }
 
   async #whenOpened({ timeoutMs = Number.POSITIVE_INFINITY, signal }: CallOptions): Promise<Transport> {

@@ -1,6 +1,7 @@
 /** What handlers return: generators, values of every size, and values that cannot be sent. */
 
-import { type BusbarError, defineRequest, type StandardSchema } from '@busbar/api';
+import { type Bus, type BusbarError, defineRequest, type StandardSchema } from '@busbar/api';
+import type { Transport } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
 import { fieldsOf } from '../steps/consuming.ts';
 import { deadLetters } from '../steps/queue-view.ts';
@@ -164,16 +165,7 @@ const tasks: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/visibil
       for (const topic of ['live', 'kept']) await bus.publish(topic);
       await test.until('all handlers ran', () => ran.length >= 5);
       test.check.equal(ran.toSorted(), ['kept', 'later', 'live', 'mail', 'now'], 'handlers that ran');
-      const refused = {
-        lock: () =>
-          bus.lock('door', function* () {
-            yield 1;
-          }),
-        watchAgents: () => bus.watchAgents(async function* () {} as never),
-        subscribe: () => transport.topics.subscribe('raw', {}, async function* () {} as never),
-        watch: () => transport.kv.watch('raw', function* () {} as never),
-        use: async () => bus.use({ handle: async function* () {} as never }),
-      };
+      const refused = generatorCalls(bus, transport);
       for (const [name, call] of Object.entries(refused)) await test.check.rejects(call(), 'INVALID_ARGUMENT', name);
     },
   },
@@ -210,6 +202,31 @@ const tasks: readonly ConformanceCase[] = defineCases({ group: 'Ack/nack/visibil
 ]);
 
 export const cases: readonly ConformanceCase[] = [...requests, ...tasks];
+
+/** Calls with a generator as a callback that nobody iterates. */
+function generatorCalls(bus: Bus, transport: Transport): Record<string, () => Promise<unknown>> {
+  const plain = function* (): Generator<number, never> {
+    yield 1;
+    throw new Error('it ran');
+  };
+  const late = async function* (): AsyncGenerator<number, never> {
+    yield* plain();
+    throw new Error('it ran');
+  };
+  return {
+    lock: () => bus.lock('door', plain),
+    watchAgents: () => bus.watchAgents(late as never),
+    subscribe: () => transport.topics.subscribe('raw', {}, late as never),
+    watch: () => transport.kv.watch('raw', plain as never),
+    use: async () => bus.use({ handle: late as never }),
+    batch: () => bus.process('batches', plain as never, { batch: { max: 2 } }),
+    retry: () => bus.process('retries', () => undefined, { retry: plain as never }),
+    events: async () => bus.events.on('sent', plain),
+    onState: async () => transport.onState(late),
+    onReset: async () => transport.onReset(plain),
+    onFailure: async () => transport.onFailure(plain),
+  };
+}
 
 async function rejects(): Promise<never> {
   throw new Error('nobody waits for it');

@@ -2,7 +2,14 @@
 
 import { invalid } from '../../contract/errors.ts';
 import { silenceAll } from '../../contract/promises.ts';
-import { checkDuration, checkOneOf, checkOptions, describe, MAX_DURATION_MS } from '../../contract/validation.ts';
+import {
+  checkCallback,
+  checkDuration,
+  checkOneOf,
+  checkOptions,
+  describe,
+  MAX_DURATION_MS,
+} from '../../contract/validation.ts';
 
 /** When a failed message is retried. The n-th retry waits `baseMs * factor ** (n - 1)`, at most `maxMs`. */
 export interface RetryPolicy {
@@ -35,7 +42,9 @@ export type RetryRule = CompleteRetry | RetryFunction;
 
 /** A function, or a policy with defaults. Throws INVALID_ARGUMENT. */
 export function checkRetry(retry: RetryPolicy | RetryFunction | undefined): RetryRule {
-  return typeof retry === 'function' ? retry : completeRetry(retry);
+  if (typeof retry !== 'function') return completeRetry(retry);
+  checkCallback(retry, 'retry');
+  return retry;
 }
 
 /** `policy` with defaults. Throws INVALID_ARGUMENT. */

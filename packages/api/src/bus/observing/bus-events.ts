@@ -1,7 +1,8 @@
 /** Life-cycle events of a bus, for logs and metrics. */
 
+import { callListener } from '../../contract/promises.ts';
 import type { StateChange, StoreReset } from '../../contract/transport.ts';
-import { checkFunction, checkOneOf } from '../../contract/validation.ts';
+import { checkCallback, checkOneOf } from '../../contract/validation.ts';
 import type { BackgroundFailure } from './background-failure.ts';
 import type { MessageSource } from './message-source.ts';
 
@@ -80,8 +81,8 @@ export interface BusEventMap {
 /** Life-cycle events. Without a listener they cost nothing. */
 export interface BusEvents {
   /**
-   * Calls `listener` for each event of this name, in order. Returns a function that ends this. What a listener throws goes to
-   * `onError` and affects nothing else.
+   * Calls `listener` for each event of this name, in order. Returns a function that ends this. What a listener throws, or
+   * rejects with, goes to `onError` and affects nothing else.
    */
   on<Name extends keyof BusEventMap>(name: Name, listener: (event: BusEventMap[Name]) => void): () => void;
 }
@@ -91,7 +92,7 @@ const NAMES: readonly (keyof BusEventMap)[] = [
   ...(['agent', 'connection', 'reset', 'failure'] as const),
 ];
 
-type AnyListener = (event: never) => void;
+type AnyListener = (event: never) => unknown;
 
 /** Passes events to their listeners. */
 export class BusEventEmitter implements BusEvents {
@@ -104,7 +105,7 @@ export class BusEventEmitter implements BusEvents {
 
   on<Name extends keyof BusEventMap>(name: Name, listener: (event: BusEventMap[Name]) => void): () => void {
     checkOneOf(name, 'the name of an event', NAMES);
-    checkFunction(listener, 'listener');
+    checkCallback(listener, 'listener');
     // A function that is added twice is called twice.
     const own: AnyListener = (event) => listener(event);
     const all = this.#listeners.get(name) ?? new Set();
@@ -124,12 +125,6 @@ export class BusEventEmitter implements BusEvents {
     const all = this.#listeners.get(name);
     if (all === undefined) return;
     const dated = { at: Date.now(), ...event };
-    for (const listener of [...all]) {
-      try {
-        listener(dated as never);
-      } catch (error) {
-        this.#report(error);
-      }
-    }
+    for (const listener of [...all]) callListener(() => listener(dated as never), this.#report);
   }
 }

@@ -1,6 +1,7 @@
 /** The logger of a program. */
 
 import { invalid } from '../../contract/errors.ts';
+import { warnProcess } from '../../contract/process-warning.ts';
 import { silence } from '../../contract/promises.ts';
 import { checkCallback } from '../../contract/validation.ts';
 import type { BusEvents } from './bus-events.ts';
@@ -41,12 +42,5 @@ export function logEvents(events: BusEvents, logger: Logger | undefined): void {
   events.on('agent', (event) => write(`agent ${event.agent}: ${event.state}`, event));
 }
 
-/** Without a logger: a warning of the process, or of the console where there is no process. */
-export const processLogger: Logger = {
-  warn(text) {
-    const { process } = globalThis;
-    if (typeof process?.emitWarning === 'function') return process.emitWarning(text, 'BusbarWarning');
-    // biome-ignore lint/suspicious/noConsole: a browser has no other place for warnings.
-    return console.warn(`BusbarWarning: ${text}`);
-  },
-};
+/** Without a logger: a warning of the process. */
+export const processLogger: Logger = { warn: warnProcess };

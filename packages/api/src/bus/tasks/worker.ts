@@ -2,7 +2,7 @@
 
 import type { Delivery } from '../../contract/message.ts';
 import { isA } from '../../contract/thrown.ts';
-import { checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
+import { checkCallback, checkDuration, checkOptions, MAX_DURATION_MS } from '../../contract/validation.ts';
 import type { Consumer } from '../consuming/consumer.ts';
 import type { Context } from '../consuming/context.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
@@ -153,6 +153,7 @@ export async function startWorker(
   const { queue: name, schemas } = definition;
   const checked = checkWorkerOptions(options);
   const { batch, rateLimit, resultTtlMs = DEFAULT_RESULT_TTL_MS, concurrency = 1, ...consume } = checked;
+  if (batch !== undefined) checkCallback(handler, 'the handler of batches');
   const place = { kind: 'task', queue: name } as const;
   const batches =
     batch && new Batches({ ...batch, handler: handler as AnyBatchHandler, concurrency, timeoutMs: options.timeoutMs });
