@@ -23,7 +23,9 @@ export const RETRY_BRAND: symbol = Symbol.for('busbar.retry');
 export const MAX_ERROR_TEXT = 2000;
 
 const UNREADABLE = 'a value that cannot be read';
+/** The most errors of an AggregateError, and the most causes behind each other. */
 const MAX_PARTS = 5;
+const MAX_CAUSE_TEXT = 500;
 /** How deep a thrown value is searched for promises: an error, its cause, a list in it, and its items. */
 const PROMISE_DEPTH = 4;
 
@@ -31,28 +33,34 @@ const PROMISE_DEPTH = 4;
 export function readThrown(thrown: unknown): ThrownText {
   const isError = isA(thrown, Error);
   const name = read(thrown, 'name');
-  const code = read(thrown, 'code');
   const hint = read(thrown, 'hint');
   return {
     name: isError && typeof name === 'string' && name !== '' ? cutText(name) : 'Error',
     message: cutText(messageOf(thrown)),
-    code: typeof code === 'string' && code !== '' ? cutText(code) : undefined,
+    code: codeOf(thrown),
     hint: typeof hint === 'string' ? cutText(hint) : undefined,
     isError,
   };
 }
 
-/** The message of `thrown`, or the value itself as text. */
+/** The code and the message of `thrown`, or the value itself as text. The code of an error of Busbar is left out. */
 export function textOf(thrown: unknown): string {
-  return cutText(messageOf(thrown));
+  const message = messageOf(thrown);
+  return isOwn(thrown) ? cutText(message) : withCode(codeOf(thrown), message);
 }
 
-/** `thrown` in one line: its name or code, and its message. */
+/** `thrown` in one line: its name, unless its code says more, its code and its message. */
 export function sayThrown(thrown: unknown): string {
   const { name, message, code, isError } = readThrown(thrown);
-  const lead = isError ? name : code;
-  if (lead === undefined || lead === message) return message;
-  return message === '' ? lead : cutText(`${lead}: ${message}`);
+  const text = withCode(code, message);
+  const isNamed = isError && (name !== 'Error' || text === message) && name !== text;
+  return isNamed ? cutText([name, text].filter((part) => part !== '').join(': ')) : text;
+}
+
+/** A message with its code, unless it contains it. */
+export function withCode(code: string | undefined, message: string): string {
+  if (code === undefined || message.includes(code)) return cutText(message);
+  return message === '' ? code : cutText(`${code}: ${message}`);
 }
 
 /** Like `instanceof`; false for a value that cannot be asked. */
@@ -88,6 +96,17 @@ function read(value: unknown, key: PropertyKey): unknown {
   }
 }
 
+/** A code is a text or a number. The number of a DOMException says less than its name. */
+function codeOf(thrown: unknown): string | undefined {
+  const code = read(thrown, 'code');
+  if (typeof code === 'string' && code !== '') return cutText(code);
+  return Number.isFinite(code) && !isA(thrown, DOMException) ? String(code) : undefined;
+}
+
+function isOwn(thrown: unknown): boolean {
+  return [ERROR_BRAND, REJECT_BRAND, RETRY_BRAND].some((brand) => hasBrand(thrown, brand));
+}
+
 function messageOf(thrown: unknown): string {
   if (typeof thrown === 'string') return thrown;
   if ((typeof thrown !== 'object' && typeof thrown !== 'function') || thrown === null) return String(thrown);
@@ -95,8 +114,7 @@ function messageOf(thrown: unknown): string {
   if (isA(thrown, Promise)) return 'a promise was thrown';
   const message = toText(read(thrown, 'message'));
   const parts = partsOf(read(thrown, 'errors'));
-  const isOwn = [ERROR_BRAND, REJECT_BRAND, RETRY_BRAND].some((brand) => hasBrand(thrown, brand));
-  const cause = isOwn ? undefined : causeOf(read(thrown, 'cause'), message ?? '');
+  const cause = isOwn(thrown) ? undefined : causesOf(thrown, message ?? '');
   const text = [message, parts, cause].filter((part) => part !== undefined && part !== '').join(': ');
   if (text !== '' || isA(thrown, Error)) return text;
   return toText(thrown) ?? UNREADABLE;
@@ -112,15 +130,24 @@ function partsOf(errors: unknown): string | undefined {
   }
 }
 
-/** The message of the cause, if the message of the error does not contain it. A fetch says why it failed only there. */
-function causeOf(cause: unknown, message: string): string | undefined {
-  if (!isA(cause, Error)) return undefined;
-  const text = ownMessage(cause);
-  return message.includes(text) ? undefined : text;
+/** The causes of an error, without those that a text before them contains. A fetch says why it failed only there. */
+function causesOf(thrown: unknown, message: string): string | undefined {
+  const texts = [message];
+  let cause = read(thrown, 'cause');
+  for (let depth = 0; depth < MAX_PARTS && cause !== undefined && cause !== null; depth += 1) {
+    const text = ownMessage(cause).slice(0, MAX_CAUSE_TEXT);
+    if (!texts.some((before) => before.includes(text))) texts.push(text);
+    if (isOwn(cause)) break;
+    cause = read(cause, 'cause');
+  }
+  return texts.length === 1 ? undefined : texts.slice(1).join(': ');
 }
 
+/** The code and the message of a part or a cause, or the value itself as text. */
 function ownMessage(error: unknown): string {
-  return toText(read(error, 'message')) ?? toText(error) ?? UNREADABLE;
+  const text = toText(read(error, 'message'));
+  const code = codeOf(error);
+  return text === undefined && code === undefined ? (toText(error) ?? UNREADABLE) : withCode(code, text ?? '');
 }
 
 /** A value as text; undefined without one. Objects become JSON. */

@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { fromFailureRecord, RejectError, readFailureRecord, toFailureRecord } from '../../src/bus/consuming/failure.ts';
 import { ErrorReporter } from '../../src/bus/observing/error-reporter.ts';
 import { processLogger } from '../../src/bus/observing/logger.ts';
-import { cutText, readThrown, sayThrown } from '../../src/contract/thrown.ts';
+import { cutText, readThrown, sayThrown, textOf } from '../../src/contract/thrown.ts';
 
 const WAIT = { timeout: 10_000 };
 
@@ -265,8 +265,42 @@ describe('texts of errors', () => {
       message: 'no',
       code: 'ENOENT',
     });
+    expect(sayThrown(Object.assign(new Error('duplicate key'), { code: '23505' }))).toBe('23505: duplicate key');
+    expect(sayThrown(Object.assign(new RangeError('no space'), { code: 28 }))).toBe('RangeError: 28: no space');
+    expect(sayThrown(Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' }))).toBe(
+      'Error: ENOENT: no such file',
+    );
+    expect(sayThrown(Object.assign(new Error(''), { code: 'E1' }))).toBe('E1');
+    expect(sayThrown({ code: 404, message: 'no rows' })).toBe('404: no rows');
+    expect(sayThrown(AbortSignal.abort().reason)).toBe('AbortError: This operation was aborted');
+    expect(textOf(Object.assign(new Error('duplicate key'), { code: '23505' }))).toBe('23505: duplicate key');
+    expect(textOf(new BusbarError('CONFLICT', 'busy'))).toBe('busy');
+    expect(toFailureRecord({ code: 404, message: 'no rows' })).toEqual({
+      name: 'Error',
+      message: 'no rows',
+      code: '404',
+    });
     expect(readThrown(new RejectError('bad', { cause: new Error('inner') })).message).toBe('bad');
     expect(readThrown(new Error('outer', { cause: new Error('inner') })).message).toBe('outer: inner');
+  });
+
+  it('have the causes as far as they can be read', () => {
+    const chain = (depth: number): Error =>
+      depth === 0 ? new Error('end') : new Error(`level ${depth}`, { cause: chain(depth - 1) });
+    expect(sayThrown(chain(20))).toBe('Error: level 20: level 19: level 18: level 17: level 16: level 15');
+    for (const [cause, text] of [
+      ['a text', 'x: a text'],
+      [5, 'x: 5'],
+      [null, 'x'],
+      [{ status: 503 }, 'x: {"status":503}'],
+      [{ code: 404, message: 'no rows' }, 'x: 404: no rows'],
+      [Object.assign(new Error('taken'), { code: '23505' }), 'x: 23505: taken'],
+      [new BusbarError('CONFLICT', 'busy', { cause: new Error('hidden') }), 'x: CONFLICT: busy'],
+      [new Error('cut '.repeat(1000)), `x: ${'cut '.repeat(125)}`],
+    ] as const)
+      expect(textOf(new Error('x', { cause }))).toBe(text);
+    const parts = [Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }), { code: 7, message: 'no' }, 'text'];
+    expect(textOf(new AggregateError(parts, 'all'))).toBe('all: ECONNREFUSED: refused; 7: no; text');
   });
 });
 

@@ -26,6 +26,16 @@ const THROWN: readonly (readonly [name: string, make: () => unknown, text: strin
   ['a long text', () => new Error('x'.repeat(200_000)), 'xxx...'],
   ['a lone surrogate', () => new Error('half \ud83d'), 'half \ufffd'],
   ['an object with code and message', () => ({ code: 'PGRST116', message: 'no rows' }), 'PGRST116: no rows'],
+  ['an object with a number as code', () => ({ code: 404, message: 'no rows' }), '404: no rows'],
+  ['an error with a code', () => withCode(new Error('duplicate key'), '23505'), '23505: duplicate key'],
+  ['an error of a class with a code', () => withCode(new RangeError('no space'), 28), '28: no space'],
+  ['an error with only a code', () => withCode(new Error(''), 'E_ONLY_CODE'), 'E_ONLY_CODE'],
+  ['an error whose cause is a text', () => new Error('no table', { cause: 'migration 7' }), 'no table: migration 7'],
+  [
+    'an error whose cause is an object',
+    () => new Error('no answer', { cause: { code: 503, message: 'busy', cause: { retryInMs: 5 } } }),
+    'no answer: 503: busy: {"retryInMs":5}',
+  ],
   ['an object without a message', () => ({ status: 503 }), '{"status":503}'],
   ['an object without a prototype', () => Object.create(null) as unknown, '[object Object]'],
   ['a text', () => 'just text', 'just text'],
@@ -153,6 +163,10 @@ async function failureOf(test: TestContext, requester: Agent, index: number, dur
 
 function withMessage(message: unknown): unknown {
   return Object.assign(new Error('400'), { message });
+}
+
+function withCode(error: Error, code: unknown): unknown {
+  return Object.assign(error, { code });
 }
 
 function withThrowing(key: string): unknown {

@@ -2,6 +2,7 @@
 
 import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { Message, MessageInput } from '../../contract/message.ts';
+import { textOf } from '../../contract/thrown.ts';
 import { fromFailureRecord, InvalidOutputError, readFailureRecord, toFailureRecord } from '../consuming/failure.ts';
 import type { BodyCodec, PlainBodyCodec } from '../messages/body-codec.ts';
 import { readObject } from '../messages/codec.ts';
@@ -78,9 +79,8 @@ export function readReply(bodies: Pick<BodyCodec, 'decode'>, reply: Message, res
   });
 }
 
-function sayCause({ name, message, code }: Error & { readonly code?: unknown }): string {
-  const isCoded = name === 'Error' && typeof code === 'string' && !message.includes(code);
-  return isCoded ? `${code}: ${message}` : message || name;
+function sayCause(cause: Error): string {
+  return textOf(cause) || cause.name;
 }
 
 /** The error of a request that was refused. No handler ran, unless its response was too large. */
