@@ -33,7 +33,7 @@ export const logs: Command = defineCommand({
     const { args, flags, session } = invocation;
     const { out } = session;
     const [agent = ''] = args;
-    const all = await (await session.bus()).agentLogs(agent);
+    const all = await (await session.bus()).agentLogs(agent, session.call);
     if (all.length === 0 && (await findMailbox(agent, session)) === undefined) await requireMailbox(agent, session);
     const lines = all.filter((line) => isWanted(line, flags)).slice(-(flags.lines ?? 100));
     await print(lines, out);

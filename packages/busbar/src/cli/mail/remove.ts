@@ -11,12 +11,14 @@ export async function removeAgent(name: string, force: boolean, session: Session
   checkAgent(name);
   if (!force) checkEmpty(await findMailbox(name, session), `the inbox of ${name}`);
   const bus = await session.bus();
-  const { instances = [] } = (await bus.agents()).find((agent) => agent.name === name) ?? {};
+  const { instances = [] } = (await bus.agents(session.call)).find((agent) => agent.name === name) ?? {};
   // Commands that have ended leave a heartbeat for some seconds.
   const isLeftOver = instances.length > 0 && !instances.some(hasProcess);
-  const existed = await bus.forgetAgent(name, { force: force || isLeftOver }).catch((error: unknown) => {
-    throw isBusbarError(error) && error.code === 'CONFLICT' ? isOnline(error) : error;
-  });
+  const existed = await bus
+    .forgetAgent(name, { force: force || isLeftOver, ...session.call })
+    .catch((error: unknown) => {
+      throw isBusbarError(error) && error.code === 'CONFLICT' ? isOnline(error) : error;
+    });
   if (existed) return;
   throw notFound('agent', name, `${await guessAgent(name, session)}busbar agents lists all agents and inboxes.`);
 }
