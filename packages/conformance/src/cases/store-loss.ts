@@ -10,6 +10,8 @@ import { storedOf } from '../steps/values.ts';
 
 /** How long clients may take to notice the loss and to go on. */
 const NOTICE_MS = 20_000;
+/** Its first renewal, after a third, is too late to notice a loss. */
+const LOCK_MS = 180_000;
 
 const shared = { group: 'Persistence', harnessFeatures: ['loss'], timeoutMs: 90_000 } as const;
 
@@ -52,7 +54,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       agent.handle('echo', ({ body }) => body);
       await bus.subscribe('news.*', ({ body }) => void events.push(body), { durableName: 'reader' });
       await bus.process('jobs', ({ body }) => void tasks.push(body), { leaseMs: 5_000 });
-      const lock = await bus.lock('door', { leaseMs: 60_000 });
+      const lock = await bus.lock('door', { leaseMs: LOCK_MS });
       await test.loss.lose('nothing');
       await test.until('the bus reports the loss', () => codesOf(errors).includes('DATA_LOSS'), NOTICE_MS);
       await test.until('the holder learns that its lock is gone', () => lock.lost, NOTICE_MS);
@@ -92,7 +94,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       await watcher.kv.put('watched/key', Buffer.from('lost'));
       await test.until('the watch sees the later value', () => values.at(-1) === 'lost');
       const resets = resetsOf(watcher);
-      const lost = await holder.lock('door', { leaseMs: 60_000 });
+      const lost = await holder.lock('door', { leaseMs: LOCK_MS });
       await test.loss.lose('saved');
       const next = await rival.lock('door', { leaseMs: 60_000, waitMs: NOTICE_MS });
       test.check.ok(next.token > lost.token, `the token of the next holder: ${next.token} after ${lost.token}`);
