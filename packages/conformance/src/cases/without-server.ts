@@ -1,4 +1,4 @@
-/** Backpressure and lifecycle: clients of a server that does not respond. */
+/** Backpressure, reconnecting and lifecycle: clients of a server that does not respond. */
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Transport } from '@busbar/api/transport';
@@ -7,8 +7,15 @@ import { checkLeaks } from '../context/leak-check.ts';
 import type { TestContext } from '../context/test-context.ts';
 import { within } from '../context/until.ts';
 import { SendHistory } from '../faults/send-history.ts';
+import { assertBounded, assertTimedOut } from '../steps/bounded-calls.ts';
+import { ROUNDING_MS } from '../steps/consuming.ts';
 
 const CLOSE_MS = 8_000;
+/** Time limit for a client to go on when its server responds again. */
+const BACK_MS = 20_000;
+const CALL_MS = 600;
+/** A lock whose server does not respond may take 5 seconds beyond its wait, and the machine can be busy. */
+const LOCK_MS = 8_000;
 const KIB_64 = Buffer.alloc(65_536, 'x');
 
 const shared = { group: 'Backpressure', harnessFeatures: ['server'], timeoutMs: 60_000 } as const;
@@ -42,6 +49,114 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
         20_000,
       );
       history.verify(delivered);
+    },
+  },
+  {
+    id: 'B11',
+    title:
+      'the health of a bus is not ok within the bound of the call while its server is frozen or down, and ok again',
+    rules: ['RA1', 'RA2'],
+    async run(test) {
+      const bus = await test.bus();
+      test.check.equal((await bus.health()).ok, true, 'whether it is ok before');
+      test.server.pause();
+      for (const timeoutMs of [200, 1_000]) {
+        await assertTimedOut(test, 'the health', timeoutMs, async () => {
+          const { ok, error } = await bus.health({ timeoutMs });
+          test.check.equal(ok, false, 'whether it is ok with a frozen server');
+          throw error;
+        });
+      }
+      test.server.resume();
+      await test.until('it is ok again', async () => (await bus.health()).ok, BACK_MS);
+      await test.server.kill();
+      await test.until('it is not ok without a server', async () => !(await bus.health({ timeoutMs: 500 })).ok);
+      await test.until('the state', async () => (await bus.health({ timeoutMs: 500 })).state === 'reconnecting');
+      await test.server.start();
+      await test.until('it is ok with the server', async () => (await bus.health({ timeoutMs: 500 })).ok, BACK_MS);
+    },
+  },
+  {
+    id: 'B12',
+    title: 'with a frozen server each call without a time-out ends after `callTimeoutMs`, and others after their own',
+    rules: ['RA1', 'RA2'],
+    harnessFeatures: ['server', 'options'],
+    async run(test) {
+      const transport = await test.openWith({ callTimeoutMs: CALL_MS });
+      const { queues, topics, kv, admin } = transport;
+      await test.send(transport, 'work', test.messages(1));
+      const [{ receipt } = { receipt: '' }] = await test.receive(transport, 'work', 1);
+      test.server.pause();
+      const messages = test.messages(1, {}, 'late');
+      const calls: Readonly<Record<string, () => Promise<unknown>>> = {
+        'a send': () => queues.send('work', messages),
+        'a receive': () => queues.receive('work'),
+        'an ack': () => queues.settle([{ receipt, action: 'ack' }]),
+        'the settings': () => queues.configure('work', { maxAttempts: 3 }),
+        'an event': () => topics.publish('news', messages),
+        'a subscription': () => topics.subscribe('news', {}, () => undefined),
+        'a key': () => kv.get('key'),
+        'a put': () => kv.put('key', KIB_64),
+        'a watch': () => kv.watch('key', () => undefined),
+        'the queues': () => admin.queues(),
+        'a page': () => admin.browse('work'),
+      };
+      await Promise.all([
+        ...Object.entries(calls).map(([what, call]) => assertTimedOut(test, what, CALL_MS, call)),
+        assertTimedOut(test, 'a shorter call', 200, () => kv.get('key', { timeoutMs: 200 })),
+        assertTimedOut(test, 'a longer call', 2_000, () => kv.get('key', { timeoutMs: 2_000 })),
+      ]);
+      test.server.resume();
+      const asks = (): Promise<boolean> =>
+        kv.get('key').then(
+          () => true,
+          () => false,
+        );
+      await test.until('it goes on', asks, BACK_MS);
+    },
+  },
+  {
+    id: 'C16',
+    group: 'Reconnect',
+    title:
+      'while the server is frozen, lists of agents fail within their bounds, locks and semaphores at most 5 s later',
+    rules: ['RA2', 'RE1'],
+    async run(test) {
+      const bus = await test.bus();
+      await bus.health();
+      test.server.pause();
+      await Promise.all([
+        assertBounded(test, bus, ['TIMEOUT', 'UNAVAILABLE'], 500 + LOCK_MS),
+        assertTimedOut(test, 'the list of agents', 500, () => bus.agents({ timeoutMs: 500 })),
+        assertTimedOut(test, 'the holder of a lock', 500, () => bus.lockHolder('door', { timeoutMs: 500 })),
+      ]);
+      test.server.resume();
+      await test.until('it is ok again', async () => (await bus.health()).ok, BACK_MS);
+      await using lock = await bus.lock('door', { waitMs: BACK_MS });
+      test.check.ok(!lock.lost, 'the lock after the pause');
+    },
+  },
+  {
+    id: 'C17',
+    group: 'Reconnect',
+    title: 'opening waits for a server that is away as long as `waitForServerMs` says, and goes on when it comes',
+    rules: ['RA2', 'RA1'],
+    harnessFeatures: ['server', 'options'],
+    async run(test) {
+      await test.closeAll();
+      await test.server.kill();
+      for (const waitForServerMs of [0, 700]) {
+        const began = performance.now();
+        await test.check.rejects(test.openWith({ waitForServerMs }), 'UNAVAILABLE', `after ${waitForServerMs} ms`);
+        const tookMs = performance.now() - began;
+        test.check.between(tookMs, waitForServerMs - ROUNDING_MS, waitForServerMs + 5_000, 'milliseconds');
+      }
+      const opening = Promise.all([1, 2, 3].map(() => test.openWith({ waitForServerMs: 60_000 })));
+      opening.catch(() => undefined);
+      await test.server.start();
+      for (const transport of await opening) await test.send(transport, 'work', test.messages(1));
+      const delivered = await test.receive(await test.transport(), 'work', 3);
+      test.check.equal(delivered.length, 3, 'messages of those that waited');
     },
   },
   {

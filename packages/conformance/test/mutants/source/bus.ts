@@ -227,6 +227,34 @@ export const mutants: readonly SourceMutant[] = [
       replace: '.latest(nextAt, nextAt)',
       killedBy: 'L15',
     },
+    {
+      name: 'the holder of a lock is asked for without the bound of the call',
+      file: 'bus/locks/locks.ts',
+      find: 'toLockRequest(name).prefix, options)',
+      replace: 'toLockRequest(name).prefix, options && undefined)',
+      killedBy: 'C16',
+    },
+    {
+      name: 'the health of a bus has no bound of its own',
+      file: 'bus/health.ts',
+      find: "get('$health', { timeoutMs, signal })",
+      replace: "get('$health', { signal })",
+      killedBy: 'B11',
+    },
+    {
+      name: 'callTimeoutMs is forgotten',
+      file: 'open/inflight-calls.ts',
+      find: 'plan.timeoutMs ?? given ?? this.callTimeoutMs',
+      replace: 'plan.timeoutMs ?? given ?? 30_000',
+      killedBy: 'B12',
+    },
+    {
+      name: 'opening waits for no server',
+      file: 'driver-kit/wait-for-server.ts',
+      find: '!isAway || leftMs <= 0',
+      replace: '!isAway || leftMs <= 1e9',
+      killedBy: 'C17',
+    },
   ]),
   ...mutantsOf('hub', 'api/src', [
     {
