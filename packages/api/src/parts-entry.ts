@@ -47,6 +47,7 @@ export {
   taskFields,
   type UniqueKey,
 } from './bus/tasks/enqueue-options.ts';
+export { limitKey, rateLimits } from './bus/tasks/queue-settings.ts';
 export { type TaskHandle, TaskHandleImpl } from './bus/tasks/task-handle.ts';
 export { DEFAULT_RESULT_TTL_MS, encodeRecord, taskKey } from './bus/tasks/task-record.ts';
 export type { TaskStore } from './bus/tasks/task-store.ts';

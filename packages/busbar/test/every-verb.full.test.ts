@@ -67,7 +67,7 @@ const USES: Readonly<Record<string, VerbUse | ((project: Project) => Promise<Ver
   logs: on('@a'),
   wait: on('empty', 'q'),
   health: on(),
-  ...{ pause: on('q'), resume: on('q'), purge: on('q'), rm: on('q') },
+  ...{ pause: on('q'), resume: on('q'), limit: on('q', '5/1s'), purge: on('q'), rm: on('q') },
   export: on('backup.jsonl'),
   import: async (project) => on('backup.jsonl', '--url', sibling(project, 'new')),
   migrate: async (project) => {

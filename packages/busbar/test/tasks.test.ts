@@ -85,6 +85,22 @@ describe('task', () => {
     expect(await sh.run('enqueue', 'p', '1', '--key', 'k', '--replace', 'k')).toMatchObject({ code: 2, stdout: '' });
   });
 
+  test.concurrent('starts as the limit of its queue says, which is set and shown', async () => {
+    await using sh = shell();
+    await sh.out('task', 'add', 'q', '1');
+    expect(await sh.out('limit', 'q')).toBe('none');
+    expect(await sh.out('limit', 'q', '10/1s')).toBe('10/1s');
+    expect(await sh.json('limit', 'q')).toEqual([{ queue: 'q', rateLimit: { max: 10, perMs: 1_000 } }]);
+    expect(await sh.out('queues')).toMatch(/10\/1s$/m);
+    expect(await sh.json('queues')).toMatchObject([{ settings: { rateLimit: { max: 10, perMs: 1_000 } } }]);
+    expect(await sh.run('limit', 'q', '10')).toMatchObject({ code: 2, stderr: expect.stringMatching(/10\/1s/) });
+    expect(await sh.out('limit', 'q', 'none')).toBe('none');
+    await sh.out('limit', 'q', '1/1m');
+    await sh.out('rm', 'q', '--force');
+    await sh.out('task', 'add', 'q', '1');
+    expect(await sh.out('limit', 'q')).toBe('none');
+  });
+
   test.concurrent('is listed by state and type, in pages', async () => {
     await using sh = shell();
     for (const [body, type] of [

@@ -44,6 +44,7 @@ export { cases as poison } from './cases/poison.ts';
 export { cases as presence } from './cases/presence.ts';
 export { cases as priority } from './cases/priority.ts';
 export { cases as processFaults } from './cases/process-faults.ts';
+export { cases as queueLimits } from './cases/queue-limits.ts';
 export { cases as racingWriters } from './cases/racing-writers.ts';
 export { cases as reconnecting } from './cases/reconnecting.ts';
 export { cases as redelivery } from './cases/redelivery.ts';

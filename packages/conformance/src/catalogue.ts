@@ -10,7 +10,7 @@ const RANGES = {
   'Request/reply': ['R', 12, 18],
   'Pub/sub': ['S', 18, 19],
   'Queue groups': ['G', 7],
-  'Ack/nack/visibility': ['A', 23, 52],
+  'Ack/nack/visibility': ['A', 23, 53],
   'Dead letters': ['D', 9, 11],
   Delay: ['L', 8, 16],
   TTL: ['T', 7, 9],

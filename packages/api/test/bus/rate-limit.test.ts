@@ -1,7 +1,7 @@
 // Rate limits of workers: windows, several workers, stops, cancelled tasks and bad input.
-import { type Bus, type BusbarError, openBus } from '@busbar/api';
+import { type Bus, type BusbarError, defineQueue, openBus } from '@busbar/api';
 import { openMemory } from '@busbar/transport-memory';
-import { expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 const INVALID = expect.objectContaining({ code: 'INVALID_ARGUMENT' });
 const HOUR_MS = 3_600_000;
@@ -25,6 +25,8 @@ it.each([
 ])('the limit %j is refused', async (rateLimit) => {
   const { bus } = await open();
   await expect(bus.process('jobs', () => undefined, { rateLimit: rateLimit as never })).rejects.toEqual(INVALID);
+  await expect(bus.queue('jobs').configure({ rateLimit: rateLimit as never })).rejects.toEqual(INVALID);
+  expect(() => defineQueue('jobs', { settings: { rateLimit: rateLimit as never } })).toThrow(INVALID);
 });
 
 it('a window begins with its first task, and has no more than max of all workers', async () => {
@@ -83,4 +85,54 @@ it('counts the tasks of a batch', async () => {
       [1, 2],
       [3, 4],
     ]);
+});
+
+describe('the limit of a queue', () => {
+  const [slow, fast] = [
+    { max: 1, perMs: HOUR_MS },
+    { max: 9, perMs: 1_000 },
+  ];
+  const limitOf = async (bus: Bus) => (await bus.queue('jobs').info())?.rateLimit;
+  const work = () => undefined;
+
+  it('comes from its definition, with other settings, and stays when it is configured again', async () => {
+    const { bus } = await open();
+    await bus.process(defineQueue('jobs', { settings: { rateLimit: slow, leaseMs: 5_000 } }), work);
+    expect(await bus.queue('jobs').info()).toMatchObject({ rateLimit: slow, settings: { leaseMs: 5_000 } });
+    await bus.queue('jobs').configure({ maxAttempts: 2 });
+    expect(await limitOf(bus)).toEqual(slow);
+  });
+
+  it('is the option of the last worker, and the others report it', async () => {
+    const [one, other] = [await open('options'), await open('options')] as const;
+    await one.bus.queue('jobs').configure({ leaseMs: 5_000 });
+    await one.bus.process('jobs', work, { rateLimit: slow });
+    expect(await limitOf(other.bus)).toEqual(slow);
+    await other.bus.process('jobs', work, { rateLimit: fast });
+    await expect.poll(() => one.errors.map(({ code }) => code)).toEqual(['CONFLICT']);
+    expect([await limitOf(one.bus), other.errors]).toEqual([fast, []]);
+  });
+
+  it('counts before the option of a worker, which is stored again when it is deleted', async () => {
+    const { bus, errors } = await open();
+    await bus.queue('jobs').configure({ rateLimit: slow });
+    await bus.process('jobs', work, { rateLimit: fast });
+    expect([await limitOf(bus), errors.map(({ code }) => code)]).toEqual([slow, ['CONFLICT']]);
+    await bus.queue('jobs').configure({ rateLimit: 'none' });
+    await expect.poll(() => limitOf(bus)).toEqual(fast);
+  });
+
+  it.each(['none', { max: 1, perMs: 50 }] as const)(
+    'lets tasks that wait begin when it becomes %j',
+    async (rateLimit) => {
+      const { bus } = await open();
+      const began: unknown[] = [];
+      await bus.queue('jobs').configure({ rateLimit: slow });
+      await bus.enqueueAll('jobs', [1, 2, 3]);
+      await bus.process('jobs', ({ body }) => void began.push(body), { concurrency: 3 });
+      await expect.poll(async () => [began.length, (await bus.queue('jobs').info())?.leased]).toEqual([1, 2]);
+      await bus.queue('jobs').configure({ rateLimit });
+      await expect.poll(() => began).toEqual([1, 2, 3]);
+    },
+  );
 });

@@ -69,6 +69,7 @@ export const VERB_GROUPS: VerbGroups = {
     ),
     pause: verb('stop the delivery of a queue', async () => (await import('./commands/pause.ts')).pause),
     resume: verb('start the delivery of a queue again', async () => (await import('./commands/pause.ts')).resume),
+    limit: verb('show or set the rate limit of a queue', async () => (await import('./commands/limit.ts')).limit),
     purge: verb('delete messages of a queue', async () => (await import('./commands/purge.ts')).purge),
     rm: verb('delete an agent, a queue or a subscription', async () => (await import('./commands/rm.ts')).rm),
     health: verb('whether the bus answers, and how fast', async () => (await import('./commands/health.ts')).health),

@@ -2,9 +2,8 @@
 
 import { invalid } from '../../contract/errors.ts';
 import { checkUserName } from '../../contract/names.ts';
-import type { QueueSettings } from '../../contract/queues.ts';
 import { checkOptions, checkText } from '../../contract/validation.ts';
-import { checkSettings } from '../../open/queues.ts';
+import { checkTaskQueueSettings, type TaskQueueSettings } from '../tasks/queue-settings.ts';
 import { checkSchema, type SchemaInput, type SchemaOutput, type StandardSchema } from './schema.ts';
 
 /** The schemas of a request. A schema that is left out accepts every value. */
@@ -50,7 +49,7 @@ export interface QueueDefinition<S extends QueueSchemas = QueueSchemas> {
   readonly queue: string;
   readonly schemas: S;
   /** A bus sets them before it first adds, schedules, takes or processes tasks of this definition. Other settings stay as they are. */
-  readonly settings?: QueueSettings | undefined;
+  readonly settings?: TaskQueueSettings | undefined;
 }
 
 type SchemaAt<S, K extends string> = S extends { readonly [P in K]?: infer T } ? T : undefined;
@@ -118,7 +117,7 @@ export interface QueueParts<Task, Result, Progress> {
   readonly task?: Task;
   readonly result?: Result;
   readonly progress?: Progress;
-  readonly settings?: QueueSettings | undefined;
+  readonly settings?: TaskQueueSettings | undefined;
 }
 
 type MaybeSchema = StandardSchema | undefined;
@@ -144,7 +143,7 @@ export function defineQueue<
   checkUserName(queue, 'queue name');
   checkOptions(parts ?? null, [...QUEUE_SCHEMAS, 'settings'], 'queue definition');
   const { settings, ...schemas } = parts;
-  checkSettings(settings);
+  checkTaskQueueSettings(settings);
   const checked = checkSchemas(schemas, QUEUE_SCHEMAS) as DefinedQueue<Task, Result, Progress>['schemas'];
   const own = settings === undefined ? {} : { settings: Object.freeze({ ...settings }) };
   return Object.freeze({ kind: 'queue', queue, schemas: checked, ...own });

@@ -2,15 +2,13 @@
 
 import type { CallOptions } from '../../contract/call-options.ts';
 import { BusbarError } from '../../contract/errors.ts';
-import type { KvChange, KvWatch } from '../../contract/kv.ts';
 import type { Delivery } from '../../contract/message.ts';
 import { ChurnMap } from '../../driver-kit/churn.ts';
-import { keepAliveDuring } from '../../driver-kit/keep-alive.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
 import type { FailurePlace } from '../observing/background-failure.ts';
 import type { BusRuntime } from '../runtime.ts';
-import type { BusPart } from '../shutdown.ts';
 import { type CancelRequest, cancelKey, readCancelRequest } from './cancel-request.ts';
+import { type EntryChange, WorkerWatch } from './worker-watch.ts';
 
 /** The value of a handler whose task was cancelled. */
 export class Cancelled {
@@ -33,36 +31,23 @@ interface RunningTask {
 }
 
 /** The cancelled tasks of one worker. */
-export class CancelledTasks implements BusPart {
-  readonly #runtime: BusRuntime;
-  readonly #place: FailurePlace;
+export class CancelledTasks {
+  readonly #watch: WorkerWatch;
   /** By the id of the task. */
   readonly #requests = new Map<string, CancelRequest>();
   readonly #running = new ChurnMap<string, RunningTask>();
-  readonly #synced = Promise.withResolvers<void>();
-  #watch: KvWatch | undefined;
 
   constructor(runtime: BusRuntime, place: FailurePlace) {
-    this.#runtime = runtime;
-    this.#place = place;
+    this.#watch = new WorkerWatch(runtime, place, (change) => this.#onChange(change));
   }
 
   /** Resolves when present and later requests are seen. */
-  async open(queue: string, bounds: CallOptions | undefined): Promise<void> {
-    const { kv } = this.#runtime.transport;
-    const options = { ...bounds, keepsAlive: false };
-    const watch = await kv.watch(cancelKey(`${queue}#`), (changes) => this.#onChanges(changes), options);
-    this.#watch = watch;
-    const forget = this.#runtime.shutdown.add('services', this);
-    const ended = watch.ended.then((error) => {
-      forget();
-      if (error !== undefined) this.#runtime.report(error, this.#place);
-    });
-    await keepAliveDuring(Promise.race([this.#synced.promise, ended]));
+  open(queue: string, bounds: CallOptions | undefined): Promise<void> {
+    return this.#watch.open(cancelKey(`${queue}#`), bounds);
   }
 
-  async close(): Promise<void> {
-    await this.#watch?.close();
+  close(): Promise<void> {
+    return this.#watch.close();
   }
 
   /** The value of `handle`, or {@link Cancelled} as soon as the task is cancelled. */
@@ -100,18 +85,12 @@ export class CancelledTasks implements BusPart {
     if (this.#running.get(id) === running) this.#running.delete(id);
   }
 
-  #onChanges(changes: readonly KvChange[]): void {
-    for (const change of changes) {
-      if (change.kind === 'synced') {
-        this.#synced.resolve();
-        continue;
-      }
-      const key = change.kind === 'put' ? change.entry.key : change.key;
-      const id = key.slice(cancelKey('').length);
-      if (change.kind === 'put') this.#requests.set(id, readCancelRequest(change.entry.value));
-      else this.#requests.delete(id);
-      const running = this.#running.get(id);
-      if (running !== undefined) this.#cancel(id, running);
-    }
+  #onChange(change: EntryChange): void {
+    const key = change.kind === 'put' ? change.entry.key : change.key;
+    const id = key.slice(cancelKey('').length);
+    if (change.kind === 'put') this.#requests.set(id, readCancelRequest(change.entry.value));
+    else this.#requests.delete(id);
+    const running = this.#running.get(id);
+    if (running !== undefined) this.#cancel(id, running);
   }
 }

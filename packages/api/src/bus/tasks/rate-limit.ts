@@ -1,20 +1,14 @@
 /** Rate limits: how many tasks of a queue may start in a time. The store counts them, for all workers of the queue. */
 
-import { isBusbarError } from '../../contract/errors.ts';
+import type { CallOptions } from '../../contract/call-options.ts';
+import { BusbarError, isBusbarError } from '../../contract/errors.ts';
 import type { KvEntry } from '../../contract/kv.ts';
-import { checkDuration, checkInteger, checkOptions } from '../../contract/validation.ts';
 import { Condition } from '../../driver-kit/condition.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
 import { RetryError } from '../consuming/failure.ts';
 import type { BusRuntime } from '../runtime.ts';
-
-/** How many tasks may start in a time. */
-export interface RateLimit {
-  /** The most tasks that start in one window, 1 to 1,000,000. */
-  readonly max: number;
-  /** How long a window lasts, 10 to 86,400,000 (1 d). It begins with the first task that starts. */
-  readonly perMs: number;
-}
+import { encodeLimit, limitKey, type RateLimit, readLimit, type StoredLimit } from './queue-settings.ts';
+import { type EntryChange, WorkerWatch } from './worker-watch.ts';
 
 /** A window of time, as far as this process knows it. */
 interface Window {
@@ -40,33 +34,46 @@ const FAILED_MS = 1000;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Throws INVALID_ARGUMENT. */
-export function checkRateLimit(limit: RateLimit | undefined): void {
-  if (limit === undefined) return;
-  checkOptions(limit, ['max', 'perMs'], 'rateLimit');
-  checkInteger(limit.max ?? Number.NaN, 'rateLimit.max', { min: 1, max: 1_000_000 });
-  checkDuration(limit.perMs ?? Number.NaN, 'rateLimit.perMs', { min: 10, max: 86_400_000 });
-}
-
-/** The rate limit of one worker. */
+/** The rate limit of a queue at one worker. */
 export class RateLimiter {
   readonly #runtime: BusRuntime;
   readonly #queue: string;
-  readonly #limit: RateLimit;
-  readonly #stopped = new Condition();
+  /** The option of the worker. */
+  readonly #own: RateLimit | undefined;
+  readonly #watch: WorkerWatch;
+  readonly #changed = new Condition();
+  #stored: StoredLimit | undefined;
   #waiting: Waiting[] = [];
   #window: Window | undefined;
+  #isOpen = false;
   #isStopped = false;
   #isRunning = false;
 
-  constructor(runtime: BusRuntime, queue: string, limit: RateLimit) {
+  constructor(runtime: BusRuntime, queue: string, own: RateLimit | undefined) {
     this.#runtime = runtime;
     this.#queue = queue;
-    this.#limit = limit;
+    this.#own = own;
+    this.#watch = new WorkerWatch(runtime, { kind: 'task', queue }, (change) => this.#onChange(change));
   }
 
-  /** Resolves when the task of `lease` may start. Rejects with a RetryError that counts no attempt when the worker stops. */
-  take(lease: DeliveryLease): Promise<void> {
+  /** Follows the limit of the queue. Without one, or over that of another worker, it stores the option of this worker. */
+  async open(bounds: CallOptions | undefined): Promise<void> {
+    await this.#watch.open(limitKey(this.#queue), bounds);
+    await this.#offer(({ isOption }) => isOption, bounds);
+    this.#isOpen = true;
+    this.#compare();
+  }
+
+  close(): Promise<void> {
+    return this.#watch.close();
+  }
+
+  /**
+   * Resolves when the task of `lease` may start; undefined if there is no limit. Rejects with a RetryError that counts no attempt
+   * when the worker stops.
+   */
+  take(lease: DeliveryLease): Promise<void> | undefined {
+    if (this.#limit === undefined) return undefined;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#waiting.push({ lease, resolve, reject });
     if (!this.#isRunning) void this.#run();
@@ -76,7 +83,57 @@ export class RateLimiter {
   /** Tasks that wait go back to the queue. */
   stop(): void {
     this.#isStopped = true;
-    this.#stopped.notify();
+    this.#changed.notify();
+  }
+
+  get #limit(): RateLimit | undefined {
+    return this.#stored?.limit ?? this.#own;
+  }
+
+  /** Stores the option where there is no limit, or one that `replaces` accepts. */
+  async #offer(replaces: (stored: StoredLimit) => boolean, bounds?: CallOptions): Promise<void> {
+    const own = this.#own;
+    if (own === undefined) return;
+    for (;;) {
+      const stored = this.#stored;
+      if (stored !== undefined && (isEqual(stored.limit, own) || !replaces(stored))) return;
+      const options = { ifRevision: stored?.revision ?? 0, ...bounds };
+      const put = await this.#runtime.transport.kv.put(limitKey(this.#queue), encodeLimit(own, true), options);
+      if (put.status === 'stored') this.#set({ limit: own, isOption: true, revision: put.revision });
+      else this.#set(put.current && readLimit(put.current));
+    }
+  }
+
+  #onChange(change: EntryChange): void {
+    if (change.kind === 'put') {
+      this.#set(readLimit(change.entry));
+      this.#compare();
+      return;
+    }
+    this.#set(undefined);
+    if (this.#isOpen) void this.#offer(() => false).catch((error: unknown) => this.#report(error));
+  }
+
+  #set(stored: StoredLimit | undefined): void {
+    this.#stored = stored;
+    // A shorter window ends sooner.
+    this.#window = undefined;
+    this.#changed.notify();
+  }
+
+  /** Reports that the option of this worker does not count. */
+  #compare(): void {
+    const [own, stored] = [this.#own, this.#stored];
+    if (!this.#isOpen || own === undefined || stored === undefined || isEqual(stored.limit, own)) return;
+    const text = `the rate limit of ${this.#queue} is ${toText(stored.limit)}, and not ${toText(own)} as this worker says`;
+    const hint = stored.isOption
+      ? 'Another worker has set it since. Give all workers of the queue the same rateLimit.'
+      : 'It is a setting of the queue. Change it with configure, or leave out the rateLimit of the worker.';
+    this.#report(new BusbarError('CONFLICT', text, { hint }));
+  }
+
+  #report(error: unknown): void {
+    this.#runtime.report(error, { kind: 'task', queue: this.#queue });
   }
 
   async #run(): Promise<void> {
@@ -91,7 +148,7 @@ export class RateLimiter {
       const count = await this.#reserve(this.#waiting.length);
       for (const { resolve } of this.#waiting.splice(0, count)) resolve();
       const leftMs = (this.#window?.endsAt ?? 0) - performance.now();
-      if (this.#waiting.length > 0 && !this.#isStopped) await this.#stopped.waitFor(Math.max(1, leftMs));
+      if (this.#waiting.length > 0 && !this.#isStopped) await this.#changed.waitFor(Math.max(1, leftMs));
     }
     this.#isRunning = false;
     if (!this.#isStopped) return;
@@ -109,16 +166,18 @@ export class RateLimiter {
       }
     } catch (error) {
       const isClosed = isBusbarError(error) && error.code === 'CLOSED';
-      if (!isClosed) this.#runtime.report(error, { kind: 'task', queue: this.#queue });
+      if (!isClosed) this.#report(error);
       this.#window = undefined;
-      await this.#stopped.waitFor(FAILED_MS);
+      await this.#changed.waitFor(FAILED_MS);
       return 0;
     }
   }
 
   /** Undefined if another process has changed the count. */
   async #tryReserve(wanted: number): Promise<number | undefined> {
-    const { max, perMs } = this.#limit;
+    const limit = this.#limit;
+    if (limit === undefined) return wanted;
+    const { max, perMs } = limit;
     const known = this.#window;
     const now = performance.now();
     const isOver = known === undefined || now >= known.endsAt;
@@ -139,11 +198,20 @@ export class RateLimiter {
 
   #toWindow(entry: KvEntry | undefined): Window | undefined {
     if (entry === undefined) return undefined;
-    const endsAt = performance.now() + (entry.ttlLeftMs ?? 0) - KEPT_MS;
+    const leftMs = Math.min((entry.ttlLeftMs ?? 0) - KEPT_MS, this.#limit?.perMs ?? 0);
+    const endsAt = performance.now() + leftMs;
     return { revision: entry.revision, used: Number(decoder.decode(entry.value)) || 0, endsAt };
   }
 
   get #key(): string {
     return `$task/#rate/${this.#queue}`;
   }
+}
+
+function isEqual(one: RateLimit, other: RateLimit): boolean {
+  return one.max === other.max && one.perMs === other.perMs;
+}
+
+function toText({ max, perMs }: RateLimit): string {
+  return `${max} in ${perMs} ms`;
 }

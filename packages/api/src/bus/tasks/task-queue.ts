@@ -3,13 +3,20 @@
 import type { BrowsedMessage, MessageState, QueueInfo } from '../../contract/admin.ts';
 import type { CallOptions } from '../../contract/call-options.ts';
 import type { AttemptRecord } from '../../contract/message.ts';
-import type { QueueSettings } from '../../contract/queues.ts';
 import { checkOneOf, checkOptions } from '../../contract/validation.ts';
 import { type ReceivedMessage, toReadable } from '../consuming/received.ts';
 import { awaitedChild } from '../flows/awaited-child.ts';
 import type { QueueDefinition } from '../messages/definitions.ts';
 import type { BusRuntime } from '../runtime.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
+import {
+  checkTaskQueueSettings,
+  encodeLimit,
+  limitKey,
+  type RateLimit,
+  readLimit,
+  type TaskQueueSettings,
+} from './queue-settings.ts';
 import { hasExpired } from './task-state.ts';
 
 /** The state of a task that is in its queue. `waiting`: for its children. */
@@ -59,6 +66,12 @@ export interface TaskPage<T = unknown> {
   readonly next: string | undefined;
 }
 
+/** A queue of tasks at one moment. */
+export interface TaskQueueInfo extends QueueInfo {
+  /** How many tasks may start in a time; undefined without a limit. */
+  readonly rateLimit: RateLimit | undefined;
+}
+
 /** One queue of tasks. */
 export interface TaskQueue<T = unknown> {
   readonly name: string;
@@ -68,12 +81,12 @@ export interface TaskQueue<T = unknown> {
    */
   tasks(query?: TaskQuery): Promise<TaskPage<T>>;
   /** Its settings, and how many tasks it has in each state; undefined for a queue that does not exist. */
-  info(options?: CallOptions): Promise<QueueInfo | undefined>;
+  info(options?: CallOptions): Promise<TaskQueueInfo | undefined>;
   /**
    * Creates the queue if needed, and sets the given settings for all its users. Other settings stay as they are. While the bus is
    * open it sets them again after the store has lost data.
    */
-  configure(settings: QueueSettings, options?: CallOptions): Promise<void>;
+  configure(settings: TaskQueueSettings, options?: CallOptions): Promise<void>;
   /** Stops deliveries for all workers, in any process. Tasks still enter, and running ones go on. */
   pause(options?: CallOptions): Promise<void>;
   /** Starts deliveries again. */
@@ -95,10 +108,10 @@ export class TaskQueues {
   /** The settings of definitions that this bus has set, or sets now. */
   readonly #prepared = new Map<
     string,
-    { readonly settings: QueueSettings; isDone: boolean; readonly done: Promise<void> }
+    { readonly settings: TaskQueueSettings; isDone: boolean; readonly done: Promise<void> }
   >();
   /** What this bus has configured, by queue. */
-  readonly #settings = new Map<string, QueueSettings>();
+  readonly #settings = new Map<string, TaskQueueSettings>();
 
   constructor(runtime: BusRuntime) {
     this.#runtime = runtime;
@@ -111,7 +124,7 @@ export class TaskQueues {
     return {
       name,
       tasks: (query) => this.#list(name, query),
-      info: async (options) => (await transport.admin.queues({ ...checkBounds(options), names: [name] }))[0],
+      info: (options) => this.#info(name, checkBounds(options)),
       configure: (settings, options) => this.#configure(name, settings, options),
       pause: async (options) => transport.queues.configure(name, { paused: true }, options),
       resume: async (options) => transport.queues.configure(name, { paused: false }, options),
@@ -135,15 +148,33 @@ export class TaskQueues {
     return done;
   }
 
-  async #configure(name: string, settings: QueueSettings, options: CallOptions | undefined): Promise<void> {
-    const { transport, declarations } = this.#runtime;
+  async #info(name: string, bounds: CallOptions | undefined): Promise<TaskQueueInfo | undefined> {
+    const { admin, kv } = this.#runtime.transport;
+    const [[info], entry] = await Promise.all([
+      admin.queues({ ...bounds, names: [name] }),
+      kv.get(limitKey(name), bounds),
+    ]);
+    return info && { ...info, rateLimit: entry && readLimit(entry).limit };
+  }
+
+  async #configure(name: string, settings: TaskQueueSettings, options: CallOptions | undefined): Promise<void> {
+    const { declarations } = this.#runtime;
     const { resets } = declarations;
-    await transport.queues.configure(name, settings, options);
+    await this.#apply(name, settings, options);
     const known = this.#settings.get(name);
     this.#settings.set(name, { ...known, ...settings });
     if (known !== undefined) return;
-    const declare = (): Promise<void> => transport.queues.configure(name, this.#settings.get(name));
+    const declare = (): Promise<void> => this.#apply(name, this.#settings.get(name));
     declarations.add({ kind: 'task', queue: name }, declare, resets);
+  }
+
+  async #apply(name: string, settings: TaskQueueSettings | undefined, options?: CallOptions): Promise<void> {
+    checkTaskQueueSettings(settings);
+    const { rateLimit, ...others } = settings ?? {};
+    const { queues, kv } = this.#runtime.transport;
+    await queues.configure(name, others, options);
+    if (rateLimit === 'none') await kv.delete(limitKey(name), options);
+    else if (rateLimit !== undefined) await kv.put(limitKey(name), encodeLimit(rateLimit, false), options);
   }
 
   async #list(queue: string, query: TaskQuery | undefined): Promise<TaskPage> {

@@ -19,7 +19,8 @@ import type { BusRuntime } from '../runtime.ts';
 import { Batches, type BatchHandler, type BatchOptions, checkBatch } from './batches.ts';
 import { Cancelled, CancelledTasks } from './cancelled-tasks.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
-import { checkRateLimit, type RateLimit, RateLimiter } from './rate-limit.ts';
+import { checkRateLimit, type RateLimit } from './queue-settings.ts';
+import { RateLimiter } from './rate-limit.ts';
 import type { TaskQueues } from './task-queue.ts';
 import { DEFAULT_RESULT_TTL_MS } from './task-record.ts';
 import { TaskResultStore } from './task-results.ts';
@@ -36,8 +37,10 @@ export interface WorkerOptions extends ConsumeOptions {
   /** How long the result of a task is kept for its handle; 0 keeps none. Default 3,600,000 (1 h). */
   readonly resultTtlMs?: number | undefined;
   /**
-   * How many tasks may start in a time, counted in the store for all workers of the queue. A task that waits for its turn is
-   * held by its worker, and counts as running. Default: no limit.
+   * How many tasks may start in a time, counted in the store. It holds for all workers of the queue, as long as no other one
+   * sets it: it stays in the store until `configure({ rateLimit: 'none' })`. A limit of the queue itself counts before it; a
+   * worker whose option does not count reports CONFLICT. A task that waits for its turn is held by its worker, and counts as
+   * running. Default: that of the queue.
    */
   readonly rateLimit?: RateLimit | undefined;
 }
@@ -67,17 +70,24 @@ export interface Worker extends AsyncDisposable {
   close(options?: CloseOptions): Promise<void>;
 }
 
+/** What a worker follows in the store. */
+type Watches = readonly { close(): Promise<void> }[];
+
+async function closeAll(watches: Watches): Promise<void> {
+  await Promise.all(watches.map((one) => one.close()));
+}
+
 class WorkerImpl implements Worker {
   readonly queue: string;
   readonly #consumer: Consumer;
-  readonly #cancelled: CancelledTasks;
+  readonly #watches: Watches;
   readonly #batches: Batches | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(queue: string, consumer: Consumer, cancelled: CancelledTasks, batches: Batches | undefined) {
+  constructor(queue: string, consumer: Consumer, watches: Watches, batches: Batches | undefined) {
     this.queue = queue;
     this.#consumer = consumer;
-    this.#cancelled = cancelled;
+    this.#watches = watches;
     this.#batches = batches;
   }
 
@@ -112,7 +122,7 @@ class WorkerImpl implements Worker {
 
   close(options?: CloseOptions): Promise<void> {
     const drainMs = checkClose(options);
-    this.#closed ??= this.#consumer.close({ drainMs }).finally(() => this.#cancelled.close());
+    this.#closed ??= this.#consumer.close({ drainMs }).finally(() => closeAll(this.#watches));
     return this.#closed;
   }
 
@@ -157,7 +167,7 @@ export async function startWorker(
   const place = { kind: 'task', queue: name } as const;
   const batches =
     batch && new Batches({ ...batch, handler: handler as AnyBatchHandler, concurrency, timeoutMs: options.timeoutMs });
-  const limiter = rateLimit && new RateLimiter(runtime, name, rateLimit);
+  const limiter = new RateLimiter(runtime, name, rateLimit);
   const outcomes = new TaskResultStore(runtime, {
     ...{ queue: name, resultTtlMs },
     ...{ schema: schemas.result, progressSchema: schemas.progress },
@@ -175,13 +185,15 @@ export async function startWorker(
   };
   const start = (delivery: Delivery, lease: DeliveryLease): Promise<unknown> => {
     const run = (): Promise<unknown> => handleDelivery(runtime, plan, delivery, lease);
-    return limiter === undefined ? run() : limiter.take(lease).then(run);
+    const turn = limiter.take(lease);
+    return turn === undefined ? run() : turn.then(run);
   };
   await queues.prepare(definition);
   const cancelled = new CancelledTasks(runtime, place);
   const parents = new Parents(runtime);
-  await cancelled.open(name, options.open);
+  const watches = [cancelled, limiter];
   try {
+    await Promise.all([cancelled.open(name, options.open), limiter.open(options.open)]);
     const held = concurrency * (batches?.max ?? 1);
     const consumer = await startConsumer(
       runtime,
@@ -190,7 +202,7 @@ export async function startWorker(
       {
         place,
         onStop: () => {
-          limiter?.stop();
+          limiter.stop();
           batches?.stop();
         },
         ready: (delivery) => parents.ready(delivery),
@@ -201,9 +213,9 @@ export async function startWorker(
         onSettled: (...settled) => afterSettlement(runtime, parents, settled),
       },
     );
-    return new WorkerImpl(name, consumer, cancelled, batches);
+    return new WorkerImpl(name, consumer, watches, batches);
   } catch (error) {
-    await cancelled.close();
+    await closeAll(watches);
     throw error;
   }
 }

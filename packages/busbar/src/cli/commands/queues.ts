@@ -1,5 +1,7 @@
 /** `busbar queues`: lists queues, inboxes and subscriptions with their counts. */
 
+import type { RateLimit } from '@busbar/api';
+import { rateLimits } from '@busbar/api/parts';
 import type { QueueInfo } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
@@ -10,6 +12,7 @@ import { COUNT_HEADINGS, countsOf } from '../output/states.ts';
 import { tableLines } from '../output/table.ts';
 import { printWatched, WATCH_FLAG } from '../output/watch.ts';
 import type { Session } from '../session.ts';
+import { formatRate } from './limit.ts';
 
 export const queues: Command = defineCommand({
   args: ['QUEUE...?'],
@@ -25,7 +28,7 @@ export const queues: Command = defineCommand({
   ],
   notes: [
     'READY, DELAYED, HELD and DEAD count what a queue has now. DONE and EXPIRED count since it was created.',
-    'OLDEST is the age of the oldest ready message. NOTE says whether a queue is paused or frozen.',
+    'OLDEST is the age of the oldest ready message. NOTE says whether a queue is paused or frozen, and its rate limit.',
   ],
   run: async ({ args, flags: { kind, all, watch }, session }) => {
     const { out } = session;
@@ -35,12 +38,13 @@ export const queues: Command = defineCommand({
         kind === undefined ? all || args.length > 0 || kindOf(name) !== 'internal' : kindOf(name) === kind,
       );
       if (shown.length === 0) out.note('busbar: no queues');
-      const rows = shown.map(toRow);
+      const limits = await rateLimits((await session.transport()).kv, session.call);
+      const rows = shown.map((queue) => toRow(queue, limits.get(queue.name)));
       // That a queue is paused is never left out.
       const note = rows.some((row) => row.at(-1) !== '') ? 'NOTE' : '?NOTE';
       const headings = ['!QUEUE', ...COUNT_HEADINGS, '#OLDEST', '?KIND', note];
       const lines = (): string[] => (rows.length === 0 ? [] : tableLines(headings, rows, out));
-      return { values: shown.map(toJson), lines };
+      return { values: shown.map((queue) => toJson(queue, limits.get(queue.name))), lines };
     });
     return DONE;
   },
@@ -64,9 +68,11 @@ async function namedQueues(names: readonly string[], session: Session): Promise<
   return admin.queues({ names: [...new Set(found.flat())], ...session.call });
 }
 
-function toRow(queue: QueueInfo): string[] {
+function toRow(queue: QueueInfo, rateLimit: RateLimit | undefined): string[] {
   const { name, ready, oldestAgeMs, settings } = queue;
-  const notes = [settings.paused ? 'paused' : '', settings.frozen ? 'frozen' : ''].filter((text) => text !== '');
+  const rate = rateLimit === undefined ? '' : formatRate(rateLimit);
+  const states = [settings.paused ? 'paused' : '', settings.frozen ? 'frozen' : ''];
+  const notes = [...states, rate].filter((text) => text !== '');
   return [
     shortName(name),
     ...countsOf(queue).map(String),
@@ -76,7 +82,8 @@ function toRow(queue: QueueInfo): string[] {
   ];
 }
 
-function toJson({ name, ready, delayed, leased, dead, oldestAgeMs, totals, settings }: QueueInfo): unknown {
+function toJson(queue: QueueInfo, rateLimit: RateLimit | undefined): unknown {
+  const { name, ready, delayed, leased, dead, oldestAgeMs, totals, settings } = queue;
   const counts = { ready, delayed, held: leased, done: totals.done, expired: totals.expired, dead, sent: totals.sent };
   return {
     queue: shortName(name),
@@ -84,6 +91,6 @@ function toJson({ name, ready, delayed, leased, dead, oldestAgeMs, totals, setti
     name,
     ...counts,
     oldestAgeMs: Math.round(oldestAgeMs),
-    settings,
+    settings: { ...settings, ...(rateLimit !== undefined && { rateLimit }) },
   };
 }

@@ -1,5 +1,6 @@
 /** `busbar rm`: deletes agents, subscriptions and queues. */
 
+import { limitKey } from '@busbar/api/parts';
 import { isBusbarError } from '@busbar/api/transport';
 import { type Command, defineCommand } from '../command.ts';
 import { findQueues, knownName } from '../mail/mailbox.ts';
@@ -39,10 +40,11 @@ async function remove(name: string, force: boolean, session: Session): Promise<{
   const kind = queue.startsWith('$inbox.') ? 'agent' : queue.startsWith('$sub.') ? 'subscription' : 'queue';
   if (kind === 'agent') await removeAgent(known, force, session);
   else {
-    const { admin } = await session.transport();
+    const { admin, kv } = await session.transport();
     const [info] = await admin.queues({ names: [queue], ...session.call });
     if (!force) checkEmpty(info, `the ${kind} ${known}`);
     await admin.deleteQueue(queue, session.call);
+    if (kind === 'queue') await kv.delete(limitKey(queue), session.call);
   }
   for (const other of others) session.out.note(`busbar: ${other} has this name too; it stays`);
   return { kind, known };

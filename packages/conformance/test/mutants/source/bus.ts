@@ -102,6 +102,27 @@ export const mutants: readonly SourceMutant[] = [
       killedBy: 'A41',
     },
     {
+      name: 'a worker without a rate limit does not follow that of its queue',
+      file: 'bus/tasks/rate-limit.ts',
+      find: 'return this.#stored?.limit ?? this.#own;',
+      replace: 'return this.#own;',
+      killedBy: 'A53',
+    },
+    {
+      name: 'a worker stores its rate limit over that of the queue',
+      file: 'bus/tasks/rate-limit.ts',
+      find: '({ isOption }) => isOption',
+      replace: '() => true',
+      killedBy: 'A53',
+    },
+    {
+      name: 'a worker does not store its rate limit',
+      file: 'bus/tasks/rate-limit.ts',
+      find: 'if (own === undefined) return;',
+      replace: 'return;',
+      killedBy: 'A53',
+    },
+    {
       name: 'a key never holds longer than the dedupe window',
       file: 'bus/tasks/unique-tasks.ts',
       find: 'const pending = pendingOf(messages);',
