@@ -47,7 +47,10 @@ function treeOf(name: 'older' | 'newer'): string {
   return name === 'older' ? (older?.path ?? '') : root;
 }
 
-/** Each sends mail, requests, tasks and events to the other one, and gets all of the other's. */
+/**
+ * Each sends mail, requests, tasks, events, a flow and a schedule to the other one, gets all of the other's, and cancels a task
+ * of the other. Both use the same keys and the same rate limit.
+ */
 async function share(pattern: string, first: string, skip: (note: string) => void): Promise<void> {
   if (older === undefined) return skip('NOT TESTED: there is no previous commit: clone with its history');
   await using folder = tempDir('side-by-side');
@@ -69,8 +72,19 @@ async function share(pattern: string, first: string, skip: (note: string) => voi
   const all = Array.from({ length: COUNT }, (_, index) => index);
   for (const peer of peers) {
     const got = await peer.next<object>(() => true, LONG);
-    expect(got).toEqual({ mail: all, events: all, tasks: all, results: all, responses: all, tokens: true });
+    expect(got).toEqual({
+      ...{ mail: all, events: all, tasks: all, results: all, responses: all, tokens: true },
+      ...{ flow: [0, 2, 4], cancelled: [true, 'cancelled'], ticks: 3 },
+    });
   }
+  let limited = 0;
+  for (const peer of peers) {
+    peer.send('look');
+    const shared = await peer.next<{ limited: number }>(() => true, LONG);
+    expect(shared).toMatchObject({ replaced: 1, unique: 1 });
+    limited += shared.limited;
+  }
+  expect(limited).toBe(3);
   for (const peer of peers) peer.send('end');
   for (const peer of peers) expect(await peer.exited, peer.stderr).toEqual({ code: 0, signal: null });
 }
