@@ -68,17 +68,17 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Errors/ba
         ],
         'failures',
       );
-      const lines: string[] = [];
+      const lines: { readonly start: string; readonly fields: object }[] = [];
       const write = (level: string) => (text: string, fields: object) =>
-        void lines.push(`${level} ${text.split(':')[0]} (${describeFailure(fields as BackgroundFailure, named)})`);
+        void lines.push({ start: `${level} ${text.split(':')[0]}`, fields });
       const logger = { warn: write('warn'), info: write('info'), debug: write('debug') };
       const logged = await test.bus({ onError: undefined, logger });
       await logged.agent('@logged');
       await logged.process('logged', () => Promise.reject(thrown('logged')), { maxAttempts: 2, retry: { baseMs: 0 } });
-      named.set((await bus.enqueue('logged')).id, 'task');
+      const logs = new Map([[(await bus.enqueue('logged')).id, 'task']]);
       await test.until('all is logged', () => lines.length >= 3);
       test.check.equal(
-        lines,
+        lines.map(({ start, fields }) => `${start} (${describeFailure(fields as BackgroundFailure, logs)})`),
         [
           'info agent @logged (@logged)',
           'warn tasks of logged (task logged task 1: tasks of logged)',
