@@ -5,6 +5,7 @@ import type { Harness } from '@busbar/conformance';
 import { tempDir } from '@busbar/testbed';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { type AuditOptions, type AuditParts, openAudit } from '../src/index.ts';
+import { lossOf } from './file-loss.ts';
 
 /** Small enough for a case to exceed it. */
 const SMALL = { durability: 'process', retention: { maxEvents: 20_000, maxBytes: 64 * 1024 * 1024 } } as const;
@@ -52,7 +53,7 @@ export function auditOver(inner: Harness): Harness {
   };
 }
 
-/** SQLite with a log in SQLite. */
+/** SQLite with a log in SQLite. The bus can lose its data; the log stays. */
 export function auditHarness(): Harness {
   return {
     name: 'audit (sqlite)',
@@ -60,7 +61,6 @@ export function auditHarness(): Harness {
       files: 'The parts are tested for it.',
       format: 'The parts are tested for it.',
       options: 'Each part has its own options.',
-      loss: 'The parts are tested for it.',
     },
     serverless: true,
     async store() {
@@ -69,6 +69,7 @@ export function auditHarness(): Harness {
       return {
         open: () => openFiles(argument),
         opener: { module: import.meta.url, name: 'openFiles', argument },
+        loss: lossOf(join(dir.path, 'bus.db')),
         remove: async () => await dir[Symbol.asyncDispose](),
       };
     },

@@ -6,6 +6,7 @@ import { tempDir } from '@busbar/testbed';
 import { openMemory } from '@busbar/transport-memory';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { type MigratePart, moveBus, openMigrate } from '../src/index.ts';
+import { lossOf } from './file-loss.ts';
 
 /** Small enough for a case to exceed it. */
 const SMALL = { durability: 'process', retention: { maxEvents: 20_000, maxBytes: 64 * 1024 * 1024 } } as const;
@@ -66,13 +67,14 @@ export function filesHarness(moment: Moment): Harness {
       files: 'The parts are tested for it.',
       format: 'The parts are tested for it.',
       options: 'Each part has its own options.',
-      loss: 'The parts are tested for it.',
+      ...(moment === 'during' && { loss: 'A move fails when one of its stores loses its data.' }),
     },
     serverless: true,
     async store() {
       const dir = tempDir('busbar-migrate');
       return moving(fileParts(dir.path), moment, {
         opener: { module: import.meta.url, name: 'openFiles', argument: { folder: dir.path } satisfies Files },
+        loss: lossOf(dir.join(moment === 'never' ? 'from.db' : 'to.db')),
         remove: async () => await dir[Symbol.asyncDispose](),
       });
     },
@@ -85,7 +87,7 @@ const WITHIN_MS = 150;
 async function moving(
   parts: { readonly from: MigratePart; readonly to: MigratePart },
   moment: Moment,
-  rest: Pick<HarnessStore, 'opener' | 'remove'>,
+  rest: Pick<HarnessStore, 'opener' | 'loss' | 'remove'>,
 ): Promise<HarnessStore> {
   // The stores in memory keep timers as long as a client is open.
   if (moment === 'never') return { ...rest, open: () => openMigrate(parts) };

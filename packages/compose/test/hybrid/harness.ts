@@ -7,13 +7,14 @@ import { openMemory } from '@busbar/transport-memory';
 import { openRedis, parseRedisUrl, type RedisOptions } from '@busbar/transport-redis';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { type HybridOptions, type HybridPart, openHybrid } from '../../src/index.ts';
+import { lossOf } from '../file-loss.ts';
 
 /** Small enough for a case to exceed it. */
 const SMALL = { retention: { maxEvents: 20_000, maxBytes: 64 * 1024 * 1024 } };
 
 const PARTS = 'The parts are tested for it.';
 
-/** Memory beside SQLite: within this process. */
+/** Memory beside SQLite, which has the keys and loses its data: within this process. */
 export function memoryHybrid(routes: string, options: HybridOptions): Harness {
   return {
     name: `hybrid (memory, sqlite), ${routes}`,
@@ -23,7 +24,6 @@ export function memoryHybrid(routes: string, options: HybridOptions): Harness {
       files: PARTS,
       format: PARTS,
       options: 'Each part has its own options.',
-      loss: PARTS,
     },
     serverless: true,
     async store() {
@@ -33,6 +33,7 @@ export function memoryHybrid(routes: string, options: HybridOptions): Harness {
       const durable = fileIn(dir.path);
       return {
         open: () => openHybrid({ fast, durable }, { reach: 'process', ...options }),
+        loss: lossOf(join(dir.path, 'bus.db')),
         remove: async () => await dir[Symbol.asyncDispose](),
       };
     },
@@ -58,7 +59,7 @@ export function openRedisHybrid({ redis, folder, options }: RedisHybrid): Promis
 const noServer = missingServer('redis-server');
 let shared: Promise<RedisServer> | undefined;
 
-/** Redis beside SQLite: any number of processes of this machine. */
+/** Redis beside SQLite, which has the keys and loses its data: any number of processes of this machine. */
 export function redisHybrid(routes: string, options: HybridOptions): Harness {
   return {
     name: `hybrid (redis, sqlite), ${routes}`,
@@ -67,7 +68,6 @@ export function redisHybrid(routes: string, options: HybridOptions): Harness {
       files: PARTS,
       format: PARTS,
       options: 'Each part has its own options.',
-      loss: PARTS,
     },
     ...(noServer !== undefined && { notTested: noServer }),
     async store() {
@@ -82,6 +82,7 @@ export function redisHybrid(routes: string, options: HybridOptions): Harness {
       return {
         open: () => openRedisHybrid(argument),
         opener: { module: import.meta.url, name: 'openRedisHybrid', argument },
+        loss: lossOf(join(dir.path, 'bus.db')),
         async remove() {
           await using transport = await openRedis(redis);
           await transport.admin.clear();

@@ -5,7 +5,7 @@ import { openBus } from '@busbar/api';
 import type { StateChange, StoreReset, Transport } from '@busbar/api/transport';
 import { needServer, waitFor } from '@busbar/testbed';
 import { beforeEach, expect, test } from 'vitest';
-import { ack, idsOf, startSetting } from './setting.ts';
+import { ack, idsOf, type Setting, startSetting } from './setting.ts';
 
 beforeEach(({ skip }) => needServer('redis-server', skip));
 
@@ -211,16 +211,42 @@ test('a fast side that came back empty says so, what it carried, and how much th
   bus.onReset((reset) => resets.push(reset));
   await bus.queues.send('chat', [{ body }, { body }]);
   await bus.queues.send('other', [{ body }]);
-  const [, folder = ''] = (await setting.server.call('CONFIG', 'GET', 'dir')) as string[];
-  await setting.server.kill();
-  rmSync(folder, { recursive: true });
-  mkdirSync(folder);
-  await setting.server.start();
+  await emptyFast(setting);
   await waitFor(() => resets.length > 0, { what: 'a reset', timeoutMs: 20_000 });
   expect(resets).toMatchObject([{ cause: 'replaced', detail: expect.stringContaining('the fast side, redis') }]);
   const carried = 'It carries requests, ephemeral events, queues chat. This program sent it 2 messages and events';
   expect(resets[0]?.detail).toContain(carried);
 });
+
+test('a live bus declares again what a fast side lost that came back empty, and reports it once', async () => {
+  await using setting = await startSetting({ fastQueues: ['jobs'], fastTopics: ['news.>'] });
+  const reported: (string | undefined)[] = [];
+  await using bus = openBus(await setting.open(), { onError: ({ error }) => void reported.push(error.code) });
+  const handled: unknown[] = [];
+  await bus.process('jobs', ({ body }) => void handled.push(body), { leaseMs: 5_000 });
+  await bus.subscribe('news.*', ({ body }) => void handled.push(body), { durableName: 'reader' });
+  await emptyFast(setting);
+  await waitFor(() => reported.includes('DATA_LOSS'), { what: 'the report', timeoutMs: 20_000 });
+  const isDeclared = async (): Promise<boolean> =>
+    (await setting.fast.admin.bindings()).length === 1 &&
+    (await setting.fast.admin.queues({ names: ['jobs'] }))[0]?.settings.leaseMs === 5_000;
+  await waitFor(isDeclared, { what: 'queue and binding on the fast side', timeoutMs: 20_000 });
+  await using other = openBus(await setting.open());
+  await other.enqueue('jobs', 'task');
+  await other.publish('news.today', 'event');
+  await waitFor(() => handled.length === 2, { what: 'task and event', timeoutMs: 20_000 });
+  expect(handled.toSorted()).toEqual(['event', 'task']);
+  expect(reported.filter((code) => code === 'DATA_LOSS')).toHaveLength(1);
+});
+
+/** The server of the fast side is killed, and started again without its files. */
+async function emptyFast({ server }: Setting): Promise<void> {
+  const [, folder = ''] = (await server.call('CONFIG', 'GET', 'dir')) as string[];
+  await server.kill();
+  rmSync(folder, { recursive: true });
+  mkdirSync(folder);
+  await server.start();
+}
 
 async function positionOf({ topics }: Transport): Promise<string> {
   await using subscription = await topics.subscribe('>', {}, () => undefined);

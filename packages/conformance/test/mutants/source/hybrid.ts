@@ -30,4 +30,11 @@ export const mutants: readonly SourceMutant[] = mutantsOf('hybrid', 'compose/src
     replace: '',
     killedBy: 'Q7',
   },
+  {
+    name: 'keeps to itself that a part lost its data',
+    file: 'hybrid/sides.ts',
+    find: 'for (const listener of this.#resetListeners) listener(reset);',
+    replace: 'void reset;',
+    killedBy: 'X13',
+  },
 ]);
