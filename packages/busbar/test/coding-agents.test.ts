@@ -1,6 +1,15 @@
 // For coding agents: the guide, the files of a project, and the number of unread messages.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { waitFor } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
 import { findVerb } from '../src/cli/command.ts';
@@ -212,6 +221,23 @@ describe('init', () => {
     });
     await sh.out(...args);
     expect(readFileSync(sh.dir.join('.cursor/hooks.json'), 'utf8')).toBe(text);
+  });
+
+  test('writes through no link, and to no file of another user', async () => {
+    await using sh = shell();
+    const [file, victim] = [sh.dir.join('AGENTS.md'), sh.dir.join('victim')];
+    writeFileSync(victim, 'theirs');
+    symlinkSync(victim, file);
+    const linked = await sh.run('init', '--agents-md', '--yes');
+    expect(linked).toMatchObject({ code: 7, stderr: expect.stringContaining('It is a link') });
+    expect(readFileSync(victim, 'utf8')).toBe('theirs');
+    if (process.geteuid?.() !== 0) return;
+    rmSync(file);
+    writeFileSync(file, 'theirs');
+    chownSync(file, 12_345, 12_345);
+    const foreign = await sh.run('init', '--agents-md', '--yes');
+    expect(foreign).toMatchObject({ code: 7, stderr: expect.stringContaining('belongs to another user (uid 12345)') });
+    expect(readFileSync(file, 'utf8')).toBe('theirs');
   });
 
   test('adds a section to AGENTS.md, once, below what is there', async () => {

@@ -1,8 +1,9 @@
 /** The files that `busbar init` writes: the config, a line of `.gitignore`, hooks of a coding agent, and a section of `AGENTS.md`. */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { BusbarError, invalid } from '@busbar/api/transport';
+import { BusbarError } from '@busbar/api/transport';
+import { readOwnedFile } from '../config/owned-files.ts';
 import { HOOK_HOSTS, type HookHost, withHooks } from './agent-hooks.ts';
 
 /** A file as it is and as it shall be. */
@@ -48,11 +49,14 @@ export function writeChange({ path, before, after }: FileChange): void {
   if (before === after) return;
   try {
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, after);
+    writeOwn(path, after);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new BusbarError('PERMISSION_DENIED', `cannot write ${path}: ${code}`, {
-      hint: 'Check its owner and its mode.',
+      hint:
+        code === 'ELOOP'
+          ? 'It is a link. Remove it, or change the file that it names.'
+          : 'Check its owner and its mode.',
       cause: error,
     });
   }
@@ -64,12 +68,17 @@ function change(path: string, write: (before: string | undefined, path: string) 
 }
 
 function read(path: string): string | undefined {
+  return readOwnedFile(path, 'Remove it, or change its owner.');
+}
+
+/** Writes through no link. */
+function writeOwn(path: string, text: string): void {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
+  const file = openSync(path, flags, 0o666);
   try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return undefined;
-    throw invalid(`cannot read ${path}: ${code}`, 'Make it readable, or move it away.');
+    writeFileSync(file, text);
+  } finally {
+    closeSync(file);
   }
 }
 

@@ -201,10 +201,7 @@ export async function startWorker(
       { ...consume, concurrency: held },
       {
         place,
-        onStop: () => {
-          limiter.stop();
-          batches?.stop();
-        },
+        onStop: () => [limiter, batches].forEach((part) => part?.stop()),
         ready: (delivery) => parents.ready(delivery),
         handle: (delivery, lease) => cancelled.run(delivery, lease, () => start(delivery, lease)),
         onDone: (delivery, value) =>

@@ -2,10 +2,14 @@
 
 import {
   accessSync,
-  chmodSync,
+  closeSync,
   constants,
   existsSync,
-  readdirSync,
+  fchmodSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  type Stats,
   statfsSync,
   statSync,
   writeFileSync,
@@ -14,6 +18,10 @@ import { basename, dirname, join } from 'node:path';
 import { type Finding, failWith, mendable, ok, warn } from './finding.ts';
 
 const LOW_BYTES = 256 * 1024 * 1024;
+/** The files of a store: the database, and what SQLite keeps beside it. */
+const SUFFIXES = ['', '-wal', '-shm', '-journal'];
+/** In a folder with this bit users can remove and rename their own files only, as in /tmp. */
+const STICKY = 0o1000;
 
 /** Checks the file of a `sqlite:` URL without opening it; no findings for other URLs. */
 export function checkStoreFiles(url: string): Finding[] {
@@ -41,10 +49,7 @@ function checkFile(file: string): Finding[] {
   const log = logBytes === 0 ? '' : ` and ${toMiB(logBytes)} of log`;
   if ((mode & 0o077) === 0) return [ok('file', `${basename(file)}, ${toMiB(size)}${log}, for its owner only`)];
   const mend = (): void => {
-    for (const name of readdirSync(dirname(file))) {
-      const path = join(dirname(file), name);
-      if (name.startsWith(basename(file)) && statSync(path).isFile()) chmodSync(path, 0o600);
-    }
+    for (const suffix of SUFFIXES) changeMode(`${file}${suffix}`, (stats) => (stats.isFile() ? 0o600 : undefined));
   };
   return [mendable('file', `others may read ${file} (mode ${toOctal(mode)})`, `chmod 600 ${file}*`, mend)];
 }
@@ -55,12 +60,25 @@ function checkFolder(folder: string): Finding[] {
   accessSync(folder, constants.W_OK | constants.X_OK);
   const shown = `${folder} (mode ${toOctal(mode)})`;
   const access =
-    (mode & 0o022) === 0
+    (mode & 0o022) === 0 || (mode & STICKY) !== 0
       ? ok('folder', shown)
       : mendable('folder', `others may write to ${shown}`, `chmod go-w ${folder}`, () =>
-          chmodSync(folder, mode & 0o755),
+          changeMode(folder, (stats) => stats.mode & 0o7755),
         );
   return [access, ...checkIgnored(folder)];
+}
+
+/** Changes the mode of what this user owns. Follows no link: another user may have made it. */
+function changeMode(path: string, modeOf: (stats: Stats) => number | undefined): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== false) return;
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(file);
+    const mode = modeOf(stats);
+    if (stats.uid === process.geteuid?.() && mode !== undefined) fchmodSync(file, mode);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** git must not see the folder of a project. */

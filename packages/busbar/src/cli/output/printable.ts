@@ -43,7 +43,7 @@ function toEscape(character: string): string {
 const NARROW = /^[\x20-\x7e]*$/;
 // Two columns: emoji, and East Asian characters except the half-width forms.
 const WIDE =
-  /^(?:\p{Emoji_Presentation}|.\uFE0F|(?![\uFF61-\uFFDC\uFFE8-\uFFEE])[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Bopomofo}\p{sc=Yi}\u2E80-\u303E\u3100-\u33FF\uFE30-\uFE6F\uFF01-\uFF60\uFFE0-\uFFE6])/u;
+  /^(?:\p{Emoji_Presentation}|.\uFE0F|(?![\uFF61-\uFFDC\uFFE8-\uFFEE])[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\p{sc=Bopomofo}\p{sc=Yi}\p{sc=Tangut}\p{sc=Nushu}\p{sc=Khitan_Small_Script}\u{1F200}-\u{1F2FF}\u2329\u232A\u2E80-\u303E\u3100-\u33FF\uFE30-\uFE6F\uFF01-\uFF60\uFFE0-\uFFE6])/u;
 const COMBINING = /^\p{M}/u;
 
 let segmenter: Intl.Segmenter | undefined;
