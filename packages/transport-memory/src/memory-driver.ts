@@ -98,9 +98,10 @@ function openQueues(namespace: Namespace, waiting: WaitingReceives): QueueDriver
     async settle(settlements) {
       namespace.gate.check();
       namespace.deadlines.runDue();
+      const { now } = namespace.deadlines;
       return settlements.map((settlement) => {
         const queue = namespace.queues.get(settlement.receipt.slice(0, settlement.receipt.lastIndexOf('#')));
-        return queue?.settle(settlement) ?? { receipt: settlement.receipt, status: 'lease-lost' };
+        return queue?.settle(settlement, now) ?? { receipt: settlement.receipt, status: 'lease-lost' };
       });
     },
     async configure(name, settings) {

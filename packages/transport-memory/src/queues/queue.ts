@@ -95,7 +95,9 @@ export class Queue {
   send(messages: readonly PreparedMessage[]): SendResult[] {
     if (this.settings.frozen) throw queueFrozen(this.name);
     this.touch();
-    const results = messages.map((message) => this.#accept(message));
+    // Delays of one batch begin together, also on a busy machine.
+    const { now } = this.#context.deadlines;
+    const results = messages.map((message) => this.#accept(message, now));
     this.dispatch();
     return results;
   }
@@ -107,9 +109,9 @@ export class Queue {
   }
 
   /** Adds a message, ready or delayed. */
-  add(message: PreparedMessage): StoredMessage {
+  add(message: PreparedMessage, now: number = this.#context.deadlines.now): StoredMessage {
     const item = this.#insert(message);
-    if (message.delayMs > 0) this.#delay(item, message.delayMs);
+    if (message.delayMs > 0) this.#delay(item, message.delayMs, now);
     else this.#makeReady(item);
     return item;
   }
@@ -144,7 +146,7 @@ export class Queue {
     if (this.isReady) this.#context.wake(this);
   }
 
-  settle(settlement: Settlement): SettleResult {
+  settle(settlement: Settlement, now: number): SettleResult {
     const { receipt } = settlement;
     const item = this.#leases.get(receipt);
     if (item === undefined) return { receipt, status: 'lease-lost' };
@@ -152,7 +154,7 @@ export class Queue {
       this.#context.deadlines.setIn(item.due, settlement.leaseMs ?? this.settings.leaseMs);
       return { receipt, status: 'done', leaseLeftMs: this.#context.deadlines.msLeft(item.due) };
     }
-    this.#end(item, settlement);
+    this.#end(item, settlement, now);
     return { receipt, status: 'done' };
   }
 
@@ -198,14 +200,14 @@ export class Queue {
     return { name: this.name, settings: this.settings, ...count, oldestAgeMs, totals: { ...this.totals } };
   }
 
-  #accept(message: PreparedMessage): SendResult {
+  #accept(message: PreparedMessage, now: number): SendResult {
     const { id } = message;
     if (this.dedupe.get(id)) return { id, status: 'duplicate' };
     if (this.live.size >= this.settings.maxLength)
       return { id, status: 'failed', error: queueFull(this.name, this.settings.maxLength) };
     this.dedupe.remember(id, true, this.settings.dedupeMs);
     this.totals.sent += 1;
-    this.add(message);
+    this.add(message, now);
     return { id, status: 'stored' };
   }
 
@@ -242,9 +244,9 @@ export class Queue {
     if (this.#keys.isFirst(item)) this.#ready.add(item);
   }
 
-  #delay(item: StoredMessage, ms: number): void {
+  #delay(item: StoredMessage, ms: number, now: number = this.#context.deadlines.now): void {
     item.state = 'delayed';
-    this.#context.deadlines.setIn(item.due, ms);
+    this.#context.deadlines.set(item.due, now + ms);
   }
 
   #lease(item: StoredMessage, consumer: string | undefined): Delivery {
@@ -256,7 +258,7 @@ export class Queue {
     return item.toDelivery(this.name);
   }
 
-  #end(item: StoredMessage, settlement: Exclude<Settlement, { action: 'extend' }>): void {
+  #end(item: StoredMessage, settlement: Exclude<Settlement, { action: 'extend' }>, now: number): void {
     switch (settlement.action) {
       case 'ack':
         this.totals.done += 1;
@@ -265,12 +267,12 @@ export class Queue {
         break;
       case 'release':
         item.attempts -= 1;
-        this.#requeue(item, settlement.delayMs ?? 0);
+        this.#requeue(item, settlement.delayMs ?? 0, now);
         break;
       case 'retry':
         item.record('retry', settlement.reason);
         if (!this.#isLastAttempt(item)) {
-          this.#requeue(item, settlement.delayMs ?? 0);
+          this.#requeue(item, settlement.delayMs ?? 0, now);
           break;
         }
         this.#bury(item, settlement.reason ?? 'attempts used up');
@@ -288,10 +290,10 @@ export class Queue {
   }
 
   /** A lease has ended without an ack: the message is ready or delayed again. */
-  #requeue(item: StoredMessage, delayMs: number): void {
+  #requeue(item: StoredMessage, delayMs: number, now?: number): void {
     this.#unlease(item);
     if (item.isExpired) this.#expire(item);
-    else if (delayMs > 0) this.#delay(item, delayMs);
+    else if (delayMs > 0) this.#delay(item, delayMs, now);
     else this.#makeReady(item);
     this.dispatch();
   }
