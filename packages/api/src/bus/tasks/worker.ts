@@ -189,8 +189,7 @@ export async function startWorker(
     return turn === undefined ? run() : turn.then(run);
   };
   await queues.prepare(definition);
-  const cancelled = new CancelledTasks(runtime, place);
-  const parents = new Parents(runtime);
+  const [cancelled, parents] = [new CancelledTasks(runtime, place), new Parents(runtime)];
   const watches = [cancelled, limiter];
   try {
     await Promise.all([cancelled.open(name, options.open), limiter.open(options.open)]);
@@ -201,7 +200,10 @@ export async function startWorker(
       { ...consume, concurrency: held },
       {
         place,
-        onStop: () => [limiter, batches].forEach((part) => part?.stop()),
+        onStop: () => {
+          limiter.stop();
+          batches?.stop();
+        },
         ready: (delivery) => parents.ready(delivery),
         handle: (delivery, lease) => cancelled.run(delivery, lease, () => start(delivery, lease)),
         onDone: (delivery, value) =>
