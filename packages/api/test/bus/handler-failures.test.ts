@@ -69,7 +69,7 @@ describe('the time limit of a handler', () => {
     }
     const options = { durableName: 'd', timeoutMs: 0 };
     await expect(bus.subscribe('news', () => undefined, options)).rejects.toEqual(INVALID);
-    await expect(bus.subscribe('news', () => undefined, { timeoutMs: 5 } as never)).rejects.toEqual(INVALID);
+    await expect(bus.subscribe('news', () => undefined, { timeoutMs: 0 })).rejects.toEqual(INVALID);
   });
 
   it('is in the history of the message, and a later rejection of the handler changes nothing', async () => {
