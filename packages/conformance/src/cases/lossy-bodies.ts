@@ -9,6 +9,22 @@ class Point {
   readonly x = 1;
 }
 
+function argumentsOf(..._: unknown[]): unknown {
+  // biome-ignore lint/complexity/noArguments: they are what is tested
+  return arguments;
+}
+
+/** An object whose member is a Map at each second read. */
+function changing(): object {
+  let reads = 0;
+  return {
+    get value() {
+      reads += 1;
+      return reads % 2 === 1 ? { a: 1 } : new Map([['a', 1]]);
+    },
+  };
+}
+
 /** Values that JSON changes or drops. */
 const REFUSED: readonly (readonly [name: string, value: unknown])[] = [
   ['an error', new Error('disk full')],
@@ -19,6 +35,10 @@ const REFUSED: readonly (readonly [name: string, value: unknown])[] = [
   ['a WeakMap', new WeakMap()],
   ['a regular expression', /a/],
   ['search parameters', new URLSearchParams('a=1')],
+  ['a match of a regular expression', 'abc'.match(/b/)],
+  ['a namespace', Math],
+  ['the arguments of a function', argumentsOf(1)],
+  ['a value that a getter changes', changing()],
   ['an instance of a class', new Point()],
   ['an object with a prototype', Object.create({ inherited: 1 })],
   ['a generator', (function* () {})()],

@@ -16,6 +16,8 @@ interface Walk {
   readonly ancestors: unknown[];
   /** JSON keeps the value as it is: nothing was converted or left out so far. */
   isExact: boolean;
+  /** A member that is an object was another one when it was read again: a getter or a proxy makes it. */
+  isUnstable: boolean;
 }
 
 /** The loss of a part, while the path to it is made from its end. */
@@ -30,19 +32,51 @@ const MAX_PATH = 200;
  * The first part of `value` that JSON would change or drop; undefined if there is none.
  *
  * Left out without a loss: members that are undefined, keys that are symbols, properties that are not enumerable, and named
- * properties of arrays. -0 becomes 0. An object with `toJSON`, such as a Date, is what that method returns.
+ * properties of arrays that are no match of a regular expression. -0 becomes 0. An object with `toJSON`, such as a Date, is
+ * what that method returns.
  */
 export function findJsonLoss(value: unknown): JsonLoss | undefined {
-  const found = inspect(value, { ancestors: [], isExact: true });
-  if (found === undefined) return undefined;
-  const { what, path } = found;
+  const walk = openWalk();
+  const found = inspect(value, walk) ?? (walk.isUnstable ? inspect(copyOnce(value), openWalk()) : undefined);
+  return found && toLoss(found);
+}
+
+/**
+ * `value`, or a copy of it if its members change when they are read again, as `JSON.stringify` does. Passes the first loss to
+ * `refuse`, which throws.
+ */
+export function checkJson(value: unknown, refuse: (loss: JsonLoss) => never): unknown {
+  const walk = openWalk();
+  const found = inspect(value, walk);
+  if (found !== undefined) refuse(toLoss(found));
+  if (!walk.isUnstable) return value;
+  const copy = copyOnce(value);
+  const late = inspect(copy, openWalk());
+  return late === undefined ? copy : refuse(toLoss(late));
+}
+
+function openWalk(): Walk {
+  return { ancestors: [], isExact: true, isUnstable: false };
+}
+
+function toLoss({ what, path }: Found): JsonLoss {
   return { what, path: path.length > MAX_PATH ? `${path.slice(0, MAX_PATH)}...` : path.replace(/^\./, '') };
+}
+
+/** A copy of arrays and literals in which each member was read once. */
+function copyOnce(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || hasToJson(value) || isRaw(value)) return value;
+  if (Array.isArray(value)) return Array.from(value, copyOnce);
+  if (!isPlain(value)) return value;
+  const copy: Record<string, unknown> = Object.create(null);
+  for (const key of Object.keys(value)) copy[key] = copyOnce((value as Record<string, unknown>)[key]);
+  return copy;
 }
 
 /** Whether a receiver gets an equal value. False for a value with a Date, for example: it arrives as a text. */
 export function isExactJson(value: unknown): boolean {
-  const walk = { ancestors: [], isExact: true };
-  return value === undefined || (inspect(value, walk) === undefined && walk.isExact);
+  const walk = openWalk();
+  return value === undefined || (inspect(value, walk) === undefined && walk.isExact && !walk.isUnstable);
 }
 
 function inspect(value: unknown, walk: Walk): Found | undefined {
@@ -86,12 +120,17 @@ function inspectObject(value: object, walk: Walk): Found | undefined {
 
 function inspectParts(value: object, walk: Walk): Found | undefined {
   if (ArrayBuffer.isView(value)) return loss(className(value));
-  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return inspectConverted(value, walk);
+  if (hasToJson(value)) return inspectConverted(value, walk);
   if (Array.isArray(value)) return inspectArray(value, walk);
   return isPlain(value) ? inspectMembers(value as Record<string, unknown>, walk) : lossOfClass(value);
 }
 
+function hasToJson(value: object): boolean {
+  return typeof (value as { toJSON?: unknown }).toJSON === 'function';
+}
+
 function inspectArray(items: readonly unknown[], walk: Walk): Found | undefined {
+  if (typeof items[0] === 'string' && 'index' in items) return loss('a match of a regular expression');
   for (let index = 0; index < items.length; index += 1) {
     const item = items[index];
     const found = inspect(item, walk);
@@ -101,9 +140,16 @@ function inspectArray(items: readonly unknown[], walk: Walk): Found | undefined 
 }
 
 function inspectMembers(members: Readonly<Record<string, unknown>>, walk: Walk): Found | undefined {
-  for (const key of Object.keys(members)) {
+  const keys = Object.keys(members);
+  const special =
+    keys.length === 0 || keys[0] === '0' || keys[0] === 'rawJSON' ? lossOfSpecial(members, walk) : undefined;
+  if (special !== undefined) return special;
+  for (const key of keys) {
     const member = members[key];
+    // A second read of each number and text costs a third of the walk.
+    if (typeof member === 'object' && isOther(members[key], member)) walk.isUnstable = true;
     if (member === undefined) {
+      if (isOther(members[key], member)) walk.isUnstable = true;
       walk.isExact = false;
       continue;
     }
@@ -112,6 +158,36 @@ function inspectMembers(members: Readonly<Record<string, unknown>>, walk: Walk):
       return within(found, /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`);
   }
   return undefined;
+}
+
+/** Whether two reads of a member differ. */
+function isOther(second: unknown, first: unknown): boolean {
+  if (second === first) return false;
+  silence(second);
+  return true;
+}
+
+/** Objects like literals that JSON changes: namespaces such as Math, the arguments of a function, digits of `JSON.rawJSON`. */
+function lossOfSpecial(value: object, walk: Walk): Found | undefined {
+  if (isRaw(value)) {
+    walk.isExact = false;
+    return isRounded(value) ? loss('digits that are rounded') : undefined;
+  }
+  const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
+  if (tag === 'Arguments') return loss('the arguments of a function');
+  const own = Object.getOwnPropertyDescriptor(value, Symbol.toStringTag);
+  return own === undefined || own.enumerable || tag === 'Module' ? undefined : loss(`the namespace ${tag}`);
+}
+
+function isRaw(value: object): value is { readonly rawJSON: string } {
+  const { isRawJSON } = JSON as { isRawJSON?: (value: unknown) => boolean };
+  return isRawJSON?.(value) === true;
+}
+
+/** Whether it is a number that a receiver does not read as it is written. */
+function isRounded({ rawJSON }: { readonly rawJSON: string }): boolean {
+  const parsed: unknown = JSON.parse(rawJSON);
+  return typeof parsed === 'number' && String(parsed) !== rawJSON;
 }
 
 /** An object with `toJSON`: JSON has what that returns. */
