@@ -11,12 +11,14 @@ const NAME = /[?&;]([^=;?#]*)=/g;
 const FILE_SCHEME = /(?:^|[^\w])(?:sqlite|file):$/;
 /** A part of the URL of a composed bus, with an escape in it. */
 const PART = /([?&](?:from|to|fast|durable|of|log)=)([^&\s]*%[^&\s]*)/g;
+/** A URL of a server whose slashes are missing. */
+const BARE = /((?:^|[^\w])(?:rediss?|nats|tls|wss?|websocket|zmq|zeromq):)(?!\/\/)[^\s@]*@/gi;
 const PUNCTUATION = /["'):,.;]*$/;
 
 /** Masks users, passwords and secret parameters in a URL, or in text with URLs. Takes time in proportion to its length. */
 export function maskUrl(text: string): string {
-  if (!/[/?&;]/.test(text)) return text;
-  return text.replace(/\S+/g, (word) => maskParameters(maskUser(word.replace(PART, maskPart))));
+  if (!/[/?&;@]/.test(text)) return text;
+  return text.replace(/\S+/g, (word) => maskParameters(maskUser(word.replace(PART, maskPart).replace(BARE, '$1***@'))));
 }
 
 /** A part of a composed URL is a URL itself. One without secrets stays as it is. */

@@ -6,9 +6,10 @@ import { BusbarError, didYouMean, invalid, missingPackage, quote, type Transport
 import type { HybridParts, MigrateParts } from '@busbar/compose';
 import type { UrlHarnessOptions } from '@busbar/conformance';
 import type { SurveyedNamespace } from '@busbar/transport-sqlite';
-import { checkControlCharacters, checkSetting, maskUrl, withParameter } from './bus-url.ts';
+import { checkControlCharacters, checkSetting, withParameter } from './bus-url.ts';
 import { parseComposedUrl } from './composed-url.ts';
 import type { HubCommand } from './hub-command.ts';
+import { maskBusUrl } from './url-mask.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
 type Sqlite = typeof import('@busbar/transport-sqlite');
@@ -162,7 +163,7 @@ interface PartBus {
 function partAt(url: string, name: string, { hub }: OpenOptions): PartBus {
   const { part, waitForServerMs, callTimeoutMs } = parseComposedUrl(url);
   const inner = part(name);
-  return { name: maskUrl(inner), url: inner, open: () => openUrl(inner, { waitForServerMs, callTimeoutMs, hub }) };
+  return { name: maskBusUrl(inner), url: inner, open: () => openUrl(inner, { waitForServerMs, callTimeoutMs, hub }) };
 }
 
 function hubScheme(names: readonly string[], bare: string): Scheme {
@@ -211,14 +212,9 @@ export function parseBusName(value: unknown, what: string): BusName {
 export function unknownBus(word: string, what: string, configured: readonly string[]): BusbarError {
   const names = configured.length === 0 ? '' : ` Configured: ${configured.join(', ')}.`;
   return invalid(
-    `${what} names an unknown bus: ${quote(maskWord(word))}`,
+    `${what} names an unknown bus: ${quote(maskBusUrl(word))}`,
     `${didYouMean(word, [...allNames(), ...configured])}${validNames()}${names}`,
   );
-}
-
-/** A word that may be a broken URL, without what may be a user and a password. */
-function maskWord(word: string): string {
-  return maskUrl(word).replace(/^.*[:/].*@/s, '***@');
 }
 
 /** True for the name of a scheme; a bus in a config file cannot have that name. */
@@ -311,7 +307,7 @@ export async function storeUrlOf(url: string): Promise<string> {
   const { localHub } = await (await loadSockets()).parseHubUrl(url);
   if (localHub !== undefined) return localHub.store;
   throw invalid(
-    `the hub at ${quote(maskUrl(url))} has no store`,
+    `the hub at ${quote(maskBusUrl(url))} has no store`,
     'Name one with --store sqlite:FILE or --store memory:.',
   );
 }
@@ -337,7 +333,7 @@ function parseWord(value: string, what: string): BusName {
   const scheme = findScheme(value.toLowerCase());
   if (scheme !== undefined) return { kind: 'scheme', scheme: value.toLowerCase() };
   if (/[/\\]|\.(db|sqlite3?)$/.test(value)) {
-    const shown = maskWord(value);
+    const shown = maskBusUrl(value);
     throw invalid(`${what} is a path: ${quote(shown)}`, `Write sqlite:${shown} for a SQLite file.`);
   }
   return { kind: 'word', word: value };

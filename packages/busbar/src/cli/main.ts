@@ -1,8 +1,8 @@
 /** The command line: selects the verb, runs it, and returns the exit code. */
 
 import { invalid, isBusbarError, quote } from '@busbar/api/transport';
-import { maskUrl } from '../bus-url.ts';
 import { type Environment, environment } from '../config/locate-bus.ts';
+import { maskArgument } from '../url-mask.ts';
 import { type Command, findVerb } from './command.ts';
 import type { FlagTable } from './input/flag-values.ts';
 import { GLOBAL_FLAGS } from './input/global-flags.ts';
@@ -41,7 +41,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 /** `ps` shows the arguments of every process to all users. Until this runs, it shows secrets in them too. */
 function hideSecrets(argv: readonly string[]): void {
-  const shown = argv.map(maskUrl);
+  const shown = argv.map(maskArgument);
   if (shown.some((word, index) => word !== argv[index])) process.title = ['busbar', ...shown].join(' ');
 }
 

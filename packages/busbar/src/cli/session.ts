@@ -7,6 +7,7 @@ import { BusbarError, type CallOptions, invalid, isBusbarError, quote, type Tran
 import { checkSetting, maskUrl } from '../bus-url.ts';
 import { createProjectFolder, type Environment, type LocatedBus, locateBus } from '../config/locate-bus.ts';
 import { isMissing, openUrl } from '../schemes.ts';
+import { maskBusUrl } from '../url-mask.ts';
 import { exactCodec } from './exact-json.ts';
 import { parseDuration } from './input/durations.ts';
 import type { GlobalFlags } from './input/global-flags.ts';
@@ -135,7 +136,7 @@ export class Session implements AsyncDisposable {
 
   /** Says that this command has made a bus. */
   noteNew(url: string): void {
-    this.out.note(`busbar: made a new bus at ${maskUrl(url)}`);
+    this.out.note(`busbar: made a new bus at ${maskBusUrl(url)}`);
   }
 
   /** Says that the bus does not exist, after a command that found it empty. */
@@ -242,7 +243,7 @@ const CREATORS = 'register, publish or task add makes one';
 
 /** Where a bus was looked for, and why there. */
 function noBusAt({ url, origin }: LocatedBus): string {
-  return `no bus here yet: looked for ${maskUrl(url)} (${origin === 'default' ? 'the default' : `from ${origin}`})`;
+  return `no bus here yet: looked for ${maskBusUrl(url)} (${origin === 'default' ? 'the default' : `from ${origin}`})`;
 }
 
 /** The user's name, as a valid token of an agent name. */

@@ -2,8 +2,8 @@
 
 import { BusbarError, invalid } from '@busbar/api/transport';
 import type { StoreEnd } from '@busbar/compose';
-import { maskUrl } from '../bus-url.ts';
 import { isMissing } from '../schemes.ts';
+import { maskBusUrl } from '../url-mask.ts';
 import type { Session } from './session.ts';
 
 /** Opens the bus with this name. It is closed at the end. With `mustExist` it makes none. */
@@ -16,10 +16,10 @@ export async function openEnd(
     throw invalid('FROM and TO are two buses', 'Name both, such as sqlite redis.');
   const located = session.locate(named);
   if (mustExist && (await isMissing(located.url))) {
-    throw new BusbarError('NOT_FOUND', `there is no bus at ${maskUrl(located.url)}`, {
+    throw new BusbarError('NOT_FOUND', `there is no bus at ${maskBusUrl(located.url)}`, {
       hint: 'Check the name. Only migrate plan and start make a target, and a source that was removed cannot be moved.',
     });
   }
   const transport = await session.open(located);
-  return { transport, name: maskUrl(located.url), [Symbol.asyncDispose]: () => transport.close() };
+  return { transport, name: maskBusUrl(located.url), [Symbol.asyncDispose]: () => transport.close() };
 }

@@ -2,9 +2,9 @@
 
 import { type BrowsedMessage, invalid, quote } from '@busbar/api/transport';
 import type { LogContents, LogRecord, ReadLogOptions, Trail } from '@busbar/compose';
-import { maskUrl } from '../../bus-url.ts';
 import { composedScheme } from '../../composed-url.ts';
 import { auditParts, isMissing } from '../../schemes.ts';
+import { maskBusUrl } from '../../url-mask.ts';
 import { notFound, openWithin, type Session } from '../session.ts';
 
 /** Characters that the end of an id must have, so that it means one message. */
@@ -15,7 +15,7 @@ function partsOf(session: Session): ReturnType<typeof auditParts> {
   const { url } = session.locate();
   if (composedScheme(url) === 'audit') return auditParts(url);
   const hint = 'Start the agents with MESSAGE_BUS=audit:?of=BUS, and use the same value here.';
-  throw invalid(`${maskUrl(url)} is not audited`, hint);
+  throw invalid(`${maskBusUrl(url)} is not audited`, hint);
 }
 
 /** Reads the log of the bus of a session. One that does not exist yet is empty. */

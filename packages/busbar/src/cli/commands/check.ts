@@ -3,6 +3,7 @@
 import { isBusbarError, type QueueInfo, type Transport, type TransportPart } from '@busbar/api/transport';
 import { maskUrl } from '../../bus-url.ts';
 import { isMissing } from '../../schemes.ts';
+import { maskBusUrl } from '../../url-mask.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { findQueues } from '../mail/mailbox.ts';
@@ -87,7 +88,7 @@ export const check: Command = defineCommand({
 async function examine({ args, flags, session }: Run): Promise<Result> {
   try {
     const { url } = session.locate();
-    if (await isMissing(url)) return failed('unknown', `there is no bus yet: ${maskUrl(url)}`);
+    if (await isMissing(url)) return failed('unknown', `there is no bus yet: ${maskBusUrl(url)}`);
     const call = { ...session.call, timeoutMs: session.timeoutMs ?? TIMEOUT_MS };
     const transport = await within(session.transport(), call);
     const queues = await within(queuesOf(transport, args, session), call);

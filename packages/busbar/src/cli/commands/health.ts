@@ -1,8 +1,8 @@
 /** `busbar health`: whether the bus answers, and how long that takes. */
 
 import { BusbarError } from '@busbar/api/transport';
-import { maskUrl } from '../../bus-url.ts';
 import { isMissing } from '../../schemes.ts';
+import { maskBusUrl } from '../../url-mask.ts';
 import { type Command, defineCommand } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { DONE } from '../output/exit-codes.ts';
@@ -23,7 +23,7 @@ export const health: Command = defineCommand({
     const { url } = session.locate();
     if (await isMissing(url)) {
       const hint = 'busbar register and busbar send make it. busbar where lists buses nearby.';
-      throw new BusbarError('NOT_FOUND', `there is no bus yet: ${maskUrl(url)}`, { hint });
+      throw new BusbarError('NOT_FOUND', `there is no bus yet: ${maskBusUrl(url)}`, { hint });
     }
     const { ok, state, roundTripMs, error } = await (await session.bus()).health(session.call);
     if (error !== undefined) throw error;

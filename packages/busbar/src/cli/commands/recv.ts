@@ -1,7 +1,7 @@
 /** `busbar recv`: receives messages of an inbox under a lease. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
-import { maskUrl } from '../../bus-url.ts';
+import { maskBusUrl } from '../../url-mask.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { LEASE_FLAG, withLeases } from '../mail/leases.ts';
@@ -107,7 +107,7 @@ function toBlock(delivery: Delivery, flags: RecvFlags, out: Session['out']): str
 
 /** Command lines to copy. */
 function nextSteps({ id, to, receipt, replyTo, leaseLeftMs }: Delivery, { url, ack }: RecvFlags): string[] {
-  const sameBus = url === undefined ? '' : ` --url ${quoteForShell(maskUrl(url))}`;
+  const sameBus = url === undefined ? '' : ` --url ${quoteForShell(maskBusUrl(url))}`;
   const name = to === undefined ? '' : ` --as ${quoteForShell(to)}`;
   const answer = `answer: busbar reply ${quoteForShell(id)} BODY${name}${sameBus}`;
   const done = `done:   busbar ack ${quoteForShell(receipt)}${sameBus}   (within ${formatDuration(leaseLeftMs)})`;

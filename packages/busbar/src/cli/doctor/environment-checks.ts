@@ -3,6 +3,7 @@
 import { didYouMean } from '@busbar/api/transport';
 import { maskUrl } from '../../bus-url.ts';
 import { COMMAND_VARIABLES, type LocatedBus, VARIABLES } from '../../config/locate-bus.ts';
+import { maskBusUrl } from '../../url-mask.ts';
 import type { Session } from '../session.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
@@ -40,5 +41,5 @@ export function checkVariables({ env }: Session): Finding[] {
 /** Shows the selected bus and the origin of its name. */
 export function checkLocation({ url, origin }: LocatedBus): Finding {
   const source = origin === 'default' ? 'the default' : `from ${origin}`;
-  return ok('bus', `${maskUrl(url)} (${source})`);
+  return ok('bus', `${maskBusUrl(url)} (${source})`);
 }

@@ -36,8 +36,11 @@ export function reportFailure(error: unknown, out: Output, env: Environment): nu
 
 /** Text that another process may have written: without secrets, of bounded length. */
 export function foreignText(text: string, max: number = MAX_TEXT): string {
-  const masked = maskUrl(text);
-  return masked.length > max ? `${masked.slice(0, max - 1).toWellFormed()}…` : masked;
+  return cutText(maskUrl(text), max);
+}
+
+function cutText(text: string, max: number): string {
+  return text.length > max ? `${text.slice(0, max - 1).toWellFormed()}…` : text;
 }
 
 function toFailure(error: unknown): Failure {
@@ -59,7 +62,8 @@ function toFailure(error: unknown): Failure {
 }
 
 function hintOf({ code, hint }: BusbarError): string | undefined {
-  if (hint !== undefined) return foreignText(hint);
+  // A hint has no URL of the user, but shows the form of one.
+  if (hint !== undefined) return cutText(hint, MAX_TEXT);
   return code === 'INTERNAL' ? FAULT : undefined;
 }
 
