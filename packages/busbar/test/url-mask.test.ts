@@ -2,6 +2,7 @@
 import { BusbarError } from '@busbar/api';
 import { describe, expect, test } from 'vitest';
 import { maskUrl } from '../src/bus-url.ts';
+import { failWith } from '../src/cli/doctor/finding.ts';
 import { reportFailure } from '../src/cli/output/failure.ts';
 import { maskArgument, maskBusUrl } from '../src/url-mask.ts';
 import { shell } from './shell.ts';
@@ -99,6 +100,7 @@ test('hints show the form of a URL', () => {
   const error = Object.assign(new BusbarError('INVALID_ARGUMENT', 'no redis://u:p@h', { hint }));
   reportFailure(error, out as never, {});
   expect(lines).toEqual(['busbar: no redis://***@h', `hint: ${hint}`]);
+  expect(failWith('bus', error)).toMatchObject({ detail: expect.stringContaining('no redis://***@h'), hint });
 });
 
 test.each(['where', 'doctor'])('`busbar %s` shows no secret of a broken URL', async (verb) => {

@@ -1,7 +1,7 @@
 /** Results of the doctor's checks. */
 
 import { isBusbarError } from '@busbar/api/transport';
-import { foreignText } from '../output/failure.ts';
+import { boundedText, foreignText } from '../output/failure.ts';
 
 /** The result of one check. */
 export interface Finding {
@@ -41,5 +41,5 @@ export function failWith(check: string, error: unknown): Finding {
   const message = error instanceof Error ? error.message : String(error);
   const hint = isBusbarError(error) ? error.hint : undefined;
   const code = isBusbarError(error) ? ` (${error.code})` : '';
-  return fail(check, foreignText(`${message}${code}`), foreignText(hint ?? 'BUSBAR_DEBUG=1 shows the stack.'));
+  return fail(check, foreignText(`${message}${code}`), boundedText(hint ?? 'BUSBAR_DEBUG=1 shows the stack.'));
 }

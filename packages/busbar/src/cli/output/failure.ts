@@ -36,10 +36,11 @@ export function reportFailure(error: unknown, out: Output, env: Environment): nu
 
 /** Text that another process may have written: without secrets, of bounded length. */
 export function foreignText(text: string, max: number = MAX_TEXT): string {
-  return cutText(maskUrl(text), max);
+  return boundedText(maskUrl(text), max);
 }
 
-function cutText(text: string, max: number): string {
+/** The first part of a text of this program, which has no secrets. */
+export function boundedText(text: string, max: number = MAX_TEXT): string {
   return text.length > max ? `${text.slice(0, max - 1).toWellFormed()}…` : text;
 }
 
@@ -63,7 +64,7 @@ function toFailure(error: unknown): Failure {
 
 function hintOf({ code, hint }: BusbarError): string | undefined {
   // A hint has no URL of the user, but shows the form of one.
-  if (hint !== undefined) return cutText(hint, MAX_TEXT);
+  if (hint !== undefined) return boundedText(hint);
   return code === 'INTERNAL' ? FAULT : undefined;
 }
 
