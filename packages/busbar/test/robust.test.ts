@@ -1,7 +1,7 @@
 // What goes wrong around a command: its reader, its wrapper, files of others, handlers that throw, modes of files.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { waitFor } from '@busbar/testbed';
 import { describe, expect, test } from 'vitest';
@@ -109,20 +109,6 @@ describe('doctor', () => {
     expect([modes(), existsSync(`${folder}/.gitignore`)]).toEqual([[0o755, 0o600], true]);
     expect((await sh.run('doctor')).stdout).not.toMatch(/^(warn|fail)/m);
     expect(await sh.run('doctor', 'x')).toMatchObject({ code: 2 });
-  });
-
-  test('--fix follows no link, and leaves other files and a sticky folder as they are', async () => {
-    await using sh = shell();
-    await sh.out('register', '@a');
-    const folder = sh.dir.join('.busbar');
-    const [victim, beside] = [sh.dir.join('victim'), `${folder}/bus.db-notes`];
-    for (const path of [victim, beside]) writeFileSync(path, '', { mode: 0o644 });
-    symlinkSync(victim, `${folder}/bus.db-journal`);
-    chmodSync(`${folder}/bus.db`, 0o644);
-    chmodSync(folder, 0o1777);
-    await sh.run('doctor', '--fix');
-    const modes = [`${folder}/bus.db`, victim, beside, folder].map((path) => statSync(path).mode & 0o7777);
-    expect(modes).toEqual([0o600, 0o644, 0o644, 0o1777]);
   });
 
   test('names other stores nearby that hold messages', async () => {

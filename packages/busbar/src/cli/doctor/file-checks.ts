@@ -9,7 +9,6 @@ import {
   fstatSync,
   lstatSync,
   openSync,
-  type Stats,
   statfsSync,
   statSync,
   writeFileSync,
@@ -18,9 +17,9 @@ import { basename, dirname, join } from 'node:path';
 import { type Finding, failWith, mendable, ok, warn } from './finding.ts';
 
 const LOW_BYTES = 256 * 1024 * 1024;
-/** The files of a store: the database, and what SQLite keeps beside it. */
-const SUFFIXES = ['', '-wal', '-shm', '-journal'];
-/** In a folder with this bit users can remove and rename their own files only, as in /tmp. */
+/** The files of a store: its data and what is beside it. */
+const SUFFIXES = ['', '-wal', '-shm', '-journal', '-reserve', '.wakeup'];
+/** In a folder with this bit, such as /tmp, users cannot replace the files of others. */
 const STICKY = 0o1000;
 
 /** Checks the file of a `sqlite:` URL without opening it; no findings for other URLs. */
@@ -49,9 +48,32 @@ function checkFile(file: string): Finding[] {
   const log = logBytes === 0 ? '' : ` and ${toMiB(logBytes)} of log`;
   if ((mode & 0o077) === 0) return [ok('file', `${basename(file)}, ${toMiB(size)}${log}, for its owner only`)];
   const mend = (): void => {
-    for (const suffix of SUFFIXES) changeMode(`${file}${suffix}`, (stats) => (stats.isFile() ? 0o600 : undefined));
+    for (const suffix of SUFFIXES) restrict(`${file}${suffix}`, 0o600);
   };
-  return [mendable('file', `others may read ${file} (mode ${toOctal(mode)})`, `chmod 600 ${file}*`, mend)];
+  const text = `others may read ${file} (mode ${toOctal(mode)})`;
+  if (!isOwn(file)) return [warn('file', `${text}; it is another user's or a link`, 'Ask its owner to chmod it.')];
+  return [mendable('file', text, `chmod 600 ${file}*`, mend)];
+}
+
+/**
+ * Takes rights of others from a file or a folder of this user. Another's, and what a link leads to, stay as they are: somebody
+ * else may have put them there.
+ */
+function restrict(path: string, allowed: number): void {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (['ENOENT', 'ELOOP'].includes(String((error as NodeJS.ErrnoException).code))) return;
+    throw error;
+  }
+  try {
+    const { uid, mode, nlink } = fstatSync(descriptor);
+    const isOne = (mode & constants.S_IFMT) === constants.S_IFDIR || nlink === 1;
+    if (isOne && uid === process.geteuid?.()) fchmodSync(descriptor, mode & allowed);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function checkFolder(folder: string): Finding[] {
@@ -62,23 +84,16 @@ function checkFolder(folder: string): Finding[] {
   const access =
     (mode & 0o022) === 0 || (mode & STICKY) !== 0
       ? ok('folder', shown)
-      : mendable('folder', `others may write to ${shown}`, `chmod go-w ${folder}`, () =>
-          changeMode(folder, (stats) => stats.mode & 0o7755),
-        );
+      : !isOwn(folder)
+        ? warn('folder', `others may write to ${shown}; it is another user's or a link`, 'Ask its owner to chmod it.')
+        : mendable('folder', `others may write to ${shown}`, `chmod go-w ${folder}`, () => restrict(folder, 0o7755));
   return [access, ...checkIgnored(folder)];
 }
 
-/** Changes the mode of what this user owns. Follows no link: another user may have made it. */
-function changeMode(path: string, modeOf: (stats: Stats) => number | undefined): void {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== false) return;
-  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    const stats = fstatSync(file);
-    const mode = modeOf(stats);
-    if (stats.uid === process.geteuid?.() && mode !== undefined) fchmodSync(file, mode);
-  } finally {
-    closeSync(file);
-  }
+/** Whether a path is this user's, and no link. */
+function isOwn(path: string): boolean {
+  const stats = lstatSync(path);
+  return !stats.isSymbolicLink() && stats.uid === process.geteuid?.();
 }
 
 /** git must not see the folder of a project. */
