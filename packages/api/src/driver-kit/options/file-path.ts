@@ -18,18 +18,24 @@ const MISTAKES: readonly (readonly [form: RegExp, hint: string])[] = [
   [/^["'`]|["'`]$/, 'Write the path without quotes.'],
 ];
 
-/** White space, or characters that nobody sees, at an end. */
-const INVISIBLE_END = /^[\s\p{Cf}\p{Default_Ignorable_Code_Point}]|[\s\p{Cf}\p{Default_Ignorable_Code_Point}]$/u;
+/** Invisible characters at an end, but for the one that makes an emoji of a character. */
+const INVISIBLE_END = /^[\p{Cf}\p{DI}\u2800]|(?!\ufe0f)[\p{Cf}\p{DI}\u2800]$/u;
 
 /** Throws INVALID_ARGUMENT for a path that is no path of a file, or that a native module would open by another name. */
 export function checkFilePath(path: unknown, name: string): asserts path is string {
   if (typeof path !== 'string' || path === '') {
     throw invalid(`${name} is not a path: ${quote(path)}`, "Give the path of a file, such as './bus.db'.");
   }
-  if (!path.isWellFormed() || /\p{Cc}|\p{Zl}|\p{Zp}/u.test(path) || INVISIBLE_END.test(path)) {
+  if (!path.isWellFormed() || /\p{Cc}|\p{Zl}|\p{Zp}/u.test(path) || path !== path.trim()) {
     throw invalid(
-      `${name} has control characters, invisible ones, or white space at an end: ${quote(path)}`,
+      `${name} has control characters, or white space at an end: ${quote(path)}`,
       'Write the path without them. A file with settings and Windows line ends (CRLF) adds a CR to each value.',
+    );
+  }
+  if (INVISIBLE_END.test(path)) {
+    throw invalid(
+      `${name} has an invisible character at an end: ${quote(path)}`,
+      'Write the path by hand. A text that is copied from a page or a chat may bring such characters along.',
     );
   }
   const mistake = MISTAKES.find(([form]) => form.test(path));
