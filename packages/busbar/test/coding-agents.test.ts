@@ -3,10 +3,11 @@ import { execFileSync } from 'node:child_process';
 import {
   chownSync,
   existsSync,
+  lchownSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -223,21 +224,25 @@ describe('init', () => {
     expect(readFileSync(sh.dir.join('.cursor/hooks.json'), 'utf8')).toBe(text);
   });
 
-  test('writes through no link, and to no file of another user', async () => {
+  test('writes through a link of this user, and no file or link of another one', async () => {
     await using sh = shell();
-    const [file, victim] = [sh.dir.join('AGENTS.md'), sh.dir.join('victim')];
-    writeFileSync(victim, 'theirs');
-    symlinkSync(victim, file);
-    const linked = await sh.run('init', '--agents-md', '--yes');
-    expect(linked).toMatchObject({ code: 7, stderr: expect.stringContaining('It is a link') });
-    expect(readFileSync(victim, 'utf8')).toBe('theirs');
+    const [file, target] = [sh.dir.join('AGENTS.md'), sh.dir.join('CLAUDE.md')];
+    writeFileSync(target, '# Rules\n');
+    symlinkSync(target, file);
+    await sh.out('init', '--agents-md', '--yes');
+    expect(readFileSync(target, 'utf8')).toMatch(/^# Rules\n\n<!-- busbar init -->/);
+    expect(lstatSync(file).isSymbolicLink()).toBe(true);
     if (process.geteuid?.() !== 0) return;
-    rmSync(file);
-    writeFileSync(file, 'theirs');
-    chownSync(file, 12_345, 12_345);
-    const foreign = await sh.run('init', '--agents-md', '--yes');
-    expect(foreign).toMatchObject({ code: 7, stderr: expect.stringContaining('belongs to another user (uid 12345)') });
-    expect(readFileSync(file, 'utf8')).toBe('theirs');
+    for (const foreign of [() => lchownSync(file, 12_345, 12_345), () => chownSync(target, 12_345, 12_345)]) {
+      writeFileSync(target, '# Rules\n');
+      foreign();
+      const refused = await sh.run('init', '--agents-md', '--yes');
+      expect(refused).toMatchObject({
+        code: 7,
+        stderr: expect.stringContaining('belongs to another user (uid 12345)'),
+      });
+      expect(readFileSync(target, 'utf8')).toBe('# Rules\n');
+    }
   });
 
   test('adds a section to AGENTS.md, once, below what is there', async () => {

@@ -1,9 +1,20 @@
 /** The files that `busbar init` writes: the config, a line of `.gitignore`, hooks of a coding agent, and a section of `AGENTS.md`. */
 
-import { closeSync, constants, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
-import { BusbarError } from '@busbar/api/transport';
-import { readOwnedFile } from '../config/owned-files.ts';
+import { BusbarError, isBusbarError } from '@busbar/api/transport';
+import { checkOwner, readOwnedFile } from '../config/owned-files.ts';
 import { HOOK_HOSTS, type HookHost, withHooks } from './agent-hooks.ts';
 
 /** A file as it is and as it shall be. */
@@ -25,6 +36,8 @@ export interface ProjectOptions {
   readonly agent: string | undefined;
 }
 
+const OWNER_HINT = 'Remove it, or change its owner.';
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const IGNORED = '.busbar/';
 
 /** The start of the section of `AGENTS.md`, by which it is found again. */
@@ -49,14 +62,12 @@ export function writeChange({ path, before, after }: FileChange): void {
   if (before === after) return;
   try {
     mkdirSync(dirname(path), { recursive: true });
-    writeOwn(path, after);
+    writeOwned(path, after);
   } catch (error) {
+    if (isBusbarError(error)) throw error;
     const { code } = error as NodeJS.ErrnoException;
     throw new BusbarError('PERMISSION_DENIED', `cannot write ${path}: ${code}`, {
-      hint:
-        code === 'ELOOP'
-          ? 'It is a link. Remove it, or change the file that it names.'
-          : 'Check its owner and its mode.',
+      hint: 'Check its owner and its mode.',
       cause: error,
     });
   }
@@ -67,15 +78,31 @@ function change(path: string, write: (before: string | undefined, path: string) 
   return { path, before, after: write(before, path) };
 }
 
-function read(path: string): string | undefined {
-  return readOwnedFile(path, 'Remove it, or change its owner.');
+/** Throws PERMISSION_DENIED if the file or its folder is another user's, or a link that another user made. */
+function checkLinks(path: string): void {
+  for (const each of [dirname(path), path]) {
+    const stats = lstatSync(each, { throwIfNoEntry: false });
+    if (stats !== undefined) checkOwner(each, stats, OWNER_HINT);
+  }
 }
 
-/** Writes through no link. */
-function writeOwn(path: string, text: string): void {
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW;
-  const file = openSync(path, flags, 0o666);
+function read(path: string): string | undefined {
+  checkLinks(path);
+  return readOwnedFile(path, OWNER_HINT);
+}
+
+/** Writes a file of this user, also through a link that this user made, such as AGENTS.md that leads to CLAUDE.md. */
+function writeOwned(path: string, text: string): void {
+  checkLinks(path);
+  const isNew = !existsSync(path);
+  const file = openSync(
+    isNew ? path : realpathSync(path),
+    O_WRONLY | O_NOFOLLOW | (isNew ? O_CREAT | O_EXCL : 0),
+    0o666,
+  );
   try {
+    checkOwner(path, fstatSync(file), OWNER_HINT);
+    ftruncateSync(file);
     writeFileSync(file, text);
   } finally {
     closeSync(file);
