@@ -14,13 +14,13 @@ function argumentsOf(..._: unknown[]): unknown {
   return arguments;
 }
 
-/** An object whose member is a Map at each second read. */
+/** An object whose member is a Map when it is read again. */
 function changing(): object {
   let reads = 0;
   return {
     get value() {
       reads += 1;
-      return reads % 2 === 1 ? { a: 1 } : new Map([['a', 1]]);
+      return reads === 1 ? { a: 1 } : new Map([['a', 1]]);
     },
   };
 }
