@@ -6,10 +6,9 @@ import { BusbarError, didYouMean, invalid, missingPackage, quote, type Transport
 import type { HybridParts, MigrateParts } from '@busbar/compose';
 import type { UrlHarnessOptions } from '@busbar/conformance';
 import type { SurveyedNamespace } from '@busbar/transport-sqlite';
-import { checkControlCharacters, checkSetting, withParameter } from './bus-url.ts';
+import { checkControlCharacters, checkSetting, maskBusUrl, withParameter } from './bus-url.ts';
 import { parseComposedUrl } from './composed-url.ts';
 import type { HubCommand } from './hub-command.ts';
-import { maskBusUrl } from './url-mask.ts';
 
 type Sockets = typeof import('@busbar/transport-socket');
 type Sqlite = typeof import('@busbar/transport-sqlite');

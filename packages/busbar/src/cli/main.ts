@@ -1,8 +1,8 @@
 /** The command line: selects the verb, runs it, and returns the exit code. */
 
 import { invalid, isBusbarError, quote } from '@busbar/api/transport';
+import { maskArgument } from '../bus-url.ts';
 import { type Environment, environment } from '../config/locate-bus.ts';
-import { maskArgument } from '../url-mask.ts';
 import { type Command, findVerb } from './command.ts';
 import type { FlagTable } from './input/flag-values.ts';
 import { GLOBAL_FLAGS } from './input/global-flags.ts';

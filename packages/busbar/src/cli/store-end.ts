@@ -2,8 +2,8 @@
 
 import { BusbarError, invalid } from '@busbar/api/transport';
 import type { StoreEnd } from '@busbar/compose';
+import { maskBusUrl } from '../bus-url.ts';
 import { isMissing } from '../schemes.ts';
-import { maskBusUrl } from '../url-mask.ts';
 import type { Session } from './session.ts';
 
 /** Opens the bus with this name. It is closed at the end. With `mustExist` it makes none. */

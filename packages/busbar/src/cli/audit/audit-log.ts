@@ -2,9 +2,9 @@
 
 import { type BrowsedMessage, invalid, quote } from '@busbar/api/transport';
 import type { LogContents, LogRecord, ReadLogOptions, Trail } from '@busbar/compose';
+import { maskBusUrl } from '../../bus-url.ts';
 import { composedScheme } from '../../composed-url.ts';
 import { auditParts, isMissing } from '../../schemes.ts';
-import { maskBusUrl } from '../../url-mask.ts';
 import { notFound, openWithin, type Session } from '../session.ts';
 
 /** Characters that the end of an id must have, so that it means one message. */

@@ -1,9 +1,8 @@
 /** `busbar check`: one line and an exit code, as Nagios and its successors read them. */
 
 import { isBusbarError, type QueueInfo, type Transport, type TransportPart } from '@busbar/api/transport';
-import { maskUrl } from '../../bus-url.ts';
+import { maskBusUrl, maskUrl } from '../../bus-url.ts';
 import { isMissing } from '../../schemes.ts';
-import { maskBusUrl } from '../../url-mask.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { findQueues } from '../mail/mailbox.ts';

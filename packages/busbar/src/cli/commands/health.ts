@@ -1,8 +1,8 @@
 /** `busbar health`: whether the bus answers, and how long that takes. */
 
 import { BusbarError } from '@busbar/api/transport';
+import { maskBusUrl } from '../../bus-url.ts';
 import { isMissing } from '../../schemes.ts';
-import { maskBusUrl } from '../../url-mask.ts';
 import { type Command, defineCommand } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { DONE } from '../output/exit-codes.ts';

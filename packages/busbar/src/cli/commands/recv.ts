@@ -1,7 +1,7 @@
 /** `busbar recv`: receives messages of an inbox under a lease. */
 
 import type { Delivery, Transport } from '@busbar/api/transport';
-import { maskBusUrl } from '../../url-mask.ts';
+import { maskBusUrl } from '../../bus-url.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
 import { LEASE_FLAG, withLeases } from '../mail/leases.ts';

@@ -1,10 +1,10 @@
 /** `busbar where`: which bus the command uses and why, and which other stores nearby hold messages. */
 
+import { maskBusUrl } from '../../bus-url.ts';
 import { findRepository, type GitRepository } from '../../config/git-repository.ts';
 import { workingFolder } from '../../config/locate-bus.ts';
 import { type NearbyStore, nearbyStores, survey } from '../../config/nearby-stores.ts';
 import { isMissing, storeFileOf } from '../../schemes.ts';
-import { maskBusUrl } from '../../url-mask.ts';
 import { type Command, defineCommand } from '../command.ts';
 import { DONE } from '../output/exit-codes.ts';
 import { printableLine, quoteForShell } from '../output/printable.ts';

@@ -1,9 +1,8 @@
 /** Checks before the bus is opened: Node, environment variables, and which bus is selected. */
 
 import { didYouMean } from '@busbar/api/transport';
-import { maskUrl } from '../../bus-url.ts';
+import { maskBusUrl, maskUrl } from '../../bus-url.ts';
 import { COMMAND_VARIABLES, type LocatedBus, VARIABLES } from '../../config/locate-bus.ts';
-import { maskBusUrl } from '../../url-mask.ts';
 import type { Session } from '../session.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 

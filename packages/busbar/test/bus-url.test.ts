@@ -1,10 +1,9 @@
 // Secrets in URLs of buses: what `where`, `doctor` and the title of the process show, also of URLs that are broken.
 import { BusbarError } from '@busbar/api';
 import { describe, expect, test } from 'vitest';
-import { maskUrl } from '../src/bus-url.ts';
+import { maskArgument, maskBusUrl, maskUrl } from '../src/bus-url.ts';
 import { failWith } from '../src/cli/doctor/finding.ts';
 import { reportFailure } from '../src/cli/output/failure.ts';
-import { maskArgument, maskBusUrl } from '../src/url-mask.ts';
 import { shell } from './shell.ts';
 
 /** No part of it may be shown. */
