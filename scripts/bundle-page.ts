@@ -15,14 +15,15 @@ export async function bundlePage(input: string): Promise<OutputChunk> {
     resolve: { conditionNames: ['@busbar/source', 'import', 'default'] },
     optimization: { inlineConst: { mode: 'all', pass: 3 } },
     treeshake: {
-      manualPureFunctions: ['Object.freeze'],
+      // The last two do nothing in a page.
+      manualPureFunctions: ['Object.freeze', 'silence', 'silenceAll'],
       propertyReadSideEffects: false,
       moduleSideEffects: [
         { test: /disposal\.[jt]s$/, sideEffects: true },
         { test: /./, sideEffects: false },
       ],
     },
-    transform: { target: 'es2022' },
+    transform: { target: 'es2022', define: { 'globalThis.process': 'undefined' } },
   });
   const { output } = await bundle.generate({ format: 'esm', minify: true, sourcemap: true, comments: false });
   await bundle.close();

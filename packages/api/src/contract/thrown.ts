@@ -25,7 +25,6 @@ export const MAX_ERROR_TEXT = 2000;
 const UNREADABLE = 'a value that cannot be read';
 /** The most errors of an AggregateError, and the most causes behind each other. */
 const MAX_PARTS = 5;
-const MAX_CAUSE_TEXT = 500;
 /** How deep a thrown value is searched for promises: an error, its cause, a list in it, and its items. */
 const PROMISE_DEPTH = 4;
 
@@ -53,8 +52,8 @@ export function textOf(thrown: unknown): string {
 export function sayThrown(thrown: unknown): string {
   const { name, message, code, isError } = readThrown(thrown);
   const text = withCode(code, message);
-  const isNamed = isError && (name !== 'Error' || text === message) && name !== text;
-  return isNamed ? cutText([name, text].filter((part) => part !== '').join(': ')) : text;
+  if (!isError || name === text || (name === 'Error' && text !== message)) return text;
+  return text === '' ? name : cutText(`${name}: ${text}`);
 }
 
 /** A message with its code, unless it contains it. */
@@ -115,7 +114,7 @@ function messageOf(thrown: unknown): string {
   const message = toText(read(thrown, 'message'));
   const parts = partsOf(read(thrown, 'errors'));
   const cause = isOwn(thrown) ? undefined : causesOf(thrown, message ?? '');
-  const text = [message, parts, cause].filter((part) => part !== undefined && part !== '').join(': ');
+  const text = [message, parts, cause].filter(Boolean).join(': ');
   if (text !== '' || isA(thrown, Error)) return text;
   return toText(thrown) ?? UNREADABLE;
 }
@@ -131,16 +130,15 @@ function partsOf(errors: unknown): string | undefined {
 }
 
 /** The causes of an error, without those that a text before them contains. A fetch says why it failed only there. */
-function causesOf(thrown: unknown, message: string): string | undefined {
-  const texts = [message];
-  let cause = read(thrown, 'cause');
-  for (let depth = 0; depth < MAX_PARTS && cause !== undefined && cause !== null; depth += 1) {
-    const text = ownMessage(cause).slice(0, MAX_CAUSE_TEXT);
-    if (!texts.some((before) => before.includes(text))) texts.push(text);
-    if (isOwn(cause)) break;
-    cause = read(cause, 'cause');
+function causesOf(thrown: unknown, message: string): string {
+  const texts: string[] = [];
+  let cause = read(thrown, 'cause') ?? undefined;
+  for (let depth = 0; depth < MAX_PARTS && cause !== undefined; depth += 1) {
+    const text = ownMessage(cause);
+    if (![message, ...texts].some((before) => before.includes(text))) texts.push(text);
+    cause = isOwn(cause) ? undefined : (read(cause, 'cause') ?? undefined);
   }
-  return texts.length === 1 ? undefined : texts.slice(1).join(': ');
+  return texts.join(': ');
 }
 
 /** The code and the message of a part or a cause, or the value itself as text. */

@@ -91,7 +91,7 @@ export function checkFunction(value: unknown, name: string): void {
 export function checkCallback(value: unknown, name: string): void {
   checkFunction(value, name);
   if (!GENERATORS.includes(Object.prototype.toString.call(value))) return;
-  throw invalid(`${name} must not be a generator function`, 'Use a plain or an async function.');
+  throw invalid(`${name} must not be a generator function`, 'Use an async function.');
 }
 
 /** Throws unless `value` is an array of at most `max` items. */

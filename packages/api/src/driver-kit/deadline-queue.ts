@@ -113,7 +113,7 @@ export class DeadlineQueue {
     this.#timerAt = next.at;
     const ms = Math.min(MAX_TIMER_MS, Math.max(1, Math.ceil(next.at - this.now)));
     this.#timer = setTimeout(() => this.#onTimer(), ms);
-    this.#timer.unref?.();
+    if (globalThis.process !== undefined) this.#timer.unref?.();
   }
 
   #disarm(): void {

@@ -21,17 +21,6 @@ function rawJson(text: string): unknown {
   return (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text);
 }
 
-/** An object whose member is `first` when it is read for the first time, then `later`. */
-function changing(first: unknown, later: unknown): object {
-  let reads = 0;
-  return {
-    get value() {
-      reads += 1;
-      return reads === 1 ? first : later;
-    },
-  };
-}
-
 function deep(levels: number): unknown {
   let value: unknown = 1;
   for (let level = 0; level < levels; level += 1) value = [value];
@@ -67,16 +56,13 @@ describe('JSON loses', () => {
     [[{ toJSON: () => undefined }], 'a toJSON that returns undefined', '[0]'],
     [[{ toJSON: () => [new Map()] }], 'a Map', '[0][0]'],
     [{ text: '\ud800' }, 'a lone surrogate', 'text'],
-    [{ found: 'abc'.match(/b/) }, 'a match of a regular expression', 'found'],
+    [{ found: 'abc'.match(/b/) }, 'a RegExp match', 'found'],
     [{ lib: Math }, 'the namespace Math', 'lib'],
     [[Intl], 'the namespace Intl', '[0]'],
     [[JSON], 'the namespace JSON', '[0]'],
     [[argumentsOf(1)], 'the arguments of a function', '[0]'],
     [[argumentsOf()], 'the arguments of a function', '[0]'],
     [{ n: rawJson('12345678901234567890') }, 'digits that are rounded', 'n'],
-    [{ a: changing({ b: 1 }, new Map()) }, 'a Map', 'a.value'],
-    [{ a: changing(undefined, new Set()) }, 'a Set', 'a.value'],
-    [[changing([], [new Point()])], 'a Point', '[0].value[0]'],
     [circle, 'a cycle', 'self.again'],
     [deep(100_000), 'too many levels', expect.stringMatching(/^(\[0\]){20,}.*\.\.\.$/) as string],
   ])('%#', (value, what, path) => {
@@ -102,29 +88,6 @@ describe('JSON loses', () => {
   ])('nothing of %#', (value, isExact) => {
     expect(findJsonLoss(value)).toBeUndefined();
     expect(isExactJson(value)).toBe(isExact);
-  });
-
-  it('nothing of a getter that makes an equal value each time, which is read once more', () => {
-    expect(isExactJson(changing({ a: 1 }, { a: 1 }))).toBe(false);
-    const raw = { raw: rawJson('5'), changing: changing({ a: 1 }, { a: 2 }) };
-    expect(new TextDecoder().decode(jsonCodec.encode(raw))).toBe('{"raw":5,"changing":{"value":{"a":2}}}');
-    let made = 0;
-    const body = {
-      get list() {
-        made += 1;
-        return [{ made }, new Date(0)];
-      },
-      again: [
-        {
-          get a() {
-            return { b: 'ü' };
-          },
-        },
-      ],
-    };
-    const sent = JSON.parse(new TextDecoder().decode(jsonCodec.encode(body))) as { list: unknown; again: unknown };
-    expect(sent).toEqual({ list: [{ made: 3 }, new Date(0).toISOString()], again: [{ a: { b: 'ü' } }] });
-    expect(made).toBe(3);
   });
 
   it('nothing of objects of another realm', async () => {

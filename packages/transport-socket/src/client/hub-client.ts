@@ -370,7 +370,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const end = (): void => resolve();
   const timer = setTimeout(end, ms * (0.5 + Math.random() / 2));
-  timer.unref?.();
+  if (globalThis.process !== undefined) timer.unref?.();
   signal.addEventListener('abort', end, { once: true });
   await promise;
   clearTimeout(timer);

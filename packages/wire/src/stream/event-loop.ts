@@ -2,11 +2,8 @@
 
 type Run = (work: () => void) => void;
 
-const { process: node, setImmediate: immediate } = globalThis as {
-  readonly process?: { readonly nextTick?: Run };
-  readonly setImmediate?: Run;
-};
-const nextTick: Run = node?.nextTick ?? queueMicrotask;
+const nextTick: Run = globalThis.process === undefined ? queueMicrotask : globalThis.process.nextTick;
+const afterTurn: Run = globalThis.process === undefined ? setTimeout : setImmediate;
 
 /** Runs `work` behind the microtasks of this turn. In a browser: behind those that are queued now. */
 export function atTurnEnd(work: () => void): void {
@@ -15,6 +12,5 @@ export function atTurnEnd(work: () => void): void {
 
 /** Runs `work` after the input that has arrived was read. */
 export function afterInput(work: () => void): void {
-  if (immediate === undefined) setTimeout(work);
-  else immediate(work);
+  afterTurn(work);
 }

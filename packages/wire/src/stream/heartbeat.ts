@@ -40,7 +40,7 @@ export class Heartbeat {
     this.#hasReceived = true;
     // After a pause of this process it reads what arrived meanwhile before it judges the peer.
     this.#timer = setInterval(() => afterInput(() => this.#beat()), this.#intervalMs);
-    this.#timer.unref?.();
+    if (globalThis.process !== undefined) this.#timer.unref?.();
   }
 
   /** Records that the peer sent something. */

@@ -22,6 +22,8 @@ const MAX_CONFIRMATIONS = 3;
 const FOREVER = Number.POSITIVE_INFINITY;
 /** A shorter block can be that of a busy machine. */
 const MIN_BLOCKED_MS = 250;
+/** A page measures no blocks of its event loop, and no timer keeps it alive. */
+const IN_PAGE = globalThis.process === undefined;
 /** How often the event loop is looked at while the longest block without a report could happen. */
 const LOOKS = 8;
 
@@ -59,12 +61,12 @@ export class DeliveryLease extends LazyAbortController {
 
   /** How long the event loop may be blocked without a report. */
   get maxBlockedMs(): number {
-    return Math.max(this.lengthMs / 2, MIN_BLOCKED_MS);
+    return IN_PAGE ? FOREVER : Math.max(this.lengthMs / 2, MIN_BLOCKED_MS);
   }
 
   /** Records that code ran for `ms` in one turn of the event loop. */
   ran(ms: number): void {
-    this.blockedMs = Math.max(this.blockedMs, ms);
+    if (!IN_PAGE) this.blockedMs = Math.max(this.blockedMs, ms);
   }
 }
 
@@ -89,9 +91,9 @@ export class DeliveryLeases {
   /** Renews the lease of a delivery every third of its length until it is settled. */
   hold(delivery: Delivery): DeliveryLease {
     const lease = new DeliveryLease(delivery, performance.now());
-    if (this.#held.size === 0) this.#timer?.ref?.();
+    if (!IN_PAGE && this.#held.size === 0) this.#timer?.ref?.();
     this.#held.add(lease);
-    this.#lookMs = Math.min(this.#lookMs, lease.maxBlockedMs / LOOKS);
+    if (!IN_PAGE) this.#lookMs = Math.min(this.#lookMs, lease.maxBlockedMs / LOOKS);
     this.#schedule(lease.renewAt, lease.heldAt);
     return lease;
   }
@@ -116,6 +118,7 @@ export class DeliveryLeases {
 
   /** Whether the event loop was blocked for longer than half of a lease. Called right after its handler has ended. */
   wasBlocked(lease: DeliveryLease): boolean {
+    if (IN_PAGE) return false;
     this.#noticeLate(lease);
     return lease.blockedMs > lease.maxBlockedMs;
   }
@@ -162,7 +165,7 @@ export class DeliveryLeases {
   #untrack(lease: DeliveryLease): void {
     lease.isOver = true;
     this.#held.delete(lease);
-    if (this.#held.size === 0) this.#timer?.unref?.();
+    if (!IN_PAGE && this.#held.size === 0) this.#timer?.unref?.();
   }
 
   #lose(lease: DeliveryLease): void {
@@ -246,13 +249,14 @@ export class DeliveryLeases {
     if (at === FOREVER) return;
     this.#timer = setTimeout(() => this.#tick(), Math.max(1, at - performance.now()));
     // The timer keeps the process alive only while a lease is held.
-    if (this.#held.size === 0) this.#timer.unref?.();
+    if (!IN_PAGE && this.#held.size === 0) this.#timer.unref?.();
   }
 
   #tick(): void {
     const now = performance.now();
     // Most ticks are looks at the event loop, which cost the same for one lease and for thousands.
-    if (now - this.#timerAt > MIN_BLOCKED_MS || this.#renewalAt <= now || this.#held.size === 0) this.#visitAll(now);
+    if (IN_PAGE || now - this.#timerAt > MIN_BLOCKED_MS || this.#renewalAt <= now || this.#held.size === 0)
+      this.#visitAll(now);
     this.#arm(Math.min(this.#renewalAt, now + this.#lookMs));
   }
 
@@ -264,13 +268,13 @@ export class DeliveryLeases {
       if (lease.renewAt <= now) this.#renewDue(lease, now);
       if (lease.isOver) continue;
       this.#renewalAt = Math.min(this.#renewalAt, lease.renewAt);
-      this.#lookMs = Math.min(this.#lookMs, lease.maxBlockedMs / LOOKS);
+      if (!IN_PAGE) this.#lookMs = Math.min(this.#lookMs, lease.maxBlockedMs / LOOKS);
     }
   }
 
   /** A timer that is late shows a blocked event loop, which may have been blocked for longer. */
   #noticeLate(lease: DeliveryLease, now: number = performance.now()): void {
-    if (lease.heldAt < this.#timerAt) lease.ran(now - this.#timerAt);
+    if (!IN_PAGE && lease.heldAt < this.#timerAt) lease.ran(now - this.#timerAt);
   }
 
   /** Renews a due lease. A lease that ends before its renewal is confirmed counts as lost. */

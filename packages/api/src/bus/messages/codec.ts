@@ -3,7 +3,7 @@
 import { invalid } from '../../contract/errors.ts';
 import { silenceAll } from '../../contract/promises.ts';
 import { textOf } from '../../contract/thrown.ts';
-import { checkJson } from './json-loss.ts';
+import { findJsonLoss } from './json-loss.ts';
 
 /**
  * Encodes values as bytes and decodes them. A bus encodes with its first codec and decodes with all of them. Either method may
@@ -54,11 +54,12 @@ export function readObject(bytes: Uint8Array): Record<string, unknown> | undefin
   }
 }
 
-function toJson(body: unknown): string {
-  const value = checkJson(body, ({ what, path }) => {
-    silenceAll(body);
-    throw notJson(`${what}${path === '' ? '' : ` at ${path}`}`);
-  });
+function toJson(value: unknown): string {
+  const loss = findJsonLoss(value);
+  if (loss !== undefined) {
+    silenceAll(value);
+    throw notJson(`${loss.what}${loss.path === '' ? '' : ` at ${loss.path}`}`);
+  }
   try {
     return JSON.stringify(value);
   } catch (error) {

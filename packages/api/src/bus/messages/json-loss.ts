@@ -16,8 +16,6 @@ interface Walk {
   readonly ancestors: unknown[];
   /** JSON keeps the value as it is: nothing was converted or left out so far. */
   isExact: boolean;
-  /** A member that is an object was another one when it was read again: a getter or a proxy makes it. */
-  isUnstable: boolean;
 }
 
 /** The loss of a part, while the path to it is made from its end. */
@@ -36,47 +34,22 @@ const MAX_PATH = 200;
  * what that method returns.
  */
 export function findJsonLoss(value: unknown): JsonLoss | undefined {
-  const walk = openWalk();
-  const found = inspect(value, walk) ?? (walk.isUnstable ? inspect(copyOnce(value), openWalk()) : undefined);
+  const found = inspect(value, openWalk());
   return found && toLoss(found);
 }
 
-/**
- * `value`, or a copy of it if its members change when they are read again, as `JSON.stringify` does. Passes the first loss to
- * `refuse`, which throws.
- */
-export function checkJson(value: unknown, refuse: (loss: JsonLoss) => never): unknown {
-  const walk = openWalk();
-  const found = inspect(value, walk);
-  if (found !== undefined) refuse(toLoss(found));
-  if (!walk.isUnstable) return value;
-  const copy = copyOnce(value);
-  const late = inspect(copy, openWalk());
-  return late === undefined ? copy : refuse(toLoss(late));
-}
-
 function openWalk(): Walk {
-  return { ancestors: [], isExact: true, isUnstable: false };
+  return { ancestors: [], isExact: true };
 }
 
 function toLoss({ what, path }: Found): JsonLoss {
   return { what, path: path.length > MAX_PATH ? `${path.slice(0, MAX_PATH)}...` : path.replace(/^\./, '') };
 }
 
-/** A copy of arrays and literals in which each member was read once. */
-function copyOnce(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || hasToJson(value) || isRaw(value)) return value;
-  if (Array.isArray(value)) return Array.from(value, copyOnce);
-  if (!isPlain(value)) return value;
-  const copy: Record<string, unknown> = Object.create(null);
-  for (const key of Object.keys(value)) copy[key] = copyOnce((value as Record<string, unknown>)[key]);
-  return copy;
-}
-
 /** Whether a receiver gets an equal value. False for a value with a Date, for example: it arrives as a text. */
 export function isExactJson(value: unknown): boolean {
   const walk = openWalk();
-  return value === undefined || (inspect(value, walk) === undefined && walk.isExact && !walk.isUnstable);
+  return value === undefined || (inspect(value, walk) === undefined && walk.isExact);
 }
 
 function inspect(value: unknown, walk: Walk): Found | undefined {
@@ -130,7 +103,7 @@ function hasToJson(value: object): boolean {
 }
 
 function inspectArray(items: readonly unknown[], walk: Walk): Found | undefined {
-  if (typeof items[0] === 'string' && 'index' in items) return loss('a match of a regular expression');
+  if ('index' in items) return loss('a RegExp match');
   for (let index = 0; index < items.length; index += 1) {
     const item = items[index];
     const found = inspect(item, walk);
@@ -141,15 +114,14 @@ function inspectArray(items: readonly unknown[], walk: Walk): Found | undefined 
 
 function inspectMembers(members: Readonly<Record<string, unknown>>, walk: Walk): Found | undefined {
   const keys = Object.keys(members);
-  const special =
-    keys.length === 0 || keys[0] === '0' || keys[0] === 'rawJSON' ? lossOfSpecial(members, walk) : undefined;
-  if (special !== undefined) return special;
+  // The client for pages does without: it has to be small.
+  if (globalThis.process !== undefined && (keys.length === 0 || keys[0] === '0' || keys[0] === 'rawJSON')) {
+    const special = lossOfSpecial(members, walk);
+    if (special !== undefined) return special;
+  }
   for (const key of keys) {
     const member = members[key];
-    // A second read of each number and text costs a third of the walk.
-    if (typeof member === 'object' && isOther(members[key], member)) walk.isUnstable = true;
     if (member === undefined) {
-      if (isOther(members[key], member)) walk.isUnstable = true;
       walk.isExact = false;
       continue;
     }
@@ -158,13 +130,6 @@ function inspectMembers(members: Readonly<Record<string, unknown>>, walk: Walk):
       return within(found, /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`);
   }
   return undefined;
-}
-
-/** Whether two reads of a member differ. */
-function isOther(second: unknown, first: unknown): boolean {
-  if (second === first) return false;
-  silence(second);
-  return true;
 }
 
 /** Objects like literals that JSON changes: namespaces such as Math, the arguments of a function, digits of `JSON.rawJSON`. */

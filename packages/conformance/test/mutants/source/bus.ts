@@ -41,7 +41,7 @@ export const mutants: readonly SourceMutant[] = [
     {
       name: 'a child that failed leaves the other children of its parent',
       file: 'bus/flows/parents.ts',
-      find: 'await cancelChildren(this.#transport, parent, { reason });',
+      find: 'await cancelChildren(this.#runtime, parent, { reason });',
       replace: '',
       killedBy: 'A43',
     },

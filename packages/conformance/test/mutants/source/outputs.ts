@@ -6,7 +6,7 @@ export const mutants: readonly SourceMutant[] = [
     {
       name: 'an error says nothing of its cause',
       file: 'contract/thrown.ts',
-      find: "const cause = isOwn ? undefined : causeOf(read(thrown, 'cause'), message ?? '');",
+      find: "const cause = isOwn(thrown) ? undefined : causesOf(thrown, message ?? '');",
       replace: 'const cause = undefined;',
       killedBy: 'E13',
     },
