@@ -10,8 +10,8 @@ const [ONE, TWO] = ENDS;
 
 test.concurrent('a bus moves, and both sides say so', { timeout: 90_000 }, async () => {
   await using sh = shell();
-  // An agent that is registered has a sign of life, which can end in the open target before both stores are compared.
-  await sh.out('send', '@a', 'hello', '--create-inbox', '--url', ONE);
+  await sh.out('register', '@a', '--url', ONE);
+  await sh.out('send', '@a', 'hello', '--url', ONE);
   await sh.out('publish', 'news', '1', '--url', ONE);
 
   const planned = await sh.out('migrate', 'plan', ...ENDS);
@@ -28,6 +28,7 @@ test.concurrent('a bus moves, and both sides say so', { timeout: 90_000 }, async
   });
   expect(stderr).toMatch(/^busbar: copy; about \S+ left\n(.*\n)*busbar: drain; about \S+ left\n/);
   expect(stdout).toMatch(/\npause {3}\S+ of \S+; estimated \d+ms of \d+ms\n/);
+  // Before the sign of life of the shell ends in the open store.
   expect(await sh.run('migrate', 'verify', ...ENDS)).toMatchObject({ code: 0, stdout: 'both hold the same\n' });
   expect(await sh.out('migrate', 'status', ...ENDS)).toMatch(/^the bus has moved\nfrom {4}moved .*\nto {6}open /);
 
