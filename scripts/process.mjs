@@ -18,8 +18,8 @@ export async function runSteps(steps) {
 }
 
 /** @param {import('./tasks.mjs').Step} step @returns {Promise<{ code: number | null, signal: NodeJS.Signals | null }>} */
-function runStep({ args, env }) {
-  const child = spawn(paths.node, args, { cwd: paths.root, stdio: 'inherit', env: { ...environment(), ...env } });
+function runStep({ args, env, built }) {
+  const child = spawn(paths.node, args, { cwd: paths.root, stdio: 'inherit', env: { ...environment(built), ...env } });
   const stop = passSignalsTo(child);
   return new Promise((resolve, reject) => {
     child.on('error', (error) => reject(new Error(`cannot start ${paths.node}: ${error.message}`)));
@@ -32,17 +32,19 @@ function runStep({ args, env }) {
 
 /**
  * What a task sees: its `node` is the pinned one, siblings resolve to source, and what Node makes of that source is kept:
- * a process that connects then starts in 0.15 s instead of 0.75 s.
+ * a process that connects then starts in 0.15 s instead of 0.75 s. With `built` the command runs what was built.
+ * @param {boolean} [built]
  */
-function environment() {
+function environment(built = false) {
   const { PATH = '', NODE_OPTIONS = '', NODE_COMPILE_CACHE = join(paths.modules, '.cache', 'node') } = process.env;
-  const options = NODE_OPTIONS.includes(CONDITION) ? NODE_OPTIONS : `${NODE_OPTIONS} ${CONDITION}`.trim();
+  const given = NODE_OPTIONS.replace(CONDITION, '').trim();
   const path = [dirname(paths.node), join(paths.modules, '.bin'), PATH].join(delimiter);
   return {
     ...process.env,
     PATH: path,
-    NODE_OPTIONS: options,
+    NODE_OPTIONS: built ? given : `${given} ${CONDITION}`.trim(),
     NODE_COMPILE_CACHE,
+    ...(built && { RUN_BUILT: '1' }),
     REPOSITORY_INSTALLED: paths.root,
   };
 }

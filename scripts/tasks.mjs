@@ -1,6 +1,6 @@
 // The tasks, each a list of programs run one after the other until one fails.
 
-/** @typedef {{ args: string[], env?: Record<string, string> }} Step */
+/** @typedef {{ args: string[], env?: Record<string, string>, built?: boolean }} Step */
 
 const vitest = (/** @type {string[]} */ ...args) => ({ args: ['node_modules/vitest/vitest.mjs', 'run', ...args] });
 const tsc = (/** @type {string[]} */ ...args) => ({ args: ['node_modules/typescript/bin/tsc', '-b', ...args] });
@@ -13,16 +13,23 @@ const node = (/** @type {string[]} */ ...args) => ({ args });
 const moves = 'packages/busbar/test/moves/main.ts';
 const mutants = 'packages/conformance/test/mutants/main.ts';
 const apiPages = node('smoke/api-pages.mjs');
+const build = turbo('build', '--output-logs=errors-only');
+/**
+ * The tests. All of them together start the built command, which starts in half the time.
+ * @type {(args: string[], env?: Record<string, string>) => Step[]}
+ */
+const tests = (args, env = {}) =>
+  args.length === 0 ? [build, { ...vitest(), env, built: true }] : [{ ...vitest(...args), env }];
 const check = [tsc(), biome('check', '--error-on-warnings'), vitest('test/repo')];
 
 /** @type {Record<string, (args: string[]) => Step[]>} */
 export const tasks = {
   demo: (args) => [node('demo/src/main.ts', ...args)],
-  test: (args) => [vitest(...args)],
+  test: (args) => tests(args),
   'test:full': (args) => [
     ...check,
     apiPages,
-    { ...vitest(...args), env: { BUSBAR_FULL: '1' } },
+    ...tests(args, { BUSBAR_FULL: '1' }),
     { ...node('scripts/conformance.ts', 'nats'), env: { BUSBAR_NATS_CLUSTER: '1' } },
     node(mutants, '--backend', 'sqlite,redis,nats,hub,zmq,hybrid,migrate'),
     node(moves, '--via', 'redis'),
@@ -30,7 +37,7 @@ export const tasks = {
     node('smoke/main.mjs'),
   ],
   check: () => check,
-  build: (args) => [turbo('build', '--output-logs=errors-only', ...args)],
+  build: (args) => [{ ...build, args: [...build.args, ...args] }],
   bench: (args) => [node('bench/src/main.ts', ...args)],
   'bench:compare': (args) => [node('bench/src/compare/main.ts', ...args)],
   conformance: (args) => [node('scripts/conformance.ts', ...args)],

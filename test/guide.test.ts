@@ -77,7 +77,7 @@ test.each(commands)('the commands of $name run', { timeout: 120_000 }, async ({ 
   await using folder = tempDir('guide-shell');
   const bin = folder.join('bin');
   mkdirSync(bin);
-  const command = `#!/bin/sh\nexec '${process.execPath}' --conditions=@busbar/source '${root}/packages/busbar/bin/busbar.js' "$@"\n`;
+  const command = `#!/bin/sh\nexec '${process.execPath}' '${root}/packages/busbar/bin/busbar.js' "$@"\n`;
   writeFileSync(`${bin}/busbar`, command);
   chmodSync(`${bin}/busbar`, 0o755);
   const { MESSAGE_BUS: _, BUSBAR_AGENT: __, ...rest } = process.env;

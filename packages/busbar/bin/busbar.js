@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The `busbar` command: the built program where it is installed, the TypeScript source in a clone.
+// The `busbar` command: the built program where it is installed, the TypeScript source in a clone. RUN_BUILT=1, which the tests
+// set, runs the built program in a clone, too.
 import * as module from 'node:module';
 
 const require = module.createRequire(import.meta.url);
@@ -10,7 +11,7 @@ const CONDITION = '@busbar/source';
 const source = new URL('../src/cli/main.ts', import.meta.url);
 
 module.enableCompileCache?.();
-if (existsSync(source)) await runSource();
+if (existsSync(source) && process.env['RUN_BUILT'] !== '1') await runSource();
 else await runBuilt();
 
 async function runSource() {

@@ -84,7 +84,7 @@ const CLEAN = Object.fromEntries(
 function launch({ args, input, env, cwd, timeoutMs = TIMEOUT_MS }: Use): Started {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd,
-    env: { ...process.env, ...CLEAN, ...env },
+    env: { ...process.env, ...CLEAN, RUN_BUILT: process.env['RUN_BUILT'], ...env },
     stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
   running.add(child);

@@ -45,6 +45,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Concurren
     id: 'K2',
     title: 'four consumers share 2,000 tasks, and each task is handled exactly once',
     rules: ['RQ1', 'RQ2'],
+    timeoutMs: 60_000, // a disk may take 10 ms for each of 800 synced commits
     smoke: true,
     async run(test) {
       const consumers = await Promise.all([test.transport(), test.open(), test.open(), test.open()]);

@@ -156,7 +156,9 @@ export class Child implements AsyncDisposable {
 
 function start({ file, args = [], env, cwd }: ChildOptions): ChildProcess {
   const path = file instanceof URL ? fileURLToPath(file) : file;
-  const child = spawn(process.execPath, ['--conditions=@busbar/source', `--import=${guard}`, path, ...args], {
+  // The command, which is no TypeScript, finds its source itself.
+  const conditions = path.endsWith('.ts') ? ['--conditions=@busbar/source'] : [];
+  const child = spawn(process.execPath, [...conditions, `--import=${guard}`, path, ...args], {
     cwd,
     env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'pipe', 'ipc'],

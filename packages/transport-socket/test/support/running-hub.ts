@@ -34,8 +34,5 @@ export async function whenServing(path: string): Promise<void> {
 /** The program that starts a hub in the background, as in busbar. */
 export function hubProgram(path: string, store: string, idleMs: number): HubProgram {
   const args = ['hub', '--store', store, '--listen', `unix:${path}`, '--idle', `${idleMs}ms`];
-  return {
-    command: process.execPath,
-    args: ['--conditions=@busbar/source', PROGRAM.pathname, ...args],
-  };
+  return { command: process.execPath, args: [PROGRAM.pathname, ...args] };
 }
