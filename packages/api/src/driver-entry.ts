@@ -84,6 +84,7 @@ export { putEntries } from './driver-kit/settlement-entries.ts';
 export { checkStoreFormat, newStoreHeader, type StoreHeader } from './driver-kit/store-header.ts';
 export { StoreWatch } from './driver-kit/store-watch.ts';
 export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.ts';
+export { readTrustedFile } from './driver-kit/trusted-file.ts';
 export { type FacetName, unsupportedFacet } from './driver-kit/unsupported-facet.ts';
 export { waitForServer } from './driver-kit/wait-for-server.ts';
 export { WaitingReceives } from './driver-kit/waiting-receives.ts';

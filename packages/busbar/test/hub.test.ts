@@ -55,7 +55,7 @@ test.concurrent.each([
   [['hub', '--listen', 'unix:./x', '--store', 'sqlit:./x'], /unknown scheme "sqlit"/],
   [['hub', '--listen', 'unix:./x', '--store', 'unix:./x'], /its own store/],
   [['hub', '--listen', 'unix:./x', '--store', 'sqlite:./x.db?colour=red'], /no parameter "colour"/],
-  [['hub', '--listen', 'unix:./x', '--token-file', './none'], /cannot read --token-file/],
+  [['hub', '--listen', 'unix:./x', '--token-file', './none'], /cannot read the file of --token-file/],
   [['hub', '--listen', 'unix:./x', '--token-file', './empty'], /has no token/],
   [['hub', '--listen', 'unix:./x', '--token-file', './short'], /a token is too short/],
   [['hub', '--listen', 'unix:./x', '--token-file', './words'], /more than two words/],

@@ -1,5 +1,5 @@
 // The harness of the conformance suite for Unix sockets. Each hub is a process of its own.
-import { copyFile, writeFile } from 'node:fs/promises';
+import { constants, copyFile, writeFile } from 'node:fs/promises';
 import type { Transport } from '@busbar/api/transport';
 import type { Harness, HarnessServer, HarnessStore, UntrustedClient } from '@busbar/conformance';
 import { openProxy, tempDir } from '@busbar/testbed';
@@ -105,14 +105,19 @@ function serverOf({ path, child }: RunningHub, wire: HarnessServer['network'], t
       await child.exited;
     },
     start: async () => {
+      // A hub that ended by itself has removed its token. The next one keeps the token that clients behind the proxy read.
+      await copyFile(token, `${path}.token`, constants.COPYFILE_EXCL).catch(ignoreExisting);
       await child.restart();
       await whenServing(path).catch((cause) => {
         throw new Error(`the hub does not serve: ${child.stderr}`, { cause });
       });
-      await copyFile(`${path}.token`, token);
     },
     pause: () => child.stop(),
     resume: () => child.cont(),
     network: wire,
   };
+}
+
+function ignoreExisting(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error;
 }

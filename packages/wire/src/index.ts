@@ -10,7 +10,6 @@ export {
   checkPrivateFile,
   misplaced,
   prepareFolder,
-  readParameterFile,
   readPrivateFile,
   socketExists,
   unsafe,

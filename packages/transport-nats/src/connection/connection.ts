@@ -1,7 +1,7 @@
 /** The connection to the server, which reconnects by itself. */
 
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { readTrustedFile } from '@busbar/api/driver';
 import { type BusbarError, invalid, type StateChange } from '@busbar/api/transport';
 import {
   type Authenticator,
@@ -204,9 +204,9 @@ function toConnectOptions(settings: Settings): NodeConnectionOptions {
 function authenticatorOf({ user, password, token, nkey, creds }: Settings): Authenticator | undefined {
   if (user !== undefined) return usernamePasswordAuthenticator(user, password);
   if (token !== undefined) return tokenAuthenticator(token);
-  if (nkey !== undefined) return nkeyAuthenticator(toSeed(readFile(nkey, 'nkey').toString(), 'nkey'));
+  if (nkey !== undefined) return nkeyAuthenticator(toSeed(readTrustedFile(nkey, 'nkey').toString(), 'nkey'));
   if (creds === undefined) return undefined;
-  const text = readFile(creds, 'creds');
+  const text = readTrustedFile(creds, 'creds');
   const [, seed = ''] = /-+BEGIN USER NKEY SEED-+\s+(\S+)/.exec(text.toString()) ?? [];
   toSeed(seed, 'creds');
   return credsAuthenticator(text);
@@ -225,16 +225,8 @@ function toSeed(text: string, what: string): Uint8Array {
 
 function tlsOf({ ca, cert, key }: NonNullable<Settings['tls']>): { ca?: string; cert?: string; key?: string } {
   return {
-    ...(ca !== undefined && { ca: readFile(ca, 'tls.ca').toString() }),
-    ...(cert !== undefined && { cert: readFile(cert, 'tls.cert').toString() }),
-    ...(key !== undefined && { key: readFile(key, 'tls.key').toString() }),
+    ...(ca !== undefined && { ca: readTrustedFile(ca, 'tls.ca').toString() }),
+    ...(cert !== undefined && { cert: readTrustedFile(cert, 'tls.cert').toString() }),
+    ...(key !== undefined && { key: readTrustedFile(key, 'tls.key').toString() }),
   };
-}
-
-function readFile(path: string, what: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw invalid(`the file of ${what} cannot be read (${(error as NodeJS.ErrnoException).code})`, 'Look at its path.');
-  }
 }

@@ -1,8 +1,6 @@
 /** One connection to a server. It never reconnects; when it is lost, every open request is rejected. */
 
-import { readFileSync } from 'node:fs';
-import type { ServerAddress, TlsOptions } from '@busbar/api/driver';
-import { invalid } from '@busbar/api/transport';
+import { readTrustedFile, type ServerAddress, type TlsOptions } from '@busbar/api/driver';
 import { type RedisOptions as ClientOptions, Command, Redis } from 'ioredis';
 import type { Settings } from '../options.ts';
 import { type Argument, encodeCommand } from './encode-command.ts';
@@ -220,19 +218,12 @@ function toClientOptions(
 }
 
 function readTls({ ca, cert, key, serverName }: TlsOptions, address: ServerAddress | string): object {
-  const read = (file: string, what: string): Buffer => {
-    try {
-      return readFileSync(file);
-    } catch {
-      throw invalid(`the file tls.${what} cannot be read`, `Set tls.${what} to a PEM file that this user may read.`);
-    }
-  };
   const host = typeof address === 'string' ? undefined : address.host;
   const name = serverName ?? (host !== undefined && !/^[\d.]+$|:/.test(host) ? host : undefined);
   return {
-    ...(ca !== undefined && { ca: read(ca, 'ca') }),
-    ...(cert !== undefined && { cert: read(cert, 'cert') }),
-    ...(key !== undefined && { key: read(key, 'key') }),
+    ...(ca !== undefined && { ca: readTrustedFile(ca, 'tls.ca') }),
+    ...(cert !== undefined && { cert: readTrustedFile(cert, 'tls.cert') }),
+    ...(key !== undefined && { key: readTrustedFile(key, 'tls.key') }),
     ...(name !== undefined && { servername: name }),
   };
 }

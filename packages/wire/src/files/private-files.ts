@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { BusbarError, invalid, quote } from '@busbar/api/transport';
+import { BusbarError, quote } from '@busbar/api/transport';
 import { makeFolder } from './make-folder.ts';
 
 /** Creates the folder of `path` with mode 0700 if needed, then checks it like {@link checkFolder}. */
@@ -103,16 +103,6 @@ export function withPrivateUmask<T>(create: () => T): T {
     return create();
   } finally {
     process.umask(umask);
-  }
-}
-
-/** The text of the file that the URL parameter `parameter` names. */
-export function readParameterFile(path: string, parameter: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw invalid(`cannot read ${parameter} ${quote(path)}: ${code}`, 'Name a file that you can read.');
   }
 }
 

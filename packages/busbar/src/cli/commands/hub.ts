@@ -1,11 +1,10 @@
 /** `busbar hub`: serves a store over sockets. A first client can start a hub by itself. */
 
-import { lstatSync, readFileSync, statSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
-import { invalid, isBusbarError, MAX_TIMER_MS, quote } from '@busbar/api/transport';
+import { readTrustedFile } from '@busbar/api/driver';
+import { invalid, MAX_TIMER_MS, quote } from '@busbar/api/transport';
 import { inNamespace, maskUrl } from '../../bus-url.ts';
 import { createProjectFolder } from '../../config/locate-bus.ts';
-import { checkOwner } from '../../config/owned-files.ts';
 import { isMissing, loadSockets, openUrl, storeUrlOf } from '../../schemes.ts';
 import { type Command, defineCommand, type Invocation } from '../command.ts';
 import { formatDuration } from '../input/durations.ts';
@@ -109,18 +108,7 @@ async function stop({ session }: Invocation<typeof FLAGS>): Promise<number> {
 
 /** Each line has a token and optionally the agent that it is limited to; `#` starts a comment. */
 function readTokens(file: string): { token: string; agent?: string }[] {
-  let content: string;
-  try {
-    checkOwner(file, lstatSync(file), 'Change its owner, or name another file.');
-    checkOwner(file, statSync(file), 'Change its owner, or name another file.');
-    content = readFileSync(file, 'utf8');
-  } catch (error) {
-    if (isBusbarError(error)) throw error;
-    throw invalid(
-      `cannot read --token-file ${quote(file)}: ${(error as NodeJS.ErrnoException).code}`,
-      'Name a file that you can read.',
-    );
-  }
+  const content = readTrustedFile(file, '--token-file').toString();
   const lines = content.split('\n').map((line) => line.trim());
   const tokens = lines.filter((line) => line !== '' && !line.startsWith('#')).map(toToken);
   if (tokens.length === 0) throw invalid(`${quote(file)} has no token`, 'Write one token per line.');

@@ -1,8 +1,8 @@
 /** `ws://HOST:PORT/PATH` and `wss://…` URLs, and `ws:FILE` for a hub of this machine with an endpoint file. */
 
-import { readUrlPath } from '@busbar/api/driver';
+import { readTrustedFile, readUrlPath } from '@busbar/api/driver';
 import { invalid } from '@busbar/api/transport';
-import { readParameterFile, toSocketPath } from '@busbar/wire';
+import { toSocketPath } from '@busbar/wire';
 import { readEndpoint } from '../../local/endpoint-file.ts';
 import { isLoopback } from '../../local/local-address.ts';
 import { readUserToken } from '../../local/token-file.ts';
@@ -43,7 +43,7 @@ function portConfig({ url, query }: Extract<WsAddress, { kind: 'port' }>): Conne
   const settings = OPTIONS.complete(readParameters(query, ADDRESS_PARAMETERS, 'ws'));
   if (url.port === '0') throw invalid('a client cannot connect to port 0', FORM);
   const { tokenFile, ca: caFile } = settings;
-  const ca = caFile === undefined ? undefined : readParameterFile(caFile, 'ca');
+  const ca = caFile === undefined ? undefined : readTrustedFile(caFile, 'ca').toString();
   const link = wsClient({
     address: url.href,
     reach: isLoopback(hostOf(url)) ? 'host' : 'network',
@@ -77,7 +77,7 @@ function portHub({ url, query }: Extract<WsAddress, { kind: 'port' }>): HubLink 
 }
 
 function readTls(cert: string, key: string): TlsCertificate {
-  return { cert: readParameterFile(cert, 'cert'), key: readParameterFile(key, 'key') };
+  return { cert: readTrustedFile(cert, 'cert').toString(), key: readTrustedFile(key, 'key').toString() };
 }
 
 function parseAddress(text: string): WsAddress {
