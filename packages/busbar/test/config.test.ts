@@ -295,7 +295,10 @@ describe.runIf(process.geteuid?.() === 0)('files of other users', () => {
       '--token-file',
       'tokens',
     );
-    expect([code, stderr]).toEqual([7, expect.stringMatching(/^busbar: tokens belongs to another user/)]);
+    expect([code, stderr]).toEqual([
+      7,
+      expect.stringMatching(/^busbar: the file of --token-file, "tokens", belongs to another user/),
+    ]);
   });
 
   test.each([undefined, 'sqlite'])('a folder that this user may not enter is denied (%s)', async (named) => {
