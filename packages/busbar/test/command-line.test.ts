@@ -41,6 +41,18 @@ describe('help', () => {
     for (const line of lines) if (/ /.test(line.trim())) expect(line.length, line).toBeLessThanOrEqual(80);
   });
 
+  test('each action with flags of its own is a known one, and so are its flags', async () => {
+    const commands = await Promise.all(
+      Object.values(VERB_GROUPS).flatMap((group) => Object.values(group).map(({ load }) => load())),
+    );
+    for (const { actions = [], flags, flagsOfActions, examples } of commands) {
+      if (flagsOfActions === undefined) continue;
+      const [line] = examples[0] ?? [];
+      expect(Object.keys(flagsOfActions), line).toEqual(expect.arrayContaining([...actions]));
+      expect(new Set(Object.values(flagsOfActions).flat()), line).toEqual(new Set(Object.keys(flags)));
+    }
+  });
+
   test('has topics', async () => {
     await using sh = shell();
     expect(await sh.out('help', 'send')).toBe(await sh.out('send', '--help'));

@@ -188,6 +188,12 @@ test.concurrent.each([
   ['task status q#1 --wait', 'status takes no --wait', 'status takes no flags of its own.'],
   ['task add q 1 --field id', 'add takes no --field', 'It is a flag of take.'],
   ['task flow {} --jsonl', 'flow takes no --jsonl', 'flow takes --wait.'],
+  ['dead redrive q --limit 5', 'redrive takes no --limit', 'It is a flag of list, ls.'],
+  ['subs lag --from start', 'lag takes no --from', 'It is a flag of seek.'],
+  ['schedule rm nightly --cron @daily', 'rm takes no --cron', 'It is a flag of add.'],
+  ['schedule ls -H a=b', 'ls takes no --header', 'It is a flag of add.'],
+  ['migrate plan sqlite memory --drain 1s', 'plan takes no --drain', 'It is a flag of start.'],
+  ['hub status --idle 1m', 'status takes no --idle', 'It is a flag of hub.'],
 ])('%s is refused', async (line, message, hint) => {
   await using sh = shell();
   const { code, stdout, stderr } = await sh.run(...line.split(' '));

@@ -12,6 +12,8 @@ export interface Command<T extends FlagTable = FlagTable> {
   readonly args: readonly ArgumentName[];
   /** What its argument ACTION may be. */
   readonly actions?: readonly string[];
+  /** The flags that each action takes. Without it all take all. */
+  readonly flagsOfActions?: Readonly<Record<string, readonly string[]>>;
   /** Set if it runs a command: the name in the help for the words after `--`, with `?` at its end if they may be left out. */
   readonly runs?: 'CMD' | 'CMD?' | 'WORD?';
   readonly flags: T;
@@ -61,9 +63,9 @@ export function defineCommand<const T extends FlagTable>(command: Command<T>): C
 
 /** Throws INVALID_ARGUMENT for a flag that another action takes and this one does not. Without this one it is no error. */
 export function checkActionFlags(
-  action: string,
+  action = '',
   flags: Readonly<Record<string, unknown>>,
-  flagsOf: Readonly<Record<string, readonly string[]>>,
+  flagsOf: Readonly<Record<string, readonly string[]>> = {},
 ): void {
   const own = flagsOf[action];
   if (own === undefined) return;

@@ -3,7 +3,7 @@
 import { invalid, isBusbarError, quote } from '@busbar/api/transport';
 import { maskArgument } from '../bus-url.ts';
 import { type Environment, environment } from '../config/locate-bus.ts';
-import { type Command, findVerb } from './command.ts';
+import { type Command, checkActionFlags, findVerb } from './command.ts';
 import type { FlagTable } from './input/flag-values.ts';
 import { GLOBAL_FLAGS } from './input/global-flags.ts';
 import { parseFlags } from './input/parse-flags.ts';
@@ -58,6 +58,7 @@ async function run(
 ): Promise<number> {
   const { words, line } = splitCommand(rest, command);
   const { flags, args } = parseFlags(words, { ...GLOBAL_FLAGS, ...command.flags }, command.args);
+  checkActionFlags(args[0], flags, command.flagsOfActions);
   // A verb may have a --timeout of its own.
   const global = 'timeout' in command.flags ? { ...flags, timeout: undefined } : flags;
   await using session = new Session({ flags: global, out, env, interruption });

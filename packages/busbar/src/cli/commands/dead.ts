@@ -26,6 +26,7 @@ const ACTIONS: Readonly<Record<string, (letters: DeadLetters, invocation: DeadIn
 export const dead: Command = defineCommand({
   args: ['ACTION', 'QUEUE', 'ID...?'],
   actions: Object.keys(ACTIONS),
+  flagsOfActions: { list: ['limit'], ls: ['limit'], redrive: [], purge: ['all'] },
   flags: FLAGS,
   examples: [
     ['busbar dead list @worker', 'dead letters of an inbox, with reasons'],

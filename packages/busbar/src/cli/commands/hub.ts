@@ -34,6 +34,7 @@ const FLAGS = {
 export const hub: Command = defineCommand({
   args: ['ACTION?'],
   actions: ['status', 'stop'],
+  flagsOfActions: { hub: Object.keys(FLAGS), status: [], stop: [] },
   flags: FLAGS,
   examples: [
     ['busbar hub --store sqlite:./bus.db --listen unix:./bus.sock', 'runs until Ctrl-C'],

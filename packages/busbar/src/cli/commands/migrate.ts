@@ -25,6 +25,7 @@ const ACTIONS: Readonly<Record<string, Action>> = { plan, start, status, verify,
 export const migrate: Command = defineCommand({
   args: ['ACTION', 'FROM', 'TO'],
   actions: Object.keys(ACTIONS),
+  flagsOfActions: { plan: [], start: ['drain'], status: [], verify: [], rollback: [], retire: [] },
   flags: FLAGS,
   examples: [
     ['busbar migrate plan sqlite redis', 'what would move, what changes, how long it takes'],

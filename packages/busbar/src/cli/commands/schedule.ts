@@ -11,10 +11,13 @@ const ACTIONS: Readonly<Record<string, (invocation: ScheduleInvocation) => Promi
   ...{ add, ls, rm, pause, resume, run, serve },
 };
 
+const FLAGS = { ...SCHEDULE_FLAGS, ...MESSAGE_FLAGS };
+
 export const schedule: Command = defineCommand({
   args: ['ACTION', 'NAME?', 'BODY?'],
   actions: Object.keys(ACTIONS),
-  flags: { ...SCHEDULE_FLAGS, ...MESSAGE_FLAGS },
+  flagsOfActions: { add: Object.keys(FLAGS), ls: [], rm: [], pause: [], resume: [], run: [], serve: [] },
+  flags: FLAGS,
   examples: [
     [`busbar schedule add nightly --cron '0 2 * * *' --queue report`, 'a task at 02:00 UTC'],
     [`busbar schedule add look --every 10m --to @reviewer '{"all":true}'`, 'a message to an agent'],

@@ -24,6 +24,7 @@ const ACTIONS: Readonly<Record<string, (invocation: SubsInvocation) => Promise<n
 export const subs: Command = defineCommand({
   args: ['ACTION', 'NAME?'],
   actions: Object.keys(ACTIONS),
+  flagsOfActions: { ls: ['watch'], rm: ['force'], seek: ['from', 'after', 'force'], lag: [] },
   flags: FLAGS,
   examples: [
     ['busbar subs ls', 'all durable subscriptions, with their patterns'],
@@ -35,13 +36,7 @@ export const subs: Command = defineCommand({
   notes: [
     'seek deletes the subscription and binds its patterns again from there. It is not atomic: events that are handled meanwhile may be handled twice, and if it is interrupted, bind it again with busbar sub.',
   ],
-  run: async (invocation) => {
-    const [action] = invocation.args;
-    const run = selectAction(ACTIONS, action);
-    if (invocation.flags.watch !== undefined && action !== 'ls')
-      throw invalid(`${action} takes no --watch`, 'Write busbar subs ls --watch.');
-    return run(invocation);
-  },
+  run: async (invocation) => selectAction(ACTIONS, invocation.args[0])(invocation),
 });
 
 async function ls({ args: [, extra], flags: { watch }, session }: SubsInvocation): Promise<number> {

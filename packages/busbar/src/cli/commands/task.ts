@@ -1,6 +1,6 @@
 /** `busbar task`: adds, takes, settles, watches, cancels and lists tasks. */
 
-import { type Command, checkActionFlags, defineCommand, selectAction } from '../command.ts';
+import { type Command, defineCommand, selectAction } from '../command.ts';
 import { BODY_NOTE, LINES_NOTE } from '../input/body.ts';
 import { MAIL_FLAGS } from '../input/mail-flags.ts';
 import { add, flow } from '../tasks/add.ts';
@@ -16,6 +16,7 @@ const ACTIONS: Readonly<Record<string, (invocation: TaskInvocation) => Promise<n
 export const task: Command = defineCommand({
   args: ['ACTION', 'QUEUE|ID|RECEIPT?', 'BODY?'],
   actions: Object.keys(ACTIONS),
+  flagsOfActions: FLAGS_OF_ACTIONS,
   flags: { ...MAIL_FLAGS, ...ADD_FLAGS, ...ACTION_FLAGS },
   examples: [
     [`busbar task add build '{"target":"all"}'`, 'prints the id of the task'],
@@ -40,10 +41,5 @@ export const task: Command = defineCommand({
     'WAITING is a task of a flow whose children have not ended; ls shows one of those. Counts of queues have it under DELAYED.',
     'Without --wait, result exits with 4 for an unfinished task. A dead task is exit 1.',
   ],
-  run: async (invocation) => {
-    const [action = ''] = invocation.args;
-    const run = selectAction(ACTIONS, action);
-    checkActionFlags(action, invocation.flags, FLAGS_OF_ACTIONS);
-    return run(invocation);
-  },
+  run: async (invocation) => selectAction(ACTIONS, invocation.args[0])(invocation),
 });
