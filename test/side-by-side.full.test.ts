@@ -59,7 +59,8 @@ async function share(pattern: string, first: string, skip: (note: string) => voi
   const start = (name: 'older' | 'newer'): Child => {
     const file = join(treeOf(name), PEER);
     const args = [url, name, name === 'older' ? 'newer' : 'older', String(COUNT)];
-    return stack.use(spawnChild({ file, args, cwd: folder.path }));
+    // The commit before is not built.
+    return stack.use(spawnChild({ file, args, cwd: folder.path, env: { RUN_BUILT: undefined } }));
   };
   const peers: Child[] = [];
   for (const name of first === 'older' ? (['older', 'newer'] as const) : (['newer', 'older'] as const)) {
