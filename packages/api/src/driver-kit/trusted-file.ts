@@ -24,7 +24,10 @@ export function readTrustedFile(path: string, what: string): Buffer {
   } catch (error) {
     if (isBusbarError(error)) throw error;
     const { code } = error as NodeJS.ErrnoException;
-    throw invalid(`cannot read the file of ${what}, ${quote(path)}: ${code}`, `Set ${what} to a file that this user can read.`);
+    throw invalid(
+      `cannot read the file of ${what}, ${quote(path)}: ${code}`,
+      `Set ${what} to a file that this user can read.`,
+    );
   }
 }
 
