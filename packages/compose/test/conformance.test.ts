@@ -20,6 +20,7 @@ const LARGE = 'Its thousands of queues take longer to move than the suite waits 
 /** Cases in whose middle a move is not invisible, each with the reason. */
 const VISIBLE: Readonly<Record<string, string>> = {
   A14: SHORT,
+  A18: HELD,
   A24: HELD,
   A40: PAGES,
   B2: EPHEMERAL,
@@ -28,7 +29,9 @@ const VISIBLE: Readonly<Record<string, string>> = {
   J17: STILL,
   K3: 'A receive that does not wait gets nothing while a move drains the source.',
   L6: HELD,
+  L8: STILL,
   M7: EPHEMERAL,
+  O9: SHORT,
   P11: LARGE,
   R18: SHORT,
   S10: EPHEMERAL,

@@ -130,6 +130,7 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Concurren
     id: 'K6',
     title: 'of many concurrent creations of the same thing exactly one succeeds',
     rules: ['RE1', 'RQ9', 'RQ7', 'RT5'],
+    timeoutMs: 60_000,
     smoke: true,
     async run(test) {
       const clients = await Promise.all([test.transport(), test.open(), test.open(), test.open()]);
