@@ -67,7 +67,8 @@ export function checkActionFlags(
   flags: Readonly<Record<string, unknown>>,
   flagsOf: Readonly<Record<string, readonly string[]>> = {},
 ): void {
-  const own = flagsOf[action];
+  // An unknown action is refused later.
+  const own = Object.hasOwn(flagsOf, action) ? flagsOf[action] : undefined;
   if (own === undefined) return;
   for (const name of new Set(Object.values(flagsOf).flat())) {
     if (own.includes(name) || !isGiven(flags[name])) continue;
