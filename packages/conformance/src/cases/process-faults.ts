@@ -9,8 +9,6 @@ import type { RemoteClient } from '../processes/remote-client.ts';
 import { drainFully, fieldsOf, idsOf, receiveOne, texts } from '../steps/consuming.ts';
 import { queueInfo } from '../steps/queue-view.ts';
 
-/** How soon after its lease a message comes again, on a machine that is slow. */
-const SOON_MS = 10_000;
 const LEASE_MS = 500;
 /** A lease that outlasts the kill of its holder and a receive, on a machine that is slow. */
 const HELD_MS = 2_000;
@@ -34,12 +32,12 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       const rest = await receiveOne(test, transport, 'work');
       test.check.equal([test.text(rest), rest.attempt], ['m2', 1], 'messages not held by the killed consumer');
       await test.ack(transport, [rest]);
-      const again = await test.receive(transport, 'work', 2, SOON_MS);
+      const again = await test.receive(transport, 'work', 2);
       const waited = performance.now() - since;
       test.check.equal(texts(test, again).sort(), ['m0', 'm1'], 'held messages');
       test.check.equal(fieldsOf(again, 'attempt'), [2, 2], 'attempts after the kill');
       if (test.capabilities.lease === 'timed')
-        test.check.between(waited, HELD_MS - 2, SOON_MS, 'milliseconds until then');
+        test.check.between(waited, HELD_MS - 2, 5_000, 'milliseconds until then');
       await test.ack(transport, again);
       await test.nothing(transport, 'work', test.beyond(HELD_MS));
     },
