@@ -19,7 +19,7 @@ export default defineConfig({
     maxWorkers: 2, // most tests wait for servers and processes, so two cores take two files
     sequence: { sequencer: SuitesBesideOthers },
     retry: 0, // a flake is a bug
-    testTimeout: 60_000, // ends what hangs: some tests start forty processes
-    hookTimeout: 60_000,
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
   },
 });

@@ -87,7 +87,7 @@ onEachBus((open) => {
     expect(ends.map(({ stdout }) => stdout.trim().split(' ')[1]).sort()).toEqual(['job.a', 'job.b']);
   });
 
-  test.concurrent('rm, purge, pause, resume and dead take the names that people know', async () => {
+  test.concurrent('rm, purge, pause, resume and dead take the names of an agent that people know', async () => {
     await using project = await open();
     const { bus } = project;
     for (const name of ['@bob', 'eve']) await project.out('register', name);
@@ -109,7 +109,11 @@ onEachBus((open) => {
     expect(await project.run('rm', '@bob')).toMatchObject({ code: 3 });
     expect(await project.out('rm', '@eve', '--force')).toBe('eve');
     expect(await bus.agents()).toEqual([]);
+  });
 
+  test.concurrent('rm, purge and dead take the names of a queue and of a subscription', async () => {
+    await using project = await open();
+    const { bus } = project;
     await bus.enqueueAll('build', [1, 2, 3], (n) => (n === 3 ? { delayMs: 60_000 } : {}));
     expect(await project.json('purge', 'build')).toEqual([{ count: 3 }]);
     await bus.enqueue('build', 1);

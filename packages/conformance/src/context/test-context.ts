@@ -19,8 +19,6 @@ import { until, within } from './until.ts';
 
 /** Time limit for each cleanup step. */
 const CLOSE_MS = 8_000;
-/** Time limit for the removal of the store, which is no promise of a transport. */
-const REMOVE_MS = 30_000;
 
 /** Further parameters of a test context. */
 export interface ContextSettings extends Pick<TestContext, 'random' | 'profile' | 'harnessFeatures'> {
@@ -184,9 +182,9 @@ export class TestContext extends QueueSteps {
   /** Cleans up after the case. Resolves with the problems found. */
   async end(): Promise<readonly string[]> {
     const problems: string[] = [];
-    const step = async (what: string, work: () => unknown, ms = CLOSE_MS): Promise<void> => {
+    const step = async (what: string, work: () => unknown): Promise<void> => {
       try {
-        await within(ms, `not within ${ms} ms`, Promise.resolve(work()));
+        await within(CLOSE_MS, `not within ${CLOSE_MS} ms`, Promise.resolve(work()));
       } catch (error) {
         problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
       }
@@ -195,7 +193,7 @@ export class TestContext extends QueueSteps {
     for (const work of this.#deferred.reverse()) await step('a deferred step after the case', work);
     await Promise.all(this.#processes.map((client) => step('killing a process after the case', () => client.kill())));
     await step('closing the clients after the case', () => this.closeAll());
-    await step('removing the store after the case', () => this.#store.remove(), REMOVE_MS);
+    await step('removing the store after the case', () => this.#store.remove());
     return problems;
   }
 }

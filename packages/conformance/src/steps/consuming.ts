@@ -122,26 +122,24 @@ export async function drainFully(
 }
 
 /**
- * Receives and acks with all `members` until they acked `count` together. Returns the count of each. Fails after 10 s without
- * a message.
+ * Receives and acks with all `members`, at most `max` at once, until they acked `count` together. Returns the count of each.
+ * Fails after 10 s.
  */
 export async function shareWork(
   test: TestContext,
   members: readonly Transport[],
   queue: string,
   count: number,
+  max = 5,
 ): Promise<number[]> {
-  let deadline = performance.now() + SHARE_MS;
+  const deadline = performance.now() + SHARE_MS;
   let left = count;
   const work = async (member: Transport, index: number): Promise<number> => {
     let own = 0;
     while (left > 0 && performance.now() < deadline) {
-      const got = await member.queues.receive(queue, { max: 5, waitMs: 50 });
+      const got = await member.queues.receive(queue, { max, waitMs: 50 });
       test.recorder.add(got, `member-${index}`);
-      if (got.length > 0) {
-        await test.ack(member, got);
-        deadline = performance.now() + SHARE_MS;
-      }
+      if (got.length > 0) await test.ack(member, got);
       own += got.length;
       left -= got.length;
     }
@@ -149,7 +147,7 @@ export async function shareWork(
   };
   const counts = await Promise.all(members.map(work));
   const [received, all] = [count - left, count].map((number) => number.toLocaleString('en'));
-  test.check.ok(left <= 0, `received ${received} of ${all}, then nothing for ${SHARE_MS / 1_000} s`);
+  test.check.ok(left <= 0, `received ${received} of ${all} within ${SHARE_MS / 1_000} s`);
   return counts;
 }
 
