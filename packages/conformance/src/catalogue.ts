@@ -12,7 +12,7 @@ const RANGES = {
   'Queue groups': ['G', 7],
   'Ack/nack/visibility': ['A', 23, 53],
   'Dead letters': ['D', 9, 11],
-  Delay: ['L', 8, 16],
+  Delay: ['L', 8, 17],
   TTL: ['T', 7, 9],
   Dedupe: ['U', 6, 22],
   'Replay/offset': ['Y', 8, 11],

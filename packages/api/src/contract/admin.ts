@@ -27,7 +27,7 @@ export interface Admin {
   purge(queue: string, options: PurgeOptions): Promise<number>;
   /** Cancels messages that were not started. They are deleted without a dead letter. Dedupe still knows their ids. */
   cancel(queue: string, ids: readonly string[], options?: CallOptions): Promise<PendingResult[]>;
-  /** Sets the delay of messages that were not started; 0 makes them ready now. */
+  /** Sets the delay of messages that were not started; 0 makes them ready now, behind the others of their priority. */
   reschedule(queue: string, ids: readonly string[], delayMs: number, options?: CallOptions): Promise<PendingResult[]>;
   /** Deletes a queue with its messages, dead letters, settings and bindings. Its leases are lost. Resolves with whether it existed. */
   deleteQueue(queue: string, options?: CallOptions): Promise<boolean>;

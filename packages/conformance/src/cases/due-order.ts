@@ -1,4 +1,4 @@
-/** Delay: messages come in the order in which they are due, within the declared granularity. */
+/** Delay: messages come in the order in which they are due, within the declared granularity; without a delay as last. */
 
 import type { Delivery, MessageInput, Settlement } from '@busbar/api/transport';
 import { type ConformanceCase, defineCases } from '../case.ts';
@@ -36,6 +36,38 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Delay', t
       await assertCounts(test, transport, 'unwatched', { delayed: 0 });
       assertDueOrder(test, await consume(test, consumer, 'unwatched', COUNT, 7), 'messages that became due unwatched');
       test.check.equal(test.recorder.lost(idsOf([...sent, ...unwatched])), [], 'lost');
+    },
+  },
+  {
+    id: 'L17',
+    title: 'a message that is rescheduled to now goes behind the ready messages of its priority',
+    rules: ['RQ4', 'RQ6'],
+    needs: ['cancel'],
+    async run(test, transport) {
+      const named = (id: string, delayMs = 0): MessageInput => ({ id, delayMs, body: Buffer.from(id) });
+      await test.send(transport, 'work', [
+        named('delayed', 3_600_000),
+        named('first'),
+        named('second'),
+        named('third'),
+      ]);
+      const moved = await transport.admin.reschedule('work', ['second', 'delayed', 'first'], 0);
+      test.check.equal(
+        moved.map(({ status }) => status),
+        ['done', 'done', 'done'],
+        'moved to now',
+      );
+      await test.send(transport, 'work', [named('last')]);
+      const { messages } = await transport.admin.browse('work', { state: 'ready' });
+      const order = ['third', 'second', 'delayed', 'first', 'last'];
+      test.check.equal(
+        messages.map(({ message }) => message.id),
+        order,
+        'the order in browse',
+      );
+      await transport.admin.reschedule('work', ['second'], 0);
+      const got = await consume(test, await test.open(), 'work', order.length);
+      test.check.equal(texts(test, got), ['third', 'delayed', 'first', 'last', 'second'], 'the order');
     },
   },
 ]);

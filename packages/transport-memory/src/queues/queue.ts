@@ -174,7 +174,7 @@ export class Queue {
     this.#ready.remove(item);
     this.#context.deadlines.cancel(item.due);
     if (delayMs > 0) this.#delay(item, delayMs);
-    else this.#makeReady(item);
+    else this.#makeReadyLast(item);
   }
 
   /** Requeues a dead letter with no attempts and its full time to live. */
@@ -236,6 +236,12 @@ export class Queue {
     const others = this.#byId.get(id)?.filter((other) => other !== item) ?? [];
     if (others.length === 0) this.#byId.delete(id);
     else this.#byId.set(id, others);
+  }
+
+  /** Makes a message ready behind all others of its priority. */
+  #makeReadyLast(item: StoredMessage): void {
+    item.order = this.#context.next();
+    this.#makeReady(item);
   }
 
   #makeReady(item: StoredMessage): void {
@@ -302,8 +308,7 @@ export class Queue {
     if (item.state === 'dead') this.remove(item);
     else if (item.state === 'leased') this.#onLeaseEnd(item);
     else {
-      item.order = this.#context.next();
-      this.#makeReady(item);
+      this.#makeReadyLast(item);
       this.dispatch();
     }
   }

@@ -33,10 +33,8 @@ export function configure(tx: Transaction, name: string, settings: QueueSettings
 export function redrive(tx: Transaction, queue: QueueRow, ids: readonly string[] | undefined, limit: number): number {
   const dead = selectDead(tx, queue, ids, ids === undefined ? Math.min(limit, STEP) : limit);
   const { now } = tx;
-  const counters = tx.counters();
   for (const seq of dead) {
-    counters.messageHead += 1;
-    const fresh = counters.messageHead;
+    const fresh = takeSeq(tx);
     tx.sql(
       `INSERT INTO message (seq, queue_id, at, attempts, expires, history, ${MESSAGE_COLUMNS})
          SELECT ?, queue_id, ?, 0, CAST(? + ttl_ms AS INTEGER), history, ${MESSAGE_COLUMNS} FROM dead WHERE seq=?`,
@@ -70,7 +68,7 @@ export function cancel(tx: Transaction, queue: QueueRow | undefined, ids: readon
   return changePending(tx, queue, ids, (found, { seq }) => deleteMessage(tx, found, seq));
 }
 
-/** Sets the due time of messages that no consumer has received. */
+/** Delays messages that no consumer has received. Without a delay they go behind the ready messages of their priority. */
 export function reschedule(
   tx: Transaction,
   queue: QueueRow | undefined,
@@ -78,10 +76,19 @@ export function reschedule(
   delayMs: number,
 ): PendingResult[] {
   const at = delayMs > 0 ? Math.ceil(tx.now + delayMs) : tx.now;
-  return changePending(tx, queue, ids, (found, message) => {
-    tx.sql('UPDATE message SET at=? WHERE seq=?').run(at, message.seq);
-    insertIntoState(tx, found, { ...message, at });
+  return changePending(tx, queue, ids, (found, message, id) => {
+    const seq = at > tx.now || message.orderingKey !== undefined ? message.seq : takeSeq(tx);
+    tx.sql('UPDATE message SET at=?, seq=? WHERE seq=?').run(at, seq, message.seq);
+    if (seq !== message.seq) indexIds(tx, { scope: found.id, ids: [id], first: seq });
+    insertIntoState(tx, found, { ...message, at, seq });
   });
+}
+
+/** The number of a new message: the highest. */
+function takeSeq(tx: Transaction): number {
+  const counters = tx.counters();
+  counters.messageHead += 1;
+  return counters.messageHead;
 }
 
 /** Deletes a queue and returns true. Its rows are pruned later. */
@@ -104,7 +111,7 @@ function changePending(
   tx: Transaction,
   queue: QueueRow | undefined,
   ids: readonly string[],
-  change: (queue: QueueRow, message: MessagePlacement) => void,
+  change: (queue: QueueRow, message: MessagePlacement, id: string) => void,
 ): PendingResult[] {
   return ids.map((id) => {
     if (queue === undefined) return { id, status: 'not-found' };
@@ -112,7 +119,7 @@ function changePending(
     const pending = findPending(tx, seqs);
     for (const message of pending) {
       removeFromState(tx, queue, message);
-      change(queue, message);
+      change(queue, message, id);
       tx.rowCount += 1;
     }
     if (pending.length > 0) return { id, status: 'done' };

@@ -150,6 +150,13 @@ export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-re
     killedBy: 'L10',
   },
   {
+    name: 'puts a message that is rescheduled to now before all others',
+    file: 'lua/operate.ts',
+    find: '    makeReadyLast(queue, key)',
+    replace: '    makeReady(queue, key, 0)',
+    killedBy: 'L17',
+  },
+  {
     name: 'counts the attempts on after a redrive',
     file: 'lua/operate.ts',
     find: "'^%d+', '0', 1",

@@ -143,6 +143,13 @@ export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-s
     killedBy: 'L10',
   },
   {
+    name: 'leaves a message that is rescheduled to now in its place of the same millisecond',
+    file: 'admin/operate.ts',
+    find: 'message.orderingKey !== undefined ? message.seq : takeSeq(tx)',
+    replace: 'message.orderingKey !== undefined || at === tx.now ? message.seq : takeSeq(tx)',
+    killedBy: 'L17',
+  },
+  {
     name: 'purges messages by id whatever their state',
     file: 'admin/operate.ts',
     find: ".filter(({ at }) => at > tx.now === (state === 'delayed'))",
