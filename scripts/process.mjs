@@ -6,15 +6,18 @@ import { paths } from './paths.mjs';
 const CONDITION = '--conditions=@busbar/source';
 
 /**
- * Runs the steps until one fails, then ends this process the way the last one ended.
+ * Runs the steps until one fails, and after it those that always run. Ends this process the way the failed one ended.
  * @param {import('./tasks.mjs').Step[]} steps
  */
 export async function runSteps(steps) {
+  let failed = 0;
   for (const step of steps) {
+    if (failed !== 0 && !step.always) continue;
     const { code, signal } = await runStep(step);
     if (signal) return dieBy(signal);
-    if (code !== 0) process.exit(code ?? 1);
+    if (failed === 0) failed = code ?? 1;
   }
+  if (failed !== 0) process.exit(failed);
 }
 
 /** @param {import('./tasks.mjs').Step} step @returns {Promise<{ code: number | null, signal: NodeJS.Signals | null }>} */
