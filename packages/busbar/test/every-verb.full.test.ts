@@ -135,8 +135,9 @@ const WRONG: readonly (readonly [code: number, line: string | ((found: Found) =>
   ...[[2, 'forget'] as const, [3, 'forget @none'] as const, [6, 'forget @a'] as const],
   ...['redrive', 'purge', 'list'].flatMap((action) => [
     [2, `dead ${action}`] as const,
-    [3, `dead ${action} none --all`] as const,
+    [3, `dead ${action} none${action === 'list' ? '' : ' --all'}`] as const,
   ]),
+  ...[[2, 'dead list @a --all'] as const, [2, 'dead redrive @a ID --all'] as const],
   ...[[2, 'dead revive @a'] as const, [2, 'dead purge @a'] as const, [2, 'dead purge @a ID --all'] as const],
   ...[[3, 'dead redrive @a unknown'] as const, [3, 'dead purge @a unknown'] as const],
   ...['status', 'result', 'cancel'].flatMap((action) => [

@@ -10,7 +10,7 @@ import { printableLine } from '../output/printable.ts';
 import { count, tableLines } from '../output/table.ts';
 
 const FLAGS = {
-  all: { kind: 'switch', help: 'purge: delete all, without IDs' },
+  all: { kind: 'switch', help: 'purge: delete all, without IDs; redrive: the default' },
   limit: { kind: 'integer', min: 1, max: 1000, help: 'list: at most this many (default 100)' },
 } as const;
 
@@ -26,7 +26,7 @@ const ACTIONS: Readonly<Record<string, (letters: DeadLetters, invocation: DeadIn
 export const dead: Command = defineCommand({
   args: ['ACTION', 'QUEUE', 'ID...?'],
   actions: Object.keys(ACTIONS),
-  flagsOfActions: { list: ['limit'], ls: ['limit'], redrive: [], purge: ['all'] },
+  flagsOfActions: { list: ['limit'], ls: ['limit'], redrive: ['all'], purge: ['all'] },
   flags: FLAGS,
   examples: [
     ['busbar dead list @worker', 'dead letters of an inbox, with reasons'],
@@ -64,16 +64,21 @@ async function list(letters: DeadLetters, { args: [, , ...ids], flags, session }
   return DONE;
 }
 
-async function redrive(letters: DeadLetters, { args: [, , ...ids], session }: DeadInvocation): Promise<number> {
+async function redrive(letters: DeadLetters, { args: [, , ...ids], flags, session }: DeadInvocation): Promise<number> {
+  checkSelection(ids, flags.all);
   const amount = await letters.redrive({ ids: ids.length === 0 ? undefined : ids, ...session.call });
   return report('put back', amount, ids, session);
 }
 
 async function purge(letters: DeadLetters, { args: [, , ...ids], flags, session }: DeadInvocation): Promise<number> {
   if (ids.length === 0 && !flags.all) throw invalid('ID is missing', 'Name ids, or write --all.');
-  if (ids.length > 0 && flags.all) throw invalid('--all and ids exclude each other', 'Leave one of them out.');
+  checkSelection(ids, flags.all);
   const amount = await letters.purge({ ids: ids.length === 0 ? undefined : ids, ...session.call });
   return report('deleted', amount, ids, session);
+}
+
+function checkSelection(ids: readonly string[], isAll: boolean | undefined): void {
+  if (ids.length > 0 && isAll) throw invalid('--all and ids exclude each other', 'Leave one of them out.');
 }
 
 /** Exits with 3 if a named id is not a dead letter. */
