@@ -51,6 +51,27 @@ test.concurrent('a bus moves back, with what came meanwhile', async () => {
   expect(await from.transport.admin.gate()).toMatchObject({ state: 'open' });
 });
 
+test.concurrent('events that a binding has not drawn yet are exported like messages of its queue, in order', async () => {
+  await using setting = await stores();
+  const { from, to } = setting.ends;
+  const events = Array.from({ length: 900 }, (_, index) => ({ id: `e${index}`, body }));
+  const others = [
+    { id: 'delayed', body, delayMs: 60_000 },
+    { id: 'short', body, ttlMs: 60_000 },
+  ];
+  await from.transport.topics.publish('news', [...events, ...others]);
+  const { revision } = await from.transport.admin.gate();
+  const bound = from.transport.topics.bind('bound', 'news', { from: 'start' });
+  // Nothing is drawn in a closed store.
+  await Promise.all([bound, from.transport.admin.setGate('closed', { ifRevision: revision })]);
+  await to.transport.admin.importState(from.transport.admin.exportState());
+  expect(await compareStores({ from, to })).toEqual([]);
+  const got = await to.transport.queues.receive('bound', { max: 1_000 });
+  expect(got.map(({ id }) => id)).toEqual([...events.map(({ id }) => id), 'short']);
+  const { messages } = await to.transport.admin.browse('bound', { state: 'delayed' });
+  expect(messages).toMatchObject([{ message: { id: 'delayed' } }]);
+});
+
 test.concurrent('messages that are leased when the source closes are named, and come again', async () => {
   await using setting = await stores();
   const { from, to } = setting.ends;

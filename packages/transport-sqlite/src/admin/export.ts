@@ -83,10 +83,10 @@ function* messages(tx: Transaction, queue: QueueRow): Iterable<StateRecord[]> {
 /** The past events that bindings of the queue have not copied yet, as messages of the queue. */
 function* backfills(tx: Transaction, queue: QueueRow): Iterable<StateRecord[]> {
   for (const page of pendingEvents(tx, queue)) {
-    yield page.map((event) => {
-      const { ttlMs, delayMs } = event;
-      const state = delayMs > 0 ? 'delayed' : 'ready';
-      const message = { ...toExported(event), state, ttlLeftMs: ttlMs } as const;
+    yield page.map(({ event, delayLeftMs, ttlLeftMs }) => {
+      const isDelayed = delayLeftMs > 0;
+      const times = { delayLeftMs: isDelayed ? delayLeftMs : undefined, ttlLeftMs };
+      const message = { ...toExported(event), ...times, state: isDelayed ? 'delayed' : 'ready' } as const;
       return { kind: 'message', queue: queue.name, message };
     });
   }

@@ -12,6 +12,13 @@ import { readPreparedMessage } from '../queues/stored-message.ts';
 /** Events of one step. */
 const STEP = 200;
 
+/** An event as published. Its delay and its time to live count from then. */
+interface PastEvent {
+  readonly event: PreparedMessage;
+  readonly delayLeftMs: number;
+  readonly ttlLeftMs: number | undefined;
+}
+
 /** id, pattern, since, backfill_next, backfill_last. */
 type PendingBackfill = readonly [number, string, number, number, number];
 const SELECT_PENDING =
@@ -21,11 +28,11 @@ const SELECT_PENDING =
 export function backfillStep(tx: Transaction, queue: QueueRow): boolean {
   const binding = tx.sql<PendingBackfill>(`${SELECT_PENDING} ORDER BY id LIMIT 1`).get(queue.id);
   if (binding === undefined) return false;
-  const { messages, next } = readStep(tx, queue, binding);
-  if (messages.length > 0) {
-    insertEvents(tx, queue, messages);
+  const { events, next } = readStep(tx, queue, binding);
+  if (events.length > 0) {
+    insertEvents(tx, queue, events.map(toMessage));
     queue.isChanged = true;
-    tx.rowCount += messages.length;
+    tx.rowCount += events.length;
   }
   tx.sql('UPDATE binding SET backfill_next=? WHERE id=?').run(next, binding[0]);
   if (next === null) finishBackfill(queue);
@@ -56,23 +63,23 @@ export function completeBackfill(tx: Transaction, queue: QueueRow, pattern: stri
 }
 
 /** What the unfinished backfills of a queue have still to copy, step by step. Reads only. */
-export function* pendingEvents(tx: Transaction, queue: QueueRow): Iterable<PreparedMessage[]> {
+export function* pendingEvents(tx: Transaction, queue: QueueRow): Iterable<PastEvent[]> {
   const bindings = tx.sql<PendingBackfill>(`${SELECT_PENDING} ORDER BY id`).all(queue.id);
   for (const [id, pattern, since, first, last] of bindings) {
     for (let from: number | null = first; from !== null; ) {
-      const { messages, next } = readStep(tx, queue, [id, pattern, since, from, last]);
-      yield messages;
+      const { events, next } = readStep(tx, queue, [id, pattern, since, from, last]);
+      yield events;
       from = next;
     }
   }
 }
 
-/** The messages of one step of a backfill, and the first event of the next; null after the last step. */
+/** The events of one step of a backfill, and the first event of the next; null after the last step. */
 function readStep(
   tx: Transaction,
   queue: QueueRow,
   binding: PendingBackfill,
-): { messages: PreparedMessage[]; next: number | null } {
+): { events: PastEvent[]; next: number | null } {
   const [id, , , from, last] = binding;
   const events = readBatch(
     tx.sql<[number, string, ...unknown[]]>(
@@ -84,7 +91,8 @@ function readStep(
   const earlier = findEarlierBindings(tx, queue, id);
   const matching = events.filter(([seq, topic]) => belongs(topic, seq, binding, earlier));
   const copiedTo = events.length < STEP && !isBatchFull(events) ? last : (events.at(-1)?.[0] ?? last);
-  return { messages: matching.flatMap(toMessage), next: copiedTo >= last ? null : copiedTo + 1 };
+  const alive = matching.map(toPastEvent).filter(({ ttlLeftMs }) => ttlLeftMs === undefined || ttlLeftMs > 0);
+  return { events: alive, next: copiedTo >= last ? null : copiedTo + 1 };
 }
 
 /** Copies a step into any queue that needs it. Returns false if none does. */
@@ -115,11 +123,16 @@ function belongs(topic: string, seq: number, binding: PendingBackfill, earlier: 
   return !earlier.some(([pattern, since]) => seq > since && matchTopic(pattern, topic));
 }
 
-/** The delay and time to live of an event count from its publish. */
-function toMessage(row: readonly unknown[]): PreparedMessage[] {
-  const message = readPreparedMessage(row, 3);
-  const age = Math.max(0, Date.now() - (row[2] as number));
-  if (message.ttlMs === undefined) return [{ ...message, delayMs: Math.max(0, message.delayMs - age) }];
-  if (message.ttlMs <= age) return [];
-  return [{ ...message, delayMs: Math.max(0, message.delayMs - age), ttlMs: message.ttlMs - age }];
+function toPastEvent(row: readonly unknown[]): PastEvent {
+  const event = readPreparedMessage(row, 3);
+  const ageMs = Math.max(0, Date.now() - (row[2] as number));
+  return {
+    event,
+    delayLeftMs: Math.max(0, event.delayMs - ageMs),
+    ttlLeftMs: event.ttlMs === undefined ? undefined : event.ttlMs - ageMs,
+  };
+}
+
+function toMessage({ event, delayLeftMs, ttlLeftMs }: PastEvent): PreparedMessage {
+  return { ...event, delayMs: delayLeftMs, ttlMs: ttlLeftMs };
 }
