@@ -80,6 +80,12 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
         ...test.messages(1, { ttlMs: 1_500 }, 'short'),
         ...test.messages(1, { delayMs: 1_200 }, 'delayed'),
       ]);
+      const hasKeys = test.capabilities.features.orderingKeys === true;
+      const keyed = [
+        ...test.messages(1, { orderingKey: 'k', ttlMs: 1_500, delayMs: 3_600_000 }, 'first'),
+        ...test.messages(1, { orderingKey: 'k' }, 'next'),
+      ];
+      if (hasKeys) await test.send(transport, 'keyed', keyed);
       await kv.put('short', body, { ttlMs: 1_500 });
       const expired: string[] = [];
       const watch = await kv.watch('', (changes) => void expired.push(...expiredOf(changes)));
@@ -101,6 +107,9 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       test.check.equal(expired, [], 'expired entries');
       const openedAt = performance.now();
       await openGate(test);
+      // It is due long after it expires, which frees the next one of its key.
+      if (hasKeys)
+        test.check.equal(test.text(await receiveOne(test, transport, 'keyed')), 'next0', 'the next one of the key');
       await test.until('the entry to expire', async () => (await kv.get('short')) === undefined);
       await test.until('its watch to see it', () => expired.length > 0);
       test.check.ok(performance.now() - openedAt > 100, 'it had time left');

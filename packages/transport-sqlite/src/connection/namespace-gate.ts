@@ -2,6 +2,7 @@
 
 import { gateAt, isClosed, type StoredGate } from '@busbar/api/driver';
 import type { GateState } from '@busbar/api/transport';
+import { LIMITED_DUE } from './schema.ts';
 import type { Store } from './store.ts';
 
 /** The gate as it is stored, and the store time at which the clock of the namespace stopped. */
@@ -13,6 +14,9 @@ const SELECT = 'SELECT gate, gate_revision, moved_to, gate_until, stopped_at FRO
 const UPSERT = `INSERT INTO namespace (ns, gate, gate_revision, moved_to, gate_until, stopped_at) VALUES (?,?,?,?,?,?)
   ON CONFLICT (ns) DO UPDATE SET gate=excluded.gate, gate_revision=excluded.gate_revision, moved_to=excluded.moved_to,
     gate_until=excluded.gate_until, stopped_at=excluded.stopped_at`;
+const OWN_QUEUES = 'queue_id IN (SELECT id FROM queue WHERE ns=?)';
+const LIMIT_DELAYS = `UPDATE delayed SET due = (SELECT ${LIMITED_DUE} FROM message WHERE message.seq=delayed.seq)
+  WHERE ${OWN_QUEUES} AND seq IN (SELECT seq FROM message WHERE ordering_key IS NOT NULL AND expires IS NOT NULL)`;
 
 type Raw = readonly [GateState, number, string | null, number | null, number | null];
 
@@ -48,9 +52,9 @@ export function saveGate(store: Store, ns: string, gate: StoredGate, stoppedAt: 
 export function startClock(store: Store, ns: string, time: number): void {
   const stoppedAt = store.value('SELECT stopped_at FROM namespace WHERE ns=?', ns) as number;
   const ms = Math.max(0, time - stoppedAt);
-  const own = 'queue_id IN (SELECT id FROM queue WHERE ns=?)';
-  store.sql(`UPDATE message SET expires = expires + ? WHERE expires IS NOT NULL AND ${own}`).run(ms, ns);
-  store.sql(`UPDATE dead SET died_at = died_at + ? WHERE ${own}`).run(ms, ns);
+  store.sql(`UPDATE message SET expires = expires + ? WHERE expires IS NOT NULL AND ${OWN_QUEUES}`).run(ms, ns);
+  store.sql(LIMIT_DELAYS).run(ns);
+  store.sql(`UPDATE dead SET died_at = died_at + ? WHERE ${OWN_QUEUES}`).run(ms, ns);
   const scopes = 'SELECT id FROM queue WHERE ns=? UNION ALL SELECT -id FROM topic WHERE ns=?';
   store.sql(`UPDATE dedupe SET until = until + ? WHERE until > ? AND scope IN (${scopes})`).run(ms, stoppedAt, ns, ns);
   store.sql('UPDATE queue SET used_at = used_at + ? WHERE ns=?').run(ms, ns);

@@ -25,6 +25,13 @@ export function columnsOf(fields: readonly string[]): string[] {
 export const IS_LEASED =
   'coalesce((SELECT held.last >= message.seq FROM leased AS held WHERE held.seq <= message.seq ORDER BY held.seq DESC LIMIT 1), 0)';
 
+/**
+ * When a delayed message moves, by its row of `message`: one with an ordering key also when it expires before it is due, since it
+ * holds up the next one.
+ */
+export const LIMITED_DUE: string = `MIN(message.at,
+  CASE WHEN ordering_key IS NULL OR expires IS NULL THEN message.at ELSE CAST(expires AS INTEGER) END)`;
+
 /** The namespaces whose clock stands still: nothing in them is due. */
 export const CLOSED_NAMESPACES = "SELECT ns FROM namespace WHERE gate IN ('closed', 'moved')";
 /** Their queues. */

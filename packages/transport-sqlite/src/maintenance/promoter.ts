@@ -28,12 +28,14 @@ export function promoteAllDue(tx: Transaction): boolean {
 /** Promotes a step of one queue, in due order. Returns true when more are due. */
 export function promoteDue(tx: Transaction, queue: QueueRow): boolean {
   const due = tx
-    .sql<[number, number, number]>(
-      `SELECT delayed.seq, delayed.due, message.priority FROM delayed JOIN message ON message.seq = delayed.seq
+    .sql<[number, number, number, number]>(
+      `SELECT delayed.seq, delayed.due, message.priority, message.at FROM delayed JOIN message ON message.seq = delayed.seq
        WHERE delayed.queue_id=? AND delayed.due <= ? ORDER BY delayed.due, delayed.seq LIMIT ${QUEUE_STEP}`,
     )
     .all(queue.id, tx.now);
-  for (const [seq, at, priority] of due) {
+  for (const [seq, at, priority, dueAt] of due) {
+    // It has expired before it was due.
+    if (at !== dueAt) tx.sql('UPDATE message SET at=? WHERE seq=?').run(at, seq);
     tx.sql('DELETE FROM delayed WHERE queue_id=? AND due=? AND seq=?').run(queue.id, at, seq);
     addReady(tx, queue, { rank: 9 - priority, at, first: seq, last: seq });
   }

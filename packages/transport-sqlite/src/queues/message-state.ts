@@ -1,5 +1,6 @@
 /** The state of a pending message: a row in one of the tables `ready`, `delayed`, `blocked` and `leased`. */
 
+import { LIMITED_DUE } from '../connection/schema.ts';
 import type { Transaction } from '../connection/transaction.ts';
 import type { QueueRow } from './queue-row.ts';
 import { addReady, type ReadyKey, removeReady } from './ready-runs.ts';
@@ -16,19 +17,19 @@ export function insertIntoState(tx: Transaction, queue: QueueRow, message: Messa
     tx.sql('INSERT INTO blocked VALUES (?,?)').run(queue.id, message.seq);
     queue.blocked += 1;
   } else if (message.at > tx.now) {
-    delay(tx, queue, message.seq, message.at);
+    delay(tx, queue, message.seq);
   } else {
     const { seq, at, priority } = message;
     addReady(tx, queue, { rank: 9 - priority, at, first: seq, last: seq });
   }
 }
 
-/** A message with an ordering key that expires before it is due moves when it expires: it holds up the next one. */
-const LIMIT_DELAY =
-  'UPDATE message SET at=CAST(expires AS INTEGER) WHERE seq=? AND ordering_key IS NOT NULL AND expires<at RETURNING at';
+const FIND_LIMITED_DUE = `SELECT ${LIMITED_DUE} FROM message WHERE seq=?`;
+const REMOVE_DELAYED = `DELETE FROM delayed WHERE queue_id=? AND seq=? AND due IN (?,
+  (SELECT CAST(expires AS INTEGER) FROM message WHERE message.seq=delayed.seq AND ordering_key IS NOT NULL))`;
 
-function delay(tx: Transaction, queue: QueueRow, seq: number, at: number): void {
-  const due = (tx.value(LIMIT_DELAY, seq) as number | undefined) ?? at;
+function delay(tx: Transaction, queue: QueueRow, seq: number): void {
+  const due = tx.value(FIND_LIMITED_DUE, seq) as number;
   const earliest = tx.value('SELECT due FROM delayed WHERE queue_id=? ORDER BY due LIMIT 1', queue.id);
   if (earliest === undefined || due < (earliest as number)) queue.isDueEarlier = true;
   tx.sql('INSERT INTO delayed VALUES (?,?,?)').run(queue.id, due, seq);
@@ -59,7 +60,7 @@ export function removeFromState(tx: Transaction, queue: QueueRow, message: Ready
   if (removeReady(tx, queue, message)) return true;
   const { seq, at } = message;
   queue.isChanged = true;
-  if (tx.sql('DELETE FROM delayed WHERE queue_id=? AND due=? AND seq=?').run(queue.id, at, seq).changes > 0) {
+  if (tx.sql(REMOVE_DELAYED).run(queue.id, seq, at).changes > 0) {
     queue.delayed -= 1;
     return true;
   }

@@ -45,6 +45,13 @@ export const mutants: readonly SourceMutant[] = mutantsOf('sqlite', 'transport-s
     killedBy: 'J30',
   },
   {
+    name: 'lets a message of an ordering key move when it would have expired before the store was closed',
+    file: 'connection/namespace-gate.ts',
+    find: '  store.sql(LIMIT_DELAYS).run(ns);\n',
+    replace: '',
+    killedBy: 'J27',
+  },
+  {
     name: 'a touch forgets the gate',
     file: 'sqlite-driver.ts',
     find: 'gated((tx) => touchEntries(tx, touches))',
