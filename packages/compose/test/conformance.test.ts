@@ -38,6 +38,7 @@ const VISIBLE: Readonly<Record<string, string>> = {
   S14: HELD,
   T1: STILL,
   T2: HELD,
+  U11: STILL,
   W1: AWAY,
   W2: AWAY,
   W5: AWAY,

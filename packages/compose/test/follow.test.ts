@@ -3,7 +3,7 @@ import { BusbarError, type Gate, type KvChange, type Transport } from '@busbar/a
 import { type Child, spawnChild, tempDir } from '@busbar/testbed';
 import { openMemory } from '@busbar/transport-memory';
 import { openSqlite } from '@busbar/transport-sqlite';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { type MigrateParts, moveBus, openMigrate, retire, rollBack, type StoreEnds } from '../src/index.ts';
 import { recordOf } from '../src/migrate/mark.ts';
 import { CUT, MARK, MOVE } from '../src/migrate/move.ts';
@@ -172,6 +172,36 @@ test('a receive that waits at the old store goes on at the new one', async () =>
   expect(await child.next(is('receive'))).toMatchObject({ result: { id: 'new', attempt: 1 } });
   child.send('ack');
   expect(await child.next(is('ack'))).toMatchObject({ result: 'done' });
+});
+
+test('the gate is read again when announcements are watched: one before that would be missed for seconds', async () => {
+  await using bus = await setting('sqlite');
+  const { from } = bus.parts;
+  let [isWatched, looks] = [false, 0];
+  const open = async (): Promise<Transport> => {
+    const transport = await from.open();
+    const watch: Transport['kv']['watch'] = async (...args) => {
+      const opened = await transport.kv.watch(...args);
+      isWatched = true;
+      return opened;
+    };
+    const gate: Transport['admin']['gate'] = (...args) => {
+      if (isWatched) looks += 1;
+      return transport.admin.gate(...args);
+    };
+    const [kv, admin] = [
+      { ...transport.kv, watch },
+      { ...transport.admin, gate },
+    ];
+    const read = (key: string | symbol): unknown => {
+      const value: unknown = Reflect.get({ kv, admin }, key) ?? Reflect.get(transport, key, transport);
+      return typeof value === 'function' ? value.bind(transport) : value;
+    };
+    return new Proxy(transport, { get: (_, key) => read(key) });
+  };
+  await using late = await openMigrate({ ...bus.parts, from: { ...from, open } });
+  await vi.waitUntil(() => looks > 0);
+  expect(late.state).toBe('open');
 });
 
 test.concurrent.each(['copy', 'drain', 'transfer', 'verify'] as const)(

@@ -258,6 +258,8 @@ export class Follower {
       isSynced ||= changes.some(({ kind }) => kind === 'synced');
     };
     this.#watch = await transport.kv.watch(`${MARK}/`, onChanges, { keepsAlive: false });
+    // A move that was announced since the gate was read.
+    this.pursue(0);
   }
 
   #setClosed(isClosed: boolean): void {
