@@ -115,7 +115,7 @@ function importDead(
   exported: ExportedMessage,
   dead: NonNullable<ExportedMessage['dead']>,
 ): void {
-  const age = Math.max(0, Date.now() - dead.at);
+  const age = Math.max(0, tx.wallTime - dead.at);
   DEAD.run(tx, [toMessage(exported)], (values, message) => {
     const { attempts } = exported;
     values.push(queue.id, Math.floor(tx.now - age), dead.at, dead.reason, attempts, toHistory(exported));

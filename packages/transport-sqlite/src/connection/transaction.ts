@@ -23,6 +23,8 @@ export class Transaction {
   readonly store: Store;
   /** Store time of the whole transaction. It is read under the lock, so it rises in the order of commits. */
   readonly time: number;
+  /** The wall clock at that time, or slightly before. */
+  readonly wallTime: number;
   /** Rows written so far. They bound the transaction. */
   rowCount = 0;
   /** Queues that were empty and now have a ready message, or have an earlier due time. */
@@ -49,6 +51,7 @@ export class Transaction {
   constructor(store: Store, writes = false) {
     this.store = store;
     this.#writes = writes;
+    this.wallTime = Date.now();
     this.time = store.clock.now();
   }
 

@@ -91,7 +91,9 @@ function readStep(
   const earlier = findEarlierBindings(tx, queue, id);
   const matching = events.filter(([seq, topic]) => belongs(topic, seq, binding, earlier));
   const copiedTo = events.length < STEP && !isBatchFull(events) ? last : (events.at(-1)?.[0] ?? last);
-  const alive = matching.map(toPastEvent).filter(({ ttlLeftMs }) => ttlLeftMs === undefined || ttlLeftMs > 0);
+  const alive = matching
+    .map((row) => toPastEvent(row, tx.wallTime))
+    .filter(({ ttlLeftMs }) => ttlLeftMs === undefined || ttlLeftMs > 0);
   return { events: alive, next: copiedTo >= last ? null : copiedTo + 1 };
 }
 
@@ -123,9 +125,9 @@ function belongs(topic: string, seq: number, binding: PendingBackfill, earlier: 
   return !earlier.some(([pattern, since]) => seq > since && matchTopic(pattern, topic));
 }
 
-function toPastEvent(row: readonly unknown[]): PastEvent {
+function toPastEvent(row: readonly unknown[], wallTime: number): PastEvent {
   const event = readPreparedMessage(row, 3);
-  const ageMs = Math.max(0, Date.now() - (row[2] as number));
+  const ageMs = Math.max(0, wallTime - (row[2] as number));
   return {
     event,
     delayLeftMs: Math.max(0, event.delayMs - ageMs),
