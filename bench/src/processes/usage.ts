@@ -54,10 +54,16 @@ export function cpuMsOf(pid: number): number {
   return childrenOf(pid).reduce((sum, child) => sum + (cpuMsOf(child) || 0), ticks * TICK_MS);
 }
 
-/** Memory of another process, with what its children do not share; NaN if the system does not report it. */
+/** Memory of another process, with what its children do not share with it; NaN if the system does not report it. */
 export function rssBytesOf(pid: number): number {
-  const own = statusBytes(pid, 'VmRSS') ?? Number.NaN;
-  return childrenOf(pid).reduce((sum, child) => sum + (statusBytes(child, 'RssAnon') ?? 0), own);
+  const own = kilobytesOf(`/proc/${pid}/status`, 'VmRSS') * 1024;
+  return childrenOf(pid).reduce((sum, child) => sum + privateBytesOf(child), own);
+}
+
+/** What a process shares with no other. A child of Redis that writes a file shares all pages that neither has changed. */
+function privateBytesOf(pid: number): number {
+  const file = `/proc/${pid}/smaps_rollup`;
+  return (kilobytesOf(file, 'Private_Clean') + kilobytesOf(file, 'Private_Dirty') || 0) * 1024;
 }
 
 function childrenOf(pid: number): number[] {
@@ -69,13 +75,11 @@ function childrenOf(pid: number): number[] {
   }
 }
 
-function statusBytes(pid: number, field: 'VmRSS' | 'RssAnon'): number | undefined {
+/** A field of a file of the system; NaN without it. */
+function kilobytesOf(file: string, field: string): number {
   try {
-    const kilobytes = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(
-      readFileSync(`/proc/${pid}/status`, 'utf8'),
-    )?.[1];
-    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+    return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(file, 'utf8'))?.[1] ?? Number.NaN);
   } catch {
-    return undefined;
+    return Number.NaN;
   }
 }

@@ -58,12 +58,12 @@ function renderRun(report: Report): string {
   const { runs, expected, lost, doubled, reordered } = tallyOf(measurements);
   const failures = measurements.filter(({ failure }) => failure !== undefined);
   const skipped = measurements.filter((one) => one.skipped).length;
-  const isBusy = loadBefore > machine.cores;
+  const wasBusy = loadBefore > machine.cores;
   return [
     `Measured ${date.slice(0, 10)} by \`${command}\`: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Node ${machine.node}.`,
-    ...(isBusy
+    ...(wasBusy
       ? [
-          `**The machine was busy with other work (load ${show(loadBefore)}): rates, latencies and ratios of this run mean little.**`,
+          `**The load in the minute before was ${show(loadBefore)}. If that work went on, rates and ratios of this run mean little.**`,
         ]
       : []),
     `${Object.entries(versions)
