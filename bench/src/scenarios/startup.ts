@@ -1,14 +1,15 @@
-/** Time of `busbar send` above the start of Node: from source, as users install it, and behind the wrapper for an older Node. */
+/** Time of `busbar send` above the start of Node: from source, as users install it, and by the wrapper that finds Node in a clone. */
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cost, type Figure, median } from '../figures.ts';
 import type { Scenario } from './scenario.ts';
 
 const PACKAGE = fileURLToPath(new URL('../../../packages/busbar', import.meta.url));
 const BIN = join(PACKAGE, 'bin/busbar.js');
+const WRAPPER = join(PACKAGE, '../../scripts/busbar');
 const ROUNDS = 15;
 const SEND = ['send', '@bench', 'hello'];
 
@@ -21,15 +22,14 @@ export const startup: Scenario = {
   async run({ location: { folder } }) {
     // A shell does not have the options of this program.
     const env = { ...process.env, NODE_OPTIONS: '', MESSAGE_BUS: `sqlite:${folder}/bus.db` };
-    const run = (node: string, ...args: string[]): number => timed(node, args, env);
+    const run = (program: string, ...args: string[]): number => timed(program, args, env);
     run(process.execPath, BIN, 'register', '@bench');
     const installed = installedBin(folder);
-    const older = olderNode();
-    const programs: Readonly<Record<string, readonly [node: string, ...args: string[]] | undefined>> = {
+    const programs: Readonly<Record<string, readonly [program: string, ...args: string[]] | undefined>> = {
       empty: [process.execPath, '-e', '0'],
       send: [process.execPath, BIN, ...SEND],
       installed: installed === undefined ? undefined : [process.execPath, installed, ...SEND],
-      wrapped: older === undefined ? undefined : [older, BIN, ...SEND],
+      wrapped: [WRAPPER, ...SEND],
     };
     const times: Record<string, number[]> = {};
     // The first round fills the cache of compiled code.
@@ -44,14 +44,14 @@ export const startup: Scenario = {
   },
 };
 
-function figuresOf({ empty = [], send = [], installed, wrapped }: Readonly<Record<string, number[]>>): Figure[] {
+function figuresOf({ empty = [], send = [], installed, wrapped = [] }: Readonly<Record<string, number[]>>): Figure[] {
   const least = (values: readonly number[]): number => Math.min(...values);
   return [
     cost('node -e 0', 'ms', median(empty)),
     cost('busbar send', 'ms', median(send)),
     cost('above', 'ms', median(send) - median(empty)),
     ...(installed === undefined ? [] : [cost('installed, above', 'ms', least(installed) - least(empty))]),
-    ...(wrapped === undefined ? [] : [cost('wrapper', 'ms', least(wrapped) - least(send))]),
+    cost('wrapper', 'ms', least(wrapped) - least(send)),
   ];
 }
 
@@ -65,21 +65,9 @@ function installedBin(folder: string): string | undefined {
   return join(home, 'bin/busbar.js');
 }
 
-/** The Node of the machine, if the command needs its wrapper there. */
-function olderNode(): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((one) => !one.includes('node_modules'));
-  const env = { ...process.env, NODE_OPTIONS: '', PATH: folders.join(delimiter) };
-  const { status, stdout } = spawnSync('node', ['-p', 'process.execPath + " " + process.versions.node'], {
-    env,
-    encoding: 'utf8',
-  });
-  const [path, version = '99'] = status === 0 ? stdout.trim().split(' ') : [];
-  return Number.parseInt(version, 10) < 24 ? path : undefined;
-}
-
-function timed(node: string, args: readonly string[], env: NodeJS.ProcessEnv): number {
+function timed(program: string, args: readonly string[], env: NodeJS.ProcessEnv): number {
   const began = performance.now();
-  const { status, stderr } = spawnSync(node, args, { env, encoding: 'utf8' });
+  const { status, stderr } = spawnSync(program, args, { env, encoding: 'utf8' });
   if (status !== 0) throw new Error(`${args.join(' ')} ended with ${status}: ${stderr}`);
   return performance.now() - began;
 }
