@@ -95,7 +95,9 @@ export function renderTables(
   const { title: text, alone, scaling } = SCENARIOS[scenario];
   const title = alone ? text : `${text} (${DESCRIPTIONS[durability]})`;
   const tables = scaling ? measurements.flatMap(renderScaling) : renderConditions(measurements);
-  const failures = measurements.flatMap(({ target, failure }) => (failure ? [`  ${target} failed: ${failure}`] : []));
+  const failures = measurements.flatMap(({ target, failure }) =>
+    failure ? [`  ${target ?? scenario} failed: ${failure}`] : [],
+  );
   return [title, ...tables, ...failures].join('\n');
 }
 

@@ -71,7 +71,10 @@ function renderRun(report: Report): string {
       .join(', ')}.`,
     `${runs} runs with ${expected.toLocaleString('en-US')} deliveries: ${lost} lost, ${doubled} doubled, ${reordered} reordered.` +
       ` ${failures.length} failed, ${skipped} had no time left.`,
-    ...failures.map(({ scenario, target, failure }) => `- ${target} ${scenario} failed: ${failure}`),
+    ...failures.map(
+      ({ scenario, target, failure }) =>
+        `- ${target === undefined ? scenario : `${target} ${scenario}`} failed: ${failure}`,
+    ),
   ].join('\n');
 }
 

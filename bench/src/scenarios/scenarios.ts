@@ -3,6 +3,7 @@
 import { compositions } from './compositions.ts';
 import { failing } from './failing.ts';
 import { fanout } from './fanout.ts';
+import { gate } from './gate.ts';
 import { idle } from './idle.ts';
 import { lock } from './lock.ts';
 import { mailboxes } from './mailboxes.ts';
@@ -26,6 +27,6 @@ import { writers } from './writers.ts';
 export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   ...{ queue, request, fanout, wake, idle },
   ...{ rate, parallel, failing, stream, lock, replay, payload },
-  ...{ members, mailboxes, sustained, compositions },
+  ...{ members, mailboxes, sustained, compositions, gate },
   ...{ writers, memory, startup, micro },
 };
