@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { propertySeed } from '../../../../test/property-seed.ts';
 import { backoffMs, completeRetry } from '../../src/bus/consuming/backoff.ts';
 import { Histogram } from '../../src/bus/histogram.ts';
@@ -121,21 +121,55 @@ describe('replies', () => {
   });
 });
 
-it('progress that a watch and a read both find is reported once', () => {
-  let emit: (event: TaskEvent) => void = () => undefined;
-  const tracker = {
-    follow: (_task: unknown, onEvent: typeof emit) => {
-      emit = onEvent;
-      return () => undefined;
-    },
-  };
-  const seen: unknown[] = [];
-  const follower = new TaskFollower(tracker as never, { id: 'q#1', since: undefined }, (body) => seen.push(body));
-  const body = (text: string) => ({ contentType: 'text/plain', body: new TextEncoder().encode(text) });
-  const running = (text: string) => ({ state: 'running', attempt: 1, sentAt: 0, body: body(text) }) as const;
-  emit({ kind: 'record', record: running('half'), revision: 5 });
-  emit({ kind: 'record', record: running('half'), revision: 5 });
-  emit({ kind: 'record', record: running('whole'), revision: 6 });
-  expect(seen).toEqual([body('half'), body('whole')]);
-  follower.leave();
+describe('a task that is followed', () => {
+  function follow() {
+    let emit: (event: TaskEvent) => void = () => undefined;
+    const tracker = {
+      follow: (_task: unknown, onEvent: typeof emit) => {
+        emit = onEvent;
+        return () => undefined;
+      },
+    };
+    const seen: unknown[] = [];
+    const follower = new TaskFollower(tracker as never, { id: 'q#1', since: undefined }, (body) => seen.push(body));
+    return { seen, follower, emit: (event: TaskEvent) => emit(event) };
+  }
+
+  it('has progress that a watch and a read both find once', () => {
+    const { seen, follower, emit } = follow();
+    const body = (text: string) => ({ contentType: 'text/plain', body: new TextEncoder().encode(text) });
+    const running = (text: string) => ({ state: 'running', attempt: 1, sentAt: 0, body: body(text) }) as const;
+    emit({ kind: 'record', record: running('half'), revision: 5 });
+    emit({ kind: 'record', record: running('half'), revision: 5 });
+    emit({ kind: 'record', record: running('whole'), revision: 6 });
+    expect(seen).toEqual([body('half'), body('whole')]);
+    follower.leave();
+  });
+
+  it('is gone when it is absent for a second; on a store that takes long to answer, for five answers', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      const [quick, slow] = [follow(), follow()];
+      const ended: string[] = [];
+      void quick.follower.ended.then(({ state }) => ended.push(`quick ${state}`));
+      void slow.follower.ended.then(({ state }) => ended.push(`slow ${state}`));
+      const look = async (ms: number): Promise<void> => {
+        vi.advanceTimersByTime(ms);
+        quick.emit({ kind: 'absent', lookMs: 5 });
+        slow.emit({ kind: 'absent', lookMs: ended.length === 0 ? 800 : 5 });
+        await Promise.resolve();
+      };
+      await look(0);
+      await look(800);
+      expect(ended).toEqual([]);
+      await look(200);
+      expect(ended).toEqual(['quick unknown']);
+      await look(2900);
+      expect(ended).toEqual(['quick unknown']);
+      await look(200);
+      expect(ended).toEqual(['quick unknown', 'slow unknown']);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
 });

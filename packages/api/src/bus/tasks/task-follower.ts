@@ -14,8 +14,10 @@ export type TaskEnd =
   /** There is no trace of it: it expired, was purged, has no stored result, or never existed. */
   | { readonly state: 'unknown' };
 
-/** A task can be absent between two polls. After this time it counts as gone. */
+/** A task can be absent between its ack and its result, which some stores put one after the other. Then it counts as gone. */
 const GONE_MS = 900;
+/** On a slow store that takes longer: as long as so many looks at it. */
+const GONE_LOOKS = 5;
 
 /** Follows one task until it ends, or until {@link TaskFollower.leave}. */
 export class TaskFollower {
@@ -25,6 +27,8 @@ export class TaskFollower {
   readonly #onProgress: (body: EncodedBody) => void;
   readonly #unfollow: () => void;
   #absentSince: number | undefined;
+  /** The slowest look since then. */
+  #lookMs = 0;
   #revision = 0;
   #isOver = false;
 
@@ -47,7 +51,7 @@ export class TaskFollower {
     if (event.kind !== 'absent') this.#absentSince = undefined;
     switch (event.kind) {
       case 'absent':
-        this.#onAbsent();
+        this.#onAbsent(event.lookMs);
         break;
       case 'broken':
         this.leave();
@@ -70,10 +74,11 @@ export class TaskFollower {
     else if (record.state === 'cancelled') this.#end({ state: 'cancelled', reason: record.reason });
   }
 
-  #onAbsent(): void {
+  #onAbsent(lookMs: number): void {
     const now = performance.now();
+    this.#lookMs = Math.max(lookMs, this.#absentSince === undefined ? 0 : this.#lookMs);
     this.#absentSince ??= now;
-    if (now - this.#absentSince >= GONE_MS) this.#end({ state: 'unknown' });
+    if (now - this.#absentSince >= Math.max(GONE_MS, GONE_LOOKS * this.#lookMs)) this.#end({ state: 'unknown' });
   }
 
   #end(end: TaskEnd): void {

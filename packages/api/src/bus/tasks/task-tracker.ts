@@ -18,8 +18,8 @@ export type TaskEvent =
   | { readonly kind: 'pending' }
   /** It is a dead letter; `failure` is the error of its last attempt, if a worker recorded it. */
   | { readonly kind: 'dead'; readonly reason: string; readonly failure: FailureRecord | undefined }
-  /** It is neither in the queue nor has a record. */
-  | { readonly kind: 'absent' }
+  /** It is neither in the queue nor has a record, as a look of `lookMs` at the store found. */
+  | { readonly kind: 'absent'; readonly lookMs: number }
   /** It cannot be tracked any more. */
   | { readonly kind: 'broken'; readonly error: BusbarError };
 
@@ -131,14 +131,15 @@ class TaskPoller {
 
   async #pollPage(ids: readonly string[]): Promise<void> {
     const { transport, queue } = this.#plan;
+    const since = performance.now();
     const page = await transport.admin.browse(queue, { ids, limit: MAX_IDS * 2 });
     // A dead letter and a newer message can have the same id.
     const found = new Map<string, BrowsedMessage[]>(ids.map((id) => [id, []]));
     for (const browsed of page.messages) found.get(browsed.message.id)?.push(browsed);
-    await Promise.all([...found].map(([id, all]) => this.#emitState(id, all)));
+    await Promise.all([...found].map(([id, all]) => this.#emitState(id, all, since)));
   }
 
-  async #emitState(id: string, messages: readonly BrowsedMessage[]): Promise<void> {
+  async #emitState(id: string, messages: readonly BrowsedMessage[], since: number): Promise<void> {
     const { emit, transport, sinceOf } = this.#plan;
     if (pendingOf(messages) !== undefined) {
       emit(id, { kind: 'pending' });
@@ -153,7 +154,7 @@ class TaskPoller {
       const isItsOwn = record?.state === 'failed' && record.sentAt === letter.message.sentAt;
       const failure = isItsOwn ? record.failure : undefined;
       emit(id, { kind: 'dead', reason: letter.dead?.reason ?? 'unknown', failure });
-    } else emit(id, { kind: 'absent' });
+    } else emit(id, { kind: 'absent', lookMs: performance.now() - since });
   }
 }
 
