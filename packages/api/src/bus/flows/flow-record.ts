@@ -24,6 +24,15 @@ export interface PlannedChild {
   readonly input: MessageInput;
 }
 
+/** A child without a trace. Its result can still be on its way. */
+export interface MissingChild {
+  readonly index: number;
+  /** When it was not found, in milliseconds since 1970. */
+  readonly at: number;
+  /** After this time it counts as gone; undefined if an older version wrote the record. */
+  readonly goneMs?: number;
+}
+
 /** A flow, from the send of its parent until the end of its parent. */
 export interface FlowRecord {
   readonly onChildFailure: ChildFailureRule;
@@ -38,8 +47,8 @@ export interface FlowRecord {
   readonly awaited: number;
   /** The child that has told of its failure. */
   readonly failed?: number | undefined;
-  /** The child that was not found at a time, in milliseconds since 1970. */
-  readonly missing?: { readonly index: number; readonly at: number } | undefined;
+  /** The child that was not found. */
+  readonly missing?: MissingChild | undefined;
   /** The messages of the children, until all of them were sent. */
   readonly unsent?: string | StoredParts | undefined;
 }

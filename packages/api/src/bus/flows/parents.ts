@@ -12,7 +12,7 @@ import { cancelChildren } from './cancel-waiting.ts';
 import { childEnded, wakeParent } from './child-ended.ts';
 import { type ChildState, readChildren } from './child-states.ts';
 import { type FlowRef, flowOf, placeOfChild } from './flow-id.ts';
-import { childOf, type FlowRecord, FlowStore } from './flow-record.ts';
+import { childOf, type FlowRecord, FlowStore, type MissingChild } from './flow-record.ts';
 import { sendMissing } from './send-children.ts';
 
 /** Why a parent cannot start yet, or ever. */
@@ -22,8 +22,10 @@ type Obstacle =
   | { readonly kind: 'failed'; readonly child: ChildState };
 
 const PAGE = 50;
-/** A child can be absent for a moment. After this time it counts as gone. */
+/** A child can be absent between its ack and its result, which some stores put one after the other. Then it counts as gone. */
 const GONE_MS = 900;
+/** On a slow store that takes longer: as long as so many looks at it. */
+const GONE_LOOKS = 5;
 const MAX_TOUCHES = 500;
 
 /** The parents that one consumer takes. */
@@ -81,12 +83,14 @@ export class Parents {
     const record = found?.unsent === undefined ? found : await sendMissing(this.#transport, flow, found);
     if (record === undefined) throw new RejectError('the record of its children is no longer stored');
     if (record.awaited < 0 && record.failed === undefined) return;
+    const since = performance.now();
     const obstacle = await this.#scan(flow, record);
+    const goneMs = Math.max(GONE_MS, GONE_LOOKS * (performance.now() - since));
     switch (obstacle?.kind) {
       case 'failed':
         throw await this.#failed(flow, obstacle.child);
       case 'missing':
-        throw await this.#missing(flow, record, obstacle.child);
+        throw await this.#missing(flow, record, obstacle.child, Math.ceil(goneMs));
       default: {
         const awaited = obstacle?.child.index ?? -1;
         if (awaited !== record.awaited || record.failed !== undefined) await this.#await(flow, record, awaited);
@@ -127,14 +131,15 @@ export class Parents {
   }
 
   /** Children after it have ended, unless it is the one that told of its failure. */
-  async #missing(flow: FlowRef, { missing, failed, checkMs }: FlowRecord, child: ChildState): Promise<RetryError> {
+  async #missing(flow: FlowRef, record: FlowRecord, child: ChildState, goneMs: number): Promise<RetryError> {
+    const { missing, failed, checkMs } = record;
     const { index } = child;
     if (missing?.index !== index) {
       const at = Date.now();
       const toAwaited = (old: FlowRecord): number => (index === failed ? old.awaited : index);
-      await this.#store.change(flow, (old) => ({ ...old, awaited: toAwaited(old), missing: { index, at } }));
+      await this.#store.change(flow, (old) => ({ ...old, awaited: toAwaited(old), missing: { index, at, goneMs } }));
     }
-    return postpone(child, Math.min(checkMs, GONE_MS));
+    return postpone(child, Math.min(checkMs, goneMs));
   }
 
   async #failed({ parent }: FlowRef, child: ChildState): Promise<RejectError> {
@@ -171,12 +176,15 @@ function obstacleOf(child: ChildState, { onChildFailure, missing }: FlowRecord):
   const { end, index } = child;
   if (end?.state === 'done') return undefined;
   if (end === undefined) return { kind: 'waits', child };
-  if (end.state === 'unknown' && !(missing?.index === index && Math.abs(Date.now() - missing.at) >= GONE_MS)) {
-    return { kind: 'missing', child };
-  }
+  if (end.state === 'unknown' && !(missing?.index === index && isGone(missing))) return { kind: 'missing', child };
   if (onChildFailure === 'ignore') return undefined;
   if (onChildFailure === 'wait' && end.state === 'dead') return { kind: 'waits', child };
   return { kind: 'failed', child };
+}
+
+/** A clock that was set back does not keep a child. */
+function isGone({ at, goneMs = GONE_MS }: MissingChild): boolean {
+  return Math.abs(Date.now() - at) >= goneMs;
 }
 
 function postpone({ id }: ChildState, afterMs: number): RetryError {
