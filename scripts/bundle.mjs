@@ -28,6 +28,9 @@ const SHARED = {
   },
 };
 
+/** Modules of Node that take milliseconds to load, and that most commands do not need. Only functions are imported from them. */
+const LATE = ['node:crypto', 'node:net', 'node:timers/promises', 'node:zlib'];
+
 // Of an earlier build, also of one whose compiler wrote to dist/.
 const old = ['.tsbuildinfo', ...globSync('**/*.{js,js.map,d.ts.map}', { cwd: dist })];
 for (const file of old) if (!file.startsWith('vendor/')) rmSync(join(dist, file), { force: true });
@@ -76,10 +79,25 @@ async function writeBundles() {
  */
 function withModulesOfNode(code) {
   const calls = code.replaceAll(/^import (\* as \w+|\{[^}]*\}) from "(node:[\w/]+)";$/gm, (_, names, name) => {
+    if (LATE.includes(name)) return withFunctionsOf(name, names);
     const target = names.startsWith('*') ? names.slice('* as '.length) : names.replaceAll(' as ', ': ');
     return `const ${target} = process.getBuiltinModule("${name}");`;
   });
   return { code: calls, map: null };
+}
+
+/**
+ * Functions that load their module when the first of them is called.
+ * @param {string} name @param {string} names as in an import
+ */
+function withFunctionsOf(name, names) {
+  const loaded = `${name.replaceAll(/\W/g, '_')}$`;
+  const functions = [...names.matchAll(/(\w+)(?: as ([\w$]+))?/g)].map(([, from, to = from]) => {
+    if (!/^[a-z]/.test(from))
+      throw new Error(`${from} of ${name} is no function: import it elsewhere, or load ${name} at once`);
+    return `const ${to} = (...args) => (${loaded} ??= process.getBuiltinModule("${name}")).${from}(...args);`;
+  });
+  return [`let ${loaded};`, ...functions].join(' ');
 }
 
 /** The chunks of SHARED, as groups of rolldown. A module that knows its own place stays in a file of its own. */

@@ -4,6 +4,7 @@
 export type * from './contract/driver.ts';
 export { bodyTooLarge } from './contract/errors.ts';
 export { callListener } from './contract/promises.ts';
+export { randomByte } from './contract/random.ts';
 export type { StorePast } from './contract/transport.ts';
 export { type BatchLimit, BatchSize } from './driver-kit/batch-size.ts';
 export { BriefConnections } from './driver-kit/brief-connections.ts';

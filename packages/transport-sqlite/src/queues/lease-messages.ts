@@ -1,6 +1,6 @@
 /** Leases the first ready messages of a queue to a consumer. */
 
-import { randomInt } from 'node:crypto';
+import { randomByte } from '@busbar/api/driver';
 import { BusbarError, type Delivery, quote } from '@busbar/api/transport';
 import { isBatchFull, readBatch } from '../connection/rows.ts';
 import { MESSAGE_COLUMNS } from '../connection/schema.ts';
@@ -73,7 +73,7 @@ function leaseRows(
   consumer: string | undefined,
 ): Delivery[] {
   const { now } = tx;
-  const token = randomInt(2 ** 48 - 1);
+  const token = newToken();
   const prefix = receiptPrefix(queue.id, token);
   const deliveries = rows.map((row) => toDelivery(row, queue, prefix, now));
   const until = Math.ceil(now + queue.settings.leaseMs);
@@ -93,6 +93,13 @@ function leaseRows(
   queue.touch(now);
   tx.rowCount += rows.length;
   return deliveries;
+}
+
+/** 48 random bits: another claim cannot have the same. */
+function newToken(): number {
+  let token = 0;
+  for (let byte = 0; byte < 6; byte += 1) token = token * 256 + randomByte();
+  return token;
 }
 
 function toDelivery(row: ReadyMessage, queue: QueueRow, prefix: string, now: number): Delivery {

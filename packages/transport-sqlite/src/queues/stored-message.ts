@@ -1,9 +1,9 @@
 /** Converts messages to columns and back. Text bodies are stored as text, readable in a SQLite shell. */
 
 import { isUtf8 } from 'node:buffer';
-import { crc32 } from 'node:zlib';
 import type { PreparedMessage } from '@busbar/api/driver';
 import { BusbarError, type Headers, type Message, quote } from '@busbar/api/transport';
+import { crc32 } from './crc32.ts';
 
 const NO_HEADERS: Headers = Object.freeze({});
 const encoder = new TextEncoder();

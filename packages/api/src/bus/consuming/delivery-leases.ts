@@ -119,7 +119,7 @@ export class DeliveryLeases {
   /** Whether the event loop was blocked for longer than half of a lease. Called right after its handler has ended. */
   wasBlocked(lease: DeliveryLease): boolean {
     if (IN_PAGE) return false;
-    this.#noticeLate(lease);
+    this.#noticeLate(lease, performance.now());
     return lease.blockedMs > lease.maxBlockedMs;
   }
 
@@ -239,7 +239,7 @@ export class DeliveryLeases {
   /** The next tick is not later than a renewal at `renewAt`, nor than the next look at the event loop. */
   #schedule(renewAt: number, now: number): void {
     this.#renewalAt = Math.min(this.#renewalAt, renewAt);
-    const at = Math.min(this.#renewalAt, now + this.#lookMs);
+    const at = this.#nextAt(now);
     if (at < this.#timerAt) this.#arm(at);
   }
 
@@ -257,14 +257,19 @@ export class DeliveryLeases {
     // Most ticks are looks at the event loop, which cost the same for one lease and for thousands.
     if (IN_PAGE || now - this.#timerAt > MIN_BLOCKED_MS || this.#renewalAt <= now || this.#held.size === 0)
       this.#visitAll(now);
-    this.#arm(Math.min(this.#renewalAt, now + this.#lookMs));
+    this.#arm(this.#nextAt(now));
+  }
+
+  #nextAt(now: number): number {
+    return IN_PAGE ? this.#renewalAt : Math.min(this.#renewalAt, now + this.#lookMs);
   }
 
   /** Renews the due leases, and finds the next renewal. */
   #visitAll(now: number): void {
-    [this.#renewalAt, this.#lookMs] = [FOREVER, FOREVER];
+    this.#renewalAt = FOREVER;
+    if (!IN_PAGE) this.#lookMs = FOREVER;
     for (const lease of this.#held) {
-      this.#noticeLate(lease, now);
+      if (!IN_PAGE) this.#noticeLate(lease, now);
       if (lease.renewAt <= now) this.#renewDue(lease, now);
       if (lease.isOver) continue;
       this.#renewalAt = Math.min(this.#renewalAt, lease.renewAt);
@@ -273,8 +278,8 @@ export class DeliveryLeases {
   }
 
   /** A timer that is late shows a blocked event loop, which may have been blocked for longer. */
-  #noticeLate(lease: DeliveryLease, now: number = performance.now()): void {
-    if (!IN_PAGE && lease.heldAt < this.#timerAt) lease.ran(now - this.#timerAt);
+  #noticeLate(lease: DeliveryLease, now: number): void {
+    if (lease.heldAt < this.#timerAt) lease.ran(now - this.#timerAt);
   }
 
   /** Renews a due lease. A lease that ends before its renewal is confirmed counts as lost. */

@@ -16,7 +16,7 @@ export type TaskEnd =
 
 /** A task can be absent between its ack and its result, which some stores put one after the other. Then it counts as gone. */
 const GONE_MS = 900;
-/** On a slow store that takes longer: as long as so many looks at it. */
+/** On a slow store that takes longer: so many looks at it more. */
 const GONE_LOOKS = 5;
 
 /** Follows one task until it ends, or until {@link TaskFollower.leave}. */
@@ -27,8 +27,6 @@ export class TaskFollower {
   readonly #onProgress: (body: EncodedBody) => void;
   readonly #unfollow: () => void;
   #absentSince: number | undefined;
-  /** The slowest look since then. */
-  #lookMs = 0;
   #revision = 0;
   #isOver = false;
 
@@ -76,9 +74,8 @@ export class TaskFollower {
 
   #onAbsent(lookMs: number): void {
     const now = performance.now();
-    this.#lookMs = Math.max(lookMs, this.#absentSince === undefined ? 0 : this.#lookMs);
     this.#absentSince ??= now;
-    if (now - this.#absentSince >= Math.max(GONE_MS, GONE_LOOKS * this.#lookMs)) this.#end({ state: 'unknown' });
+    if (now - this.#absentSince >= GONE_MS + GONE_LOOKS * lookMs) this.#end({ state: 'unknown' });
   }
 
   #end(end: TaskEnd): void {
