@@ -136,3 +136,19 @@ describe('the limit of a queue', () => {
     },
   );
 });
+
+it('a task that loses its lease while it waits makes room for another', async () => {
+  const { bus, errors } = await open();
+  const { admin } = bus.transport;
+  const attempts = async (): Promise<number[]> =>
+    (await admin.browse('jobs', { state: 'leased' })).messages.map((message) => message.attempts);
+  await bus.enqueueAll('jobs', [1, 2, 3]);
+  const options = { rateLimit: { max: 1, perMs: HOUR_MS }, concurrency: 2, leaseMs: 300 };
+  await bus.process('jobs', () => undefined, options);
+  await expect.poll(attempts).toEqual([1, 1]);
+  // A gate that closes ends all leases.
+  const { revision } = await admin.setGate('closed', { ifRevision: (await admin.gate()).revision });
+  await admin.setGate('open', { ifRevision: revision });
+  await expect.poll(attempts, { timeout: 10_000 }).toEqual([2, 2]);
+  expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['LEASE_LOST']));
+});

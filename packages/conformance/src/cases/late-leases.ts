@@ -92,6 +92,8 @@ async function lateOutcome(
   const ended: string[] = [];
   const late = await openLate(test, { writeMs: LATE_MS }, () => undefined);
   const run = (): string => {
+    // It must not take the next attempt, too.
+    worker.pause();
     ended.push('late');
     if (outcome === 'throws') throw new Error('late');
     return 'late';
@@ -100,7 +102,6 @@ async function lateOutcome(
   const sender = await test.bus();
   const task = await sender.enqueue(queue);
   await test.until('the late worker has ended', () => ended.length === 1);
-  worker.pause();
   const quick = await test.bus();
   const work = async (): Promise<string> => {
     if (next === 'runs') await pause(LATE_MS * 2);

@@ -76,6 +76,8 @@ export class RateLimiter {
     if (this.#limit === undefined) return undefined;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#waiting.push({ lease, resolve, reject });
+    // One that lost its lease makes room for another.
+    lease.onAbort(() => this.#changed.notify());
     if (!this.#isRunning) void this.#run();
     return promise;
   }
