@@ -41,5 +41,6 @@ export { CALL_CREDIT, HEARTBEAT_MS, HELLO_TIMEOUT_MS, MAX_BUFFERED_BYTES, SILENT
 export type { ConnectionEvents, LinkConnection } from './stream/connection.ts';
 export { atTurnEnd } from './stream/event-loop.ts';
 export { Heartbeat } from './stream/heartbeat.ts';
+export { PartialFrame } from './stream/partial-frame.ts';
 export { UnixConnection } from './stream/unix-connection.ts';
 export { WriteBuffer } from './stream/write-buffer.ts';

@@ -60,6 +60,7 @@ export class HubConnection implements ConnectionEvents {
   }
 
   onFrames(frames: readonly Frame[]): void {
+    this.#heartbeat?.received();
     for (const each of frames) this.#receive(each);
   }
 
@@ -107,7 +108,6 @@ export class HubConnection implements ConnectionEvents {
   }
 
   #receive(each: Frame): void {
-    this.#heartbeat?.received();
     if (each.type === FRAME.ping) this.send(frame(FRAME.pong));
     else if (each.type === FRAME.goaway) this.#goaway = toGoawayError(each);
     else if (each.type === FRAME.pong) this.clock.sample(this.#heartbeat?.pingedAt ?? 0, each.header['now']);

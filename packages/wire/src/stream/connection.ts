@@ -25,7 +25,7 @@ export interface LinkConnection {
 
 /** Events of a connection. They are called one at a time, after the connection was handed over. */
 export interface ConnectionEvents {
-  /** Frames arrived; all frames of one turn come together. */
+  /** Frames arrived; all frames of one turn come together. None: a part of a frame arrived, so the peer is alive. */
   onFrames(frames: readonly Frame[]): void;
   /** The connection is closed. `error` is undefined after an orderly end by either side. Called once, as the last event. */
   onClose(error: BusbarError | undefined): void;

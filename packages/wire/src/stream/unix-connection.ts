@@ -3,8 +3,9 @@
 import type { Duplex } from 'node:stream';
 import { type BusbarError, toBusbarError } from '@busbar/api/transport';
 import { connectionLost } from '../errors.ts';
-import { encodeFrames, type Frame, FrameReader, goaway } from '../frames/frame.ts';
+import { encodeFrames, FRAME, type Frame, FrameReader, frame, goaway } from '../frames/frame.ts';
 import type { ConnectionEvents, LinkConnection } from './connection.ts';
+import { PartialFrame } from './partial-frame.ts';
 import { WriteBuffer } from './write-buffer.ts';
 
 /**
@@ -20,6 +21,7 @@ export class UnixConnection implements LinkConnection {
   readonly #stream: Duplex;
   readonly #reader: FrameReader;
   readonly #writes = new WriteBuffer(() => this.flush(), MAX_FRAMES_PER_WRITE);
+  readonly #partial = new PartialFrame();
   #isClosing = false;
   #error: BusbarError | undefined;
   #closeTimer: NodeJS.Timeout | undefined;
@@ -97,6 +99,8 @@ export class UnixConnection implements LinkConnection {
       this.close();
       return;
     }
-    if (frames.length > 0) events.onFrames(frames);
+    if (frames.length > 0) this.#partial.ends();
+    else if (this.#partial.arrives()) this.send(frame(FRAME.ping));
+    events.onFrames(frames);
   }
 }

@@ -2,14 +2,14 @@
 
 import { FRAME, type Frame } from '@busbar/wire';
 import type { WebSocket } from 'ws';
-import { WsConnection } from './ws-connection.ts';
+import { WsConnection, type WsConnectionOptions } from './ws-connection.ts';
 
 /** Calls `onWelcome` when the hub has accepted its client. */
 export class UnauthorizedConnection extends WsConnection {
   readonly #onWelcome: () => void;
 
-  constructor(socket: WebSocket, onWelcome: () => void) {
-    super(socket);
+  constructor(socket: WebSocket, options: WsConnectionOptions, onWelcome: () => void) {
+    super(socket, options);
     this.#onWelcome = onWelcome;
   }
 

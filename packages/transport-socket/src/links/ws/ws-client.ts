@@ -1,6 +1,8 @@
 /** The client's side of WebSocket. */
 
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { BusbarError, isBusbarError } from '@busbar/api/transport';
 import { WebSocket } from 'ws';
 import { noHub } from '../../errors.ts';
@@ -41,8 +43,9 @@ export function wsClient({ address, reach, endpoint }: WsClientOptions): ClientL
     // The upgrade has carried it.
     token: async () => undefined,
     async connect(events, signal) {
-      const socket = await openSocket(endpoint(), address, signal);
-      const connection = new WsConnection(socket, 'binary', MAX_FRAME_BYTES_FROM_HUB);
+      const { socket, stream } = await openSocket(endpoint(), address, signal);
+      const options = { form: 'binary', maxFrameBytes: MAX_FRAME_BYTES_FROM_HUB, stream } as const;
+      const connection = new WsConnection(socket, options);
       connection.begin(events);
       return connection;
     },
@@ -52,7 +55,7 @@ export function wsClient({ address, reach, endpoint }: WsClientOptions): ClientL
 /** Whether the hub at `endpoint` accepts a connection. */
 export async function canConnect(endpoint: () => WsEndpoint): Promise<boolean> {
   try {
-    const socket = await openSocket(endpoint(), '', AbortSignal.timeout(PROBE_TIMEOUT_MS));
+    const { socket } = await openSocket(endpoint(), '', AbortSignal.timeout(PROBE_TIMEOUT_MS));
     socket.on('error', () => undefined).terminate();
     return true;
   } catch (error) {
@@ -65,7 +68,7 @@ async function openSocket(
   { url, token, proof, ca }: WsEndpoint,
   address: string,
   signal: AbortSignal,
-): Promise<WebSocket> {
+): Promise<{ readonly socket: WebSocket; readonly stream: Duplex | undefined }> {
   signal.throwIfAborted();
   const socket = new WebSocket(url, SUBPROTOCOL, {
     ...MESSAGE_LIMITS,
@@ -80,8 +83,11 @@ async function openSocket(
   signal.addEventListener('abort', onAbort, { once: true });
   socket.on('error', onError);
   socket.once('unexpected-response', (_request, response) => void toRefusal(address, response).then(reject));
-  socket.once('upgrade', ({ headers, socket: stream }) => {
+  let stream: Socket | undefined;
+  socket.once('upgrade', (response) => {
+    const { headers } = response;
     // What is pending keeps the process alive, not its connection. Bun has no socket here.
+    stream = response.socket;
     stream?.unref();
     if (proof !== undefined && headers[PROOF_HEADER] !== proof) reject(noHub(address, 'another program uses its port'));
   });
@@ -89,7 +95,7 @@ async function openSocket(
   try {
     await promise;
     socket.off('error', onError);
-    return socket;
+    return { socket, stream };
   } catch (error) {
     // Terminating an unconnected socket emits another error, which `onError` absorbs.
     socket.terminate();

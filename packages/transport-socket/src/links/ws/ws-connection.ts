@@ -1,5 +1,6 @@
 /** A connection over a WebSocket: one binary message for the frames of one turn, or one JSON text for each frame. */
 
+import type { Duplex } from 'node:stream';
 import { BusbarError, toBusbarError } from '@busbar/api/transport';
 import {
   type ConnectionEvents,
@@ -9,6 +10,7 @@ import {
   frame,
   goaway,
   type LinkConnection,
+  PartialFrame,
   protocolError,
   WriteBuffer,
 } from '@busbar/wire';
@@ -36,10 +38,23 @@ const POLICY = 1008;
 /** Binary messages or JSON texts. The first message of the peer decides. */
 type MessageForm = 'binary' | 'text';
 
+/** Options of a {@link WsConnection}. */
+export interface WsConnectionOptions {
+  /** Default: as the peer's first message. */
+  readonly form?: MessageForm;
+  readonly maxFrameBytes?: number;
+  /** The stream below. Without it a part of a message does not show that the peer is alive. */
+  readonly stream?: Duplex | undefined;
+}
+
 /** A connection over `socket`. Call {@link WsConnection.begin} when the receiver of its events exists. */
 export class WsConnection implements LinkConnection {
   readonly #socket: WebSocket;
   readonly #maxFrameBytes: number | undefined;
+  readonly #stream: Duplex | undefined;
+  readonly #partial = new PartialFrame();
+  /** Whether something whole has arrived with the present bytes. */
+  #hasWhole = false;
   #form: MessageForm | undefined;
   readonly #writes = new WriteBuffer(() => this.flush());
   #events: ConnectionEvents | undefined;
@@ -50,11 +65,11 @@ export class WsConnection implements LinkConnection {
   #closeCode = NORMAL;
   #closeReason = '';
 
-  /** Without `form` the peer's first message decides. */
-  constructor(socket: WebSocket, form?: MessageForm, maxFrameBytes?: number) {
+  constructor(socket: WebSocket, { form, maxFrameBytes, stream }: WsConnectionOptions = {}) {
     this.#socket = socket;
     this.#form = form;
     this.#maxFrameBytes = maxFrameBytes;
+    this.#stream = stream;
   }
 
   /** Starts reading and reports to `events`. */
@@ -65,6 +80,8 @@ export class WsConnection implements LinkConnection {
     // The ws library has answered the ping. Both frames show that the peer is alive.
     socket.on('ping', () => this.#receive(ALIVE));
     socket.on('pong', () => this.#receive(ALIVE));
+    // The socket has read these bytes before.
+    this.#stream?.on('data', () => this.#onBytes());
     socket.on('error', (error) => {
       this.#error ??= toSocketError(error);
     });
@@ -147,7 +164,18 @@ export class WsConnection implements LinkConnection {
   }
 
   #receive(frames: readonly Frame[]): void {
+    this.#hasWhole = true;
     if (!this.#isClosing && frames.length > 0) this.#events?.onFrames(frames);
+  }
+
+  #onBytes(): void {
+    if (this.#isClosing) return;
+    if (this.#hasWhole) this.#partial.ends();
+    else {
+      if (this.#partial.arrives()) this.#socket.ping();
+      this.#events?.onFrames([]);
+    }
+    this.#hasWhole = false;
   }
 
   #setCloseReason({ header: { code, reason } }: Frame): void {

@@ -81,7 +81,9 @@ function upgrader({ rules, headers = [], expects, acceptor }: WsServerOptions): 
       // A client that did not show a token counts as a handshake until it is welcome.
       const isAuthorized = rules.authorizes(token);
       if (isAuthorized) onDone();
-      const connection = isAuthorized ? new WsConnection(webSocket) : new UnauthorizedConnection(webSocket, onDone);
+      const connection = isAuthorized
+        ? new WsConnection(webSocket, { stream: socket })
+        : new UnauthorizedConnection(webSocket, { stream: socket }, onDone);
       connection.begin(acceptor.accept(connection, { address: addressOf(request.socket), token, expects }));
     });
   };
