@@ -83,8 +83,6 @@ export function filesHarness(moment: Moment): Harness {
 
 /** Cases are short: most moves are within them. */
 const WITHIN_MS = 150;
-/** A case can hold a message while it waits for another one, for which it has 5 s. A mover that waits as long for the first ends it. */
-const DRAIN_MS = 2_000;
 
 async function moving(
   parts: { readonly from: MigratePart; readonly to: MigratePart },
@@ -99,7 +97,7 @@ async function moving(
   let move: Promise<unknown> | undefined;
   const moveSoon = async (): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, Math.random() * WITHIN_MS));
-    await moveBus(ends, { drainMs: DRAIN_MS });
+    await moveBus(ends);
   };
   return {
     ...rest,

@@ -145,6 +145,7 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       test.check.equal(await transport.admin.redrive('inbox'), 1, 'redriven');
       const redriven = await receiveOne(test, transport, 'inbox');
       test.check.between(redriven.ttlLeftMs ?? 0, ttlMs / 2, ttlMs, 'remaining time to live of the redriven message');
+      await test.ack(transport, [redriven]);
       await transport.topics.bind('bound', 'news', { from: 'start' });
       const event = await receiveOne(test, transport, 'bound');
       test.check.between(event.ttlLeftMs ?? 0, ttlMs / 2, ttlMs, 'remaining time to live of the event');
