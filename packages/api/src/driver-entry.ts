@@ -82,6 +82,7 @@ export { parseServerAddress, readServerUrl, type ServerAddress } from './driver-
 export { passOn } from './driver-kit/passed-on.ts';
 export { readAhead } from './driver-kit/read-ahead.ts';
 export { putEntries } from './driver-kit/settlement-entries.ts';
+export { SocketProgress, type WatchedSocket } from './driver-kit/socket-progress.ts';
 export { checkStoreFormat, newStoreHeader, type StoreHeader } from './driver-kit/store-header.ts';
 export { StoreWatch } from './driver-kit/store-watch.ts';
 export { TickBatcher, type TickBatcherOptions } from './driver-kit/tick-batcher.ts';

@@ -14,6 +14,7 @@ export class ProxyFaults {
   /** Remaining bytes before the connection breaks. */
   readonly budget: Record<Direction, number> = { toTarget: Infinity, toClient: Infinity };
   delayMs = 0;
+  bytesPerSecond: number = Infinity;
   blocked = false;
 
   /** Removes all faults. */
@@ -22,6 +23,7 @@ export class ProxyFaults {
     this.budget.toTarget = Infinity;
     this.budget.toClient = Infinity;
     this.delayMs = 0;
+    this.bytesPerSecond = Infinity;
     this.blocked = false;
   }
 }
@@ -40,11 +42,18 @@ interface Parcel {
   readonly bytes: Buffer | null;
 }
 
-/** Forwards bytes in order, delayed or not at all, as the faults require. */
+/** A slow network forwards so often. */
+const SLOW_MS = 50;
+/** What a slow network holds; then its sender has to wait. */
+const SLOW_PARCELS = 4;
+
+/** Forwards bytes in order, delayed, slowly or not at all, as the faults require. */
 export class ProxyLane {
   readonly #options: LaneOptions;
   readonly #parcels: Parcel[] = [];
   #timer: NodeJS.Timeout | undefined;
+  /** When a slow network has forwarded what it holds. */
+  #freeMs = 0;
 
   constructor(options: LaneOptions) {
     this.#options = options;
@@ -72,13 +81,26 @@ export class ProxyLane {
       this.#parcels.shift();
       if (!this.#deliver(parcel.bytes)) return;
     }
-    if (to.writableNeedDrain) from.pause();
+    const isFull = faults.bytesPerSecond < Infinity && this.#parcels.length >= SLOW_PARCELS;
+    if (to.writableNeedDrain || isFull) from.pause();
     else from.resume();
   }
 
   #accept(bytes: Buffer | null): void {
-    this.#parcels.push({ dueMs: performance.now() + this.#options.faults.delayMs, bytes });
+    const { delayMs, bytesPerSecond } = this.#options.faults;
+    if (bytes === null || bytesPerSecond === Infinity) {
+      this.#parcels.push({ dueMs: Math.max(performance.now() + delayMs, this.#freeMs), bytes });
+    } else this.#acceptSlowly(bytes, bytesPerSecond);
     this.apply();
+  }
+
+  #acceptSlowly(bytes: Buffer, bytesPerSecond: number): void {
+    const size = Math.max(1, Math.floor((bytesPerSecond * SLOW_MS) / 1000));
+    for (let at = 0; at < bytes.length; at += size) {
+      const part = bytes.subarray(at, at + size);
+      this.#freeMs = Math.max(performance.now(), this.#freeMs) + (part.length / bytesPerSecond) * 1000;
+      this.#parcels.push({ dueMs: this.#freeMs, bytes: part });
+    }
   }
 
   /** Returns false at the end of the connection. */

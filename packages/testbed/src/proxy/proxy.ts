@@ -92,6 +92,11 @@ export class FaultProxy implements AsyncDisposable {
     this.#faults.delayMs = delayMs;
   }
 
+  /** Forwards each direction of each connection at this rate. */
+  slow(bytesPerSecond: number): void {
+    this.#faults.bytesPerSecond = bytesPerSecond;
+  }
+
   /** Ends the connection that carries the N-th next byte, right after that byte. */
   cutAfter(bytes: number, direction: Direction = 'toTarget'): void {
     this.#faults.budget[direction] = bytes;

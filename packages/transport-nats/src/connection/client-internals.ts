@@ -16,10 +16,15 @@ interface ClientInternals {
   };
 }
 
+/** The socket of the present connection. */
+export function socketOf(client: NatsConnection): Partial<Socket> | undefined {
+  return (client as ClientInternals).protocol?.transport?.socket;
+}
+
 /** Call it after each connection, which has a new socket and a new timer. */
 export function unrefClient(client: NatsConnection): void {
   const { protocol } = client as ClientInternals;
-  protocol?.transport?.socket?.unref?.();
+  socketOf(client)?.unref?.();
   protocol?.heartbeats?.timer?.unref?.();
 }
 

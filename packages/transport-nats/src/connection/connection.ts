@@ -20,7 +20,7 @@ import {
 } from '@nats-io/transport-node';
 import { toConnectError, toNatsError, toPublishError, unavailable, type Violation } from '../errors.ts';
 import type { Settings } from '../options.ts';
-import { unrefClient } from './client-internals.ts';
+import { socketOf, unrefClient } from './client-internals.ts';
 import { Liveness } from './liveness.ts';
 import { ReconnectPace } from './reconnect-pace.ts';
 
@@ -52,7 +52,7 @@ export class Connection {
   private constructor(connection: NatsConnection, inboxPrefix: string) {
     this.client = connection;
     this.#inboxPrefix = inboxPrefix;
-    this.#liveness = new Liveness(connection);
+    this.#liveness = new Liveness(connection, () => socketOf(connection));
     this.#begin();
     void this.#watch();
   }

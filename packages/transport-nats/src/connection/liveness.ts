@@ -1,5 +1,6 @@
 /** Notices a server that is silent. A ping goes out only after a time without messages: heartbeats are signs of life too. */
 
+import { SocketProgress, type WatchedSocket } from '@busbar/api/driver';
 import type { NatsConnection } from '@nats-io/transport-node';
 
 /** Between two looks. After two without a message a ping goes out, and without its answer the third ends the connection. */
@@ -13,13 +14,16 @@ interface Client extends Pick<NatsConnection, 'flush' | 'reconnect'> {
 
 export class Liveness {
   readonly #client: Client;
+  readonly #socketOf: () => WatchedSocket | undefined;
   readonly #lookMs: number;
+  readonly #progress = new SocketProgress();
   #timer: NodeJS.Timeout | undefined;
   #received = -1;
   #quietLooks = 0;
 
-  constructor(client: Client, lookMs: number = LOOK_MS) {
+  constructor(client: Client, socketOf: () => WatchedSocket | undefined, lookMs: number = LOOK_MS) {
     this.#client = client;
+    this.#socketOf = socketOf;
     this.#lookMs = lookMs;
   }
 
@@ -36,7 +40,9 @@ export class Liveness {
 
   #look(): void {
     const received = this.#client.stats().inMsgs;
-    this.#quietLooks = received === this.#received ? this.#quietLooks + 1 : 0;
+    // A part of a large message counts, too.
+    const isAlive = this.#progress.look(this.#socketOf() ?? {}) || received !== this.#received;
+    this.#quietLooks = isAlive ? 0 : this.#quietLooks + 1;
     this.#received = received;
     if (this.#quietLooks === LOOKS_BEFORE_PING) void this.#ping();
     // An answer that has come already is read before the check: this process may have been stopped.

@@ -1,6 +1,12 @@
 /** One connection to a server. It never reconnects; when it is lost, every open request is rejected. */
 
-import { readTrustedFile, type ServerAddress, type TlsOptions } from '@busbar/api/driver';
+import {
+  readTrustedFile,
+  type ServerAddress,
+  SocketProgress,
+  type TlsOptions,
+  type WatchedSocket,
+} from '@busbar/api/driver';
 import { type RedisOptions as ClientOptions, Command, Redis } from 'ioredis';
 import type { Settings } from '../options.ts';
 import { type Argument, encodeCommand } from './encode-command.ts';
@@ -61,6 +67,9 @@ export class Connection {
   readonly #open = new Set<OpenRequest>();
   #silenceTimer: NodeJS.Timeout | undefined;
   #silenceTimerAt = 0;
+  readonly #progress = new SocketProgress();
+  /** When bytes of a large request or reply were last seen to pass. */
+  #aliveAt = 0;
   #error: unknown;
   #lost: ConnectionLost | undefined;
   readonly #lostListeners: ((error: ConnectionLost) => void)[] = [];
@@ -177,7 +186,9 @@ export class Connection {
     const now = performance.now();
     // A late timer means that this process was suspended, so replies may wait unread in the socket.
     const isLate = now - this.#silenceTimerAt > this.#silenceMs / 4;
-    if (!isLate && now - oldest.sentAt > this.#silenceMs) this.lose('the server has not replied for silenceMs');
+    if (this.#progress.look(this.#client.stream as WatchedSocket)) this.#aliveAt = now;
+    const isSilent = now - Math.max(oldest.sentAt, this.#aliveAt) > this.#silenceMs;
+    if (!isLate && isSilent) this.lose('the server has not replied for silenceMs');
     else this.#armSilenceTimer();
   }
 
