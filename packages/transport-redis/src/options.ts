@@ -53,7 +53,7 @@ export interface RedisOptions {
   readonly waitForServerMs?: number | undefined;
   /** The time-out of each call to the store that has none of its own, 100 to 2^31-1, Infinity for no limit. Default 30,000. */
   readonly callTimeoutMs?: number | undefined;
-  /** A connection is replaced if the server does not reply for this long, 500 to 600,000. Default 5,000. */
+  /** A connection is replaced if the server neither replies nor takes a large request for this long, 500 to 600,000. Default 5,000. */
   readonly silenceMs?: number | undefined;
 }
 
@@ -115,7 +115,7 @@ export const OPTIONS: OptionTable<RedisOptions, CheckedOptions> = defineOptions(
     waitForServerMs: option.waitForServerMs(),
     callTimeoutMs: option.callTimeoutMs(),
     silenceMs: option.duration({
-      meaning: 'a connection is replaced if the server does not reply for this long',
+      meaning: 'a connection is replaced if the server neither replies nor takes a large request for this long',
       default: 5_000,
       min: 500,
       max: 600_000,
