@@ -35,6 +35,12 @@ export class DedupeWindow<T> {
   /** The ids with the time left for each. */
   *entries(): Iterable<{ readonly id: string; readonly value: T; readonly leftMs: number }> {
     const at = this.#clock();
-    for (const [id, { until, value }] of this.#known) if (until > at) yield { id, value, leftMs: until - at };
+    for (const [id, { until, value }] of this.#known)
+      if (until > at) yield { id, value, leftMs: toMicroseconds(until - at) };
   }
+}
+
+/** Milliseconds in whole microseconds: a difference of fractions is not exact, and an export is compared with its copy. */
+function toMicroseconds(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }
