@@ -31,6 +31,7 @@ const VISIBLE: Readonly<Record<string, string>> = {
   K3: 'A receive that does not wait gets nothing while a move drains the source.',
   L6: HELD,
   L8: STILL,
+  L9: HELD,
   M7: EPHEMERAL,
   P11: LARGE,
   R18: SHORT,
