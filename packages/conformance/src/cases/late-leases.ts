@@ -13,8 +13,6 @@ import { LONG_TIMEOUT } from '../steps/requesting.ts';
 const LEASE_MS = 600;
 const LATE_MS = 1_800;
 const LONG_LEASE_MS = 30_000;
-/** A claim that a busy server answers after its lease uses up an attempt. */
-const MAX_ATTEMPTS = 5;
 /** A settlement takes at most this long after its handler. */
 const SETTLED_MS = 100;
 const blocking = moduleOf('block-in-handlers');
@@ -100,7 +98,7 @@ async function lateOutcome(
     if (outcome === 'throws') throw new Error('late');
     return 'late';
   };
-  const worker = await late.process(queue, run, { leaseMs: LEASE_MS, maxAttempts: MAX_ATTEMPTS });
+  const worker = await late.process(queue, run, { leaseMs: LEASE_MS, maxAttempts: 2 });
   const sender = await test.bus();
   const task = await sender.enqueue(queue);
   await test.until('the late worker has ended', () => ended.length === 1);
@@ -109,7 +107,7 @@ async function lateOutcome(
     if (next === 'runs') await pause(LATE_MS * 2);
     return 'quick';
   };
-  await quick.process(queue, work, { leaseMs: LONG_LEASE_MS, maxAttempts: MAX_ATTEMPTS });
+  await quick.process(queue, work, { leaseMs: LONG_LEASE_MS, maxAttempts: 2 });
   const what = `the result, when the late one ${outcome} and the next one ${next}`;
   test.check.equal(await task.result(LONG_TIMEOUT), 'quick', what);
   await pause(LATE_MS * 2);

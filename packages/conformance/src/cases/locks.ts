@@ -107,18 +107,18 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Locks/fen
     load: 'timed',
     async run(test) {
       const [one, two] = [await test.bus(), await test.bus()];
-      const renewed = await one.lock('renewed', { leaseMs: 1_200 });
-      const extended = await one.lock('extended', { leaseMs: 1_600, renew: false });
+      const renewed = await one.lock('renewed', { leaseMs: 600 });
+      const extended = await one.lock('extended', { leaseMs: 800, renew: false });
       const busy = async (): Promise<boolean> => {
         const tries = ['renewed', 'extended'].map((name) => two.lock(name, AT_ONCE).catch(() => undefined));
         await extended.extend();
         return (await Promise.all(tries)).every((lock) => lock === undefined);
       };
-      await minLifetime(test, busy, performance.now() + 3_200);
+      await minLifetime(test, busy, performance.now() + 1_600);
       test.check.equal([renewed.lost, extended.lost], [false, false], 'lost after several times its ttl');
       const tokens = [(await two.lockHolder('renewed'))?.token, (await two.lockHolder('extended'))?.token];
       test.check.equal(tokens, [renewed.token, extended.token], 'tokens after renewals');
-      await waitUntil(test, performance.now() + test.beyond(1_610));
+      await waitUntil(test, performance.now() + test.beyond(810));
       await test.check.rejects(extended.extend(), 'LEASE_LOST', 'extending a lost lock');
       const next = await two.lock('extended', { waitMs: 5_000 });
       await test.check.rejects(extended.extend(), 'LEASE_LOST', 'extending the lock of another holder');
