@@ -173,6 +173,8 @@ export class Connection {
   /** Checks four times per `silenceMs` whether a reply is overdue. */
   #armSilenceTimer(): void {
     if (this.#silenceTimer !== undefined) return;
+    // What passed before is no sign of life.
+    this.#progress.look(this.#client.stream as WatchedSocket);
     const ms = this.#silenceMs / 4;
     this.#silenceTimerAt = performance.now() + ms;
     this.#silenceTimer = setTimeout(() => this.#checkSilence(), ms);
