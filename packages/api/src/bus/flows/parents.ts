@@ -8,6 +8,7 @@ import { isRejectError, isSnooze, RejectError, RetryError } from '../consuming/f
 import type { BusRuntime } from '../runtime.ts';
 import { resultOf } from '../tasks/task-follower.ts';
 import { DEFAULT_RESULT_TTL_MS, taskKey } from '../tasks/task-record.ts';
+import { GONE_LOOKS, GONE_MS } from '../tasks/task-state.ts';
 import { cancelChildren } from './cancel-waiting.ts';
 import { childEnded, wakeParent } from './child-ended.ts';
 import { type ChildState, readChildren } from './child-states.ts';
@@ -22,10 +23,8 @@ type Obstacle =
   | { readonly kind: 'failed'; readonly child: ChildState };
 
 const PAGE = 50;
-/** A child can be absent between its ack and its result, which some stores put one after the other. Then it counts as gone. */
-const GONE_MS = 900;
-/** On a slow store that takes longer: as long as so many looks at it. */
-const GONE_LOOKS = 5;
+/** The wait before its children are read again, after the store did not answer. */
+const UNREADABLE_MS = 900;
 const MAX_TOUCHES = 500;
 
 /** The parents that one consumer takes. */
@@ -74,7 +73,7 @@ export class Parents {
   #refuse({ id, queue }: Delivery, error: unknown): never {
     if (isRejectError(error) || isSnooze(error)) throw error;
     this.#runtime.report(error, { kind: 'task', queue, id });
-    throw new RetryError('its children cannot be read', { afterMs: GONE_MS, countAttempt: false, cause: error });
+    throw new RetryError('its children cannot be read', { afterMs: UNREADABLE_MS, countAttempt: false, cause: error });
   }
 
   async #look(delivery: Delivery, flow: FlowRef): Promise<void> {
@@ -85,12 +84,12 @@ export class Parents {
     if (record.awaited < 0 && record.failed === undefined) return;
     const since = performance.now();
     const obstacle = await this.#scan(flow, record);
-    const goneMs = Math.max(GONE_MS, GONE_LOOKS * (performance.now() - since));
+    const goneMs = Math.ceil(GONE_MS + GONE_LOOKS * (performance.now() - since));
     switch (obstacle?.kind) {
       case 'failed':
         throw await this.#failed(flow, obstacle.child);
       case 'missing':
-        throw await this.#missing(flow, record, obstacle.child, Math.ceil(goneMs));
+        throw await this.#missing(flow, record, obstacle.child, goneMs);
       default: {
         const awaited = obstacle?.child.index ?? -1;
         if (awaited !== record.awaited || record.failed !== undefined) await this.#await(flow, record, awaited);

@@ -4,6 +4,7 @@ import { BusbarError } from '../../contract/errors.ts';
 import { type FailureRecord, fromFailureRecord } from '../consuming/failure.ts';
 import type { EncodedBody } from '../messages/body-codec.ts';
 import type { TaskRecord, TaskResult } from './task-record.ts';
+import { GONE_LOOKS, GONE_MS } from './task-state.ts';
 import type { TaskEvent, TaskTracker, TrackedTask } from './task-tracker.ts';
 
 /** How a task ended. */
@@ -13,11 +14,6 @@ export type TaskEnd =
   | { readonly state: 'cancelled'; readonly reason: string | undefined }
   /** There is no trace of it: it expired, was purged, has no stored result, or never existed. */
   | { readonly state: 'unknown' };
-
-/** A task can be absent between its ack and its result, which some stores put one after the other. Then it counts as gone. */
-const GONE_MS = 900;
-/** On a slow store that takes longer: so many looks at it more. */
-const GONE_LOOKS = 5;
 
 /** Follows one task until it ends, or until {@link TaskFollower.leave}. */
 export class TaskFollower {

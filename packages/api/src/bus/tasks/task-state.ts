@@ -3,6 +3,11 @@
 import type { BrowsedMessage } from '../../contract/admin.ts';
 import type { TaskRecord } from './task-record.ts';
 
+/** A task can be absent between its ack and its result, which some stores put one after the other. Then it counts as gone. */
+export const GONE_MS = 900;
+/** On a slow store that takes longer: so many looks at it more. */
+export const GONE_LOOKS = 5;
+
 type EndRecord = Extract<TaskRecord, { readonly state: 'done' | 'cancelled' }>;
 
 /**
