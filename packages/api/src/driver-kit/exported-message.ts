@@ -4,9 +4,6 @@ import type { BrowsedMessage, ExportedMessage } from '../contract/admin.ts';
 import type { PreparedMessage } from '../contract/driver.ts';
 import type { Message } from '../contract/message.ts';
 
-/** Characters of one call of `String.fromCharCode`. */
-const CHUNK = 8192;
-
 /** A message of a queue. A lease is not exported; its attempt counts. */
 export function toExportedMessage(
   { message, leaseLeftMs: _lease, consumer: _consumer, ...rest }: BrowsedMessage,
@@ -39,6 +36,7 @@ export function fromExportedMessage(exported: ExportedMessage): PreparedMessage 
 
 interface Base64Buffer {
   from(bytes: ArrayBufferLike, offset: number, length: number): { toString(encoding: 'base64'): string };
+  from(text: string, encoding: 'base64'): Uint8Array;
 }
 
 /** The Buffer of Node takes a tenth of the time. The api runs without it, too. */
@@ -46,22 +44,16 @@ const { Buffer: NodeBuffer } = globalThis as { readonly Buffer?: Base64Buffer };
 
 /** Bytes as base64. */
 export function toBase64(bytes: Uint8Array): string {
-  if (NodeBuffer !== undefined) {
-    return NodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
-  }
+  if (NodeBuffer) return NodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
   let binary = '';
-  for (let from = 0; from < bytes.length; from += CHUNK) {
-    binary += String.fromCharCode(...bytes.subarray(from, from + CHUNK));
-  }
+  for (const byte of bytes) binary += String.fromCharCode(byte);
   return btoa(binary);
 }
 
-/** The reverse of {@link toBase64}. */
+/** The reverse of {@link toBase64}. The bytes are a copy: small Buffers share their memory. */
 export function fromBase64(text: string): Uint8Array {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let index = 0; index < binary.length; index += 1) bytes[index] = binary.charCodeAt(index);
-  return bytes;
+  if (NodeBuffer) return new Uint8Array(NodeBuffer.from(text, 'base64'));
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
 function withoutBody({ body, ...message }: Message): Pick<ExportedMessage, 'message' | 'bodyBase64'> {

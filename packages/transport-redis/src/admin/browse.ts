@@ -99,8 +99,9 @@ function toPage(all: readonly FoundMessage[], limit: number): FoundPage {
 }
 
 function toFoundMessage(row: MessageRow, now: number): FoundMessage {
-  const [state, key = '', score] = row.slice(0, 3).map(String) as [MessageState, ...string[]];
-  const [attemptsText = '', lease = '', deadReason = '', endsAt = ''] = row.slice(4).map(String);
+  const textOf = (index: number): string => (row[index]?.length ? String(row[index]) : '');
+  const [state, key, score] = [textOf(0) as MessageState, textOf(1), textOf(2)];
+  const [attemptsText, lease, deadReason, endsAt] = [textOf(4), textOf(5), textOf(6), textOf(7)];
   const [envelope, body] = splitStored(row[3] as Buffer);
   const [, leasedLifeEndsAt = '0', consumer = ''] = LEASE_INFO.exec(lease) ?? [];
   const { attempts, history } = parseAttempts(attemptsText);

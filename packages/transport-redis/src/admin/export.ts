@@ -24,6 +24,8 @@ export async function* exportState(
 ): AsyncIterable<StateRecord> {
   for await (const page of readAhead(pages(client, bindings, backfill))) {
     signal.throwIfAborted();
+    // The request of the next page is sent at the end of this turn, and the server works on it while the caller uses this page.
+    await new Promise(setImmediate);
     yield* page;
   }
 }

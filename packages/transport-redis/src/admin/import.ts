@@ -134,7 +134,7 @@ export class Importer {
   async #run(script: Script, args: readonly Argument[], bounds: ImportBounds): Promise<number> {
     const { deadline, gateRevision } = bounds;
     const [own, ownArgs] = gateRevision === undefined ? [script, args] : [atRevision(script), [...args, gateRevision]];
-    return Number(await this.#client.run(own, ownArgs, { deadline, repeat: true }));
+    return Number(await this.#client.runNow(own, ownArgs, { deadline, repeat: true }));
   }
 }
 

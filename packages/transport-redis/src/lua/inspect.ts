@@ -32,13 +32,38 @@ end
 return all
 `);
 
-const MESSAGE_ROW = new Library(`
--- state, key, score, message, attempts, lease info, dead reason, end of life
-local function messageRow(name, state, key, score)
-  local function get(kind) return call('HGET', ns .. kind .. ':' .. name, key) or '' end
-  return { state, key, num(tonumber(score)), get('message'), get('attempts'),
-    state == 'leased' and get('lease-info') or '', state == 'dead' and get('dead-reason') or '',
-    call('ZSCORE', ns .. 'ttl:' .. name, key) or '' }
+const MESSAGE_ROWS = new Library(`
+-- How many are read together. Each can be large.
+local TOGETHER = 20
+
+-- Of messages of one state, TOGETHER at most: state, key, score, message, attempts, lease info, dead reason, end of life.
+local function messageRows(name, state, keys, scores, from, to)
+  local function valuesOf(kind) return call('HMGET', ns .. kind .. ':' .. name, unpack(keys, from, to)) end
+  local messages, attempts = valuesOf('message'), valuesOf('attempts')
+  local leases = state == 'leased' and valuesOf('lease-info') or {}
+  local reasons = state == 'dead' and valuesOf('dead-reason') or {}
+  local ends = call('ZMSCORE', ns .. 'ttl:' .. name, unpack(keys, from, to))
+  local rows = {}
+  for i = 1, to - from + 1 do
+    rows[i] = { state, keys[from + i - 1], num(scores[from + i - 1]), messages[i] or '', attempts[i] or '', leases[i] or '',
+      reasons[i] or '', ends[i] or '' }
+  end
+  return rows
+end
+
+-- Two lists of keys in the order of their scores, as one.
+local function merged(keys, scores, otherKeys, otherScores)
+  if #keys == 0 then return otherKeys, otherScores end
+  local all, allScores = {}, {}
+  local one, other = 1, 1
+  for i = 1, #keys + #otherKeys do
+    if other > #otherKeys or one <= #keys and scores[one] <= otherScores[other] then
+      all[i], allScores[i], one = keys[one], scores[one], one + 1
+    else
+      all[i], allScores[i], other = otherKeys[other], otherScores[other], other + 1
+    end
+  end
+  return all, allScores
 end
 
 -- The sorted sets of each state. A blocked message counts as ready.
@@ -46,7 +71,7 @@ local STATE_SETS = { leased = { 'leased:' }, ready = { 'ready:', 'blocked:' }, d
 `);
 
 /** ARGV: queue, message keys. Returns the clock, then a row a message. */
-export const FIND_MESSAGES: Script = QUEUE.with(MESSAGE_ROW).allowOom(`
+export const FIND_MESSAGES: Script = QUEUE.with(MESSAGE_ROWS).allowOom(`
 local name = ARGV[1]
 local rows = { num(now) }
 if not loadCurrent(name) then return rows end
@@ -54,7 +79,7 @@ for _, key in ipairs(askedKeys(name, 2)) do
   for state, sets in pairs(STATE_SETS) do
     for _, set in ipairs(sets) do
       local score = call('ZSCORE', ns .. set .. name, key)
-      if score then rows[#rows + 1] = messageRow(name, state, key, score) end
+      if score then rows[#rows + 1] = messageRows(name, state, { key }, { tonumber(score) }, 1, 1)[1] end
     end
   end
 end
@@ -62,32 +87,35 @@ return rows
 `);
 
 /** ARGV: queue, state, limit, score and key to continue after. Returns the clock, then a row a message, 4 MiB at most. */
-export const BROWSE: Script = QUEUE.with(MESSAGE_ROW).allowOom(`
+export const BROWSE: Script = QUEUE.with(MESSAGE_ROWS).allowOom(`
 local name, state, limit = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local rows = { num(now) }
 if not loadCurrent(name) then return rows end
-local found = {}
+local after, afterKey = tonumber(ARGV[4]), ARGV[5]
+local keys, scores = {}, {}
 for _, set in ipairs(STATE_SETS[state]) do
-  local offset, count = 0, 0
-  while count < limit do
+  local ownKeys, ownScores = {}, {}
+  local offset = 0
+  while #ownKeys < limit do
     local page = call('ZRANGE', ns .. set .. name, ARGV[4], '+inf', 'BYSCORE', 'LIMIT', offset, limit, 'WITHSCORES')
     for i = 1, #page, 2 do
-      if ARGV[5] == '' or tonumber(page[i + 1]) > tonumber(ARGV[4]) or page[i] > ARGV[5] then
-        count = count + 1
-        found[#found + 1] = { page[i], tonumber(page[i + 1]) }
+      local score = tonumber(page[i + 1])
+      if afterKey == '' or score > after or page[i] > afterKey then
+        ownKeys[#ownKeys + 1], ownScores[#ownScores + 1] = page[i], score
       end
     end
     if #page < 2 * limit then break end
     offset = offset + limit
   end
+  keys, scores = merged(keys, scores, ownKeys, ownScores)
 end
-if state == 'ready' then table.sort(found, function(a, b) return a[2] < b[2] end) end
-local bytes = 0
-for i = 1, math.min(limit, #found) do
-  local row = messageRow(name, state, found[i][1], found[i][2])
-  rows[#rows + 1] = row
-  bytes = bytes + #row[4]
-  if bytes > 4194304 then break end
+local bytes, length = 0, math.min(limit, #keys)
+for from = 1, length, TOGETHER do
+  for _, row in ipairs(messageRows(name, state, keys, scores, from, math.min(length, from + TOGETHER - 1))) do
+    rows[#rows + 1] = row
+    bytes = bytes + #row[4]
+    if bytes > 4194304 then return rows end
+  end
 end
 return rows
 `);
@@ -103,9 +131,9 @@ export const TOPIC_COUNTS: Script = BASE.allowOom(`
 return call('HGETALL', ns .. 'topics')
 `);
 
-/** ARGV: queue, offset. Returns the clock, then id and end of the window of up to 500 dedupe ids. */
+/** ARGV: queue, offset. Returns the clock, then id and end of the window of up to 5,000 dedupe ids. */
 export const DEDUPE_IDS: Script = BASE.allowOom(`
-local page = call('ZRANGE', ns .. 'dedupe:' .. ARGV[1], now, '+inf', 'BYSCORE', 'LIMIT', ARGV[2], 500, 'WITHSCORES')
+local page = call('ZRANGE', ns .. 'dedupe:' .. ARGV[1], now, '+inf', 'BYSCORE', 'LIMIT', ARGV[2], 5000, 'WITHSCORES')
 for i = 1, #page, 2 do
   if string.byte(page[i]) == 10 then page[i] = call('HGET', ns .. 'long-ids:' .. ARGV[1], page[i]) or page[i] end
 end

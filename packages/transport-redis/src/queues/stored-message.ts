@@ -7,8 +7,6 @@ import type { Argument } from '../connection/encode-command.ts';
 
 const MAX_KEY_BYTES = 200;
 const LINE_END = 10;
-/** The rules of a message without options. */
-const PLAIN = '4 0 - 0 ';
 /** Of brief envelopes. Scripts know them by their first byte, which is no digit. */
 const LETTERS: ReadonlyMap<string | undefined, string> = new Map([
   ['application/json', 'j'],
@@ -94,7 +92,7 @@ export function toMessage(key: string, envelope: string, body: Buffer): Message 
   const end = envelope.indexOf('\n');
   // The store may have lost the envelope.
   const fields = JSON.parse(envelope.slice(end + 1) || '{}') as { -readonly [Name in keyof Message]?: Message[Name] };
-  const { priority, orderingKey } = parseRules(envelope.slice(0, end));
+  const { priority, orderingKey } = parseRules(envelope);
   fields.id ??= idOf(key);
   fields.priority = priority;
   fields.orderingKey = orderingKey;
@@ -110,10 +108,16 @@ export interface DeliveryRules {
   readonly orderingKey: string | undefined;
 }
 
+/** The rules of a message without options, as in a brief envelope. */
+const PLAIN_RULES: DeliveryRules = {
+  ...{ priority: 4, maxAttempts: undefined, ttlMs: undefined, delayMs: 0, orderingKey: undefined },
+};
+const RULES = /^(\d) (\d+) (\S+) (\S+) ([^\n]*)/;
+
 export function parseRules(envelope: string): DeliveryRules {
-  const [line = ''] = CONTENT_TYPES.has(envelope[0]) ? [PLAIN] : envelope.split('\n', 1);
-  const [priority = '4', maxAttempts = '0', ttlMs = '-', delayMs = '0', ...rest] = line.split(' ');
-  const orderingKey = rest.join(' ');
+  const rules = RULES.exec(envelope);
+  if (rules === null) return PLAIN_RULES;
+  const [, priority, maxAttempts, ttlMs, delayMs, orderingKey] = rules;
   return {
     priority: Number(priority),
     maxAttempts: maxAttempts === '0' ? undefined : Number(maxAttempts),
