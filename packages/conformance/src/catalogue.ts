@@ -29,7 +29,7 @@ const RANGES = {
   'Multi-process': ['M', 5, 7],
   'Fault injection': ['I', 10, 13],
   Security: ['N', 8],
-  'State transfer': ['J', 0, 38],
+  'State transfer': ['J', 0, 39],
 } as const;
 
 /** One of {@link GROUPS}. */

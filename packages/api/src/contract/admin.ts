@@ -36,7 +36,7 @@ export interface Admin {
    * see a deletion for each key. The gate stays as it is.
    */
   clear(options?: GatedCallOptions): Promise<void>;
-  /** Exports everything as records (rule RA7); as a consistent snapshot if the backend can make one. */
+  /** Exports everything as records (rule RA7); as a consistent snapshot if the backend can make one. Delays count from one moment. */
   exportState(options?: CallOptions): AsyncIterable<StateRecord>;
   /** Imports records. Idempotent: existing messages, keys and queues stay unchanged. Resolves with the number of new records. */
   importState(records: AsyncIterable<StateRecord> | Iterable<StateRecord>, options?: GatedCallOptions): Promise<number>;

@@ -52,8 +52,8 @@ export class DeadlineQueue {
   }
 
   /** Time left until `deadline`, at least 0. */
-  msLeft(deadline: Deadline): number {
-    return Math.max(0, deadline.at - this.now);
+  msLeft(deadline: Deadline, now: number = this.now): number {
+    return Math.max(0, deadline.at - now);
   }
 
   /** Sets `deadline` to fire at `at` and forgets its earlier time. Infinity means never. */

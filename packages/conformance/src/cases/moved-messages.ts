@@ -105,6 +105,25 @@ export const cases: readonly ConformanceCase[] = defineCases(shared, [
       test.check.equal(texts(test, await consume(test, transport, 'work', 5)), expected, 'all, in order');
     },
   },
+  {
+    id: 'J39',
+    title: 'delayed messages of an open store keep their order in an export, however long it takes',
+    rules: ['RA7', 'RQ6'],
+    needs: ['exportState'],
+    async run(test, transport) {
+      const messages = test.messages(450, { delayMs: HOUR_MS });
+      for (let from = 0; from < messages.length; from += 90) {
+        await test.send(transport, 'work', messages.slice(from, from + 90));
+      }
+      const delayed = async (): Promise<string[]> => {
+        const page = await transport.admin.browse('work', { state: 'delayed', limit: 1_000 });
+        return page.messages.map(({ message }) => message.id);
+      };
+      const before = await delayed();
+      await moveState(test, transport);
+      test.check.equal(await delayed(), before, 'the delayed ones');
+    },
+  },
 ]);
 
 /** The message behind a delayed one comes when that is cancelled. */

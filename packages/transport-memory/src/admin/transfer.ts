@@ -13,6 +13,7 @@ export async function* exportNamespace(namespace: Namespace): AsyncIterable<Stat
 /** One synchronous step, so the records are a consistent snapshot. */
 function snapshot(namespace: Namespace): StateRecord[] {
   namespace.deadlines.runDue();
+  const { now } = namespace.deadlines;
   const records: StateRecord[] = [{ kind: 'revision', highest: namespace.kv.revision }];
   for (const entry of namespace.kv.list('', { limit: Number.POSITIVE_INFINITY, after: undefined })) {
     const { value, ...rest } = entry;
@@ -28,7 +29,7 @@ function snapshot(namespace: Namespace): StateRecord[] {
     records.push({ kind: 'queue', name, settings, totals: { ...totals } });
     const items = [...queue.live].sort((a, b) => a.order - b.order);
     for (const item of [...items, ...queue.dead]) {
-      const message = toExportedMessage(item.toBrowsed(), item.message);
+      const message = toExportedMessage(item.toBrowsed(now), item.message);
       records.push({ kind: 'message', queue: queue.name, message });
     }
     for (const { id, leftMs } of queue.dedupe.entries()) records.push({ kind: 'dedupe', queue: name, id, leftMs });

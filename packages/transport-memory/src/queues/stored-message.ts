@@ -63,22 +63,24 @@ export class StoredMessage implements HeapItem {
     };
   }
 
-  toBrowsed(): BrowsedMessage {
+  /** What is left is counted from `now`. */
+  toBrowsed(now: number = this.#deadlines.now): BrowsedMessage {
     return {
       message: toMessage(this.message),
       state: this.state,
       attempts: this.attempts,
-      delayLeftMs: this.state === 'delayed' ? this.#deadlines.msLeft(this.due) : undefined,
-      leaseLeftMs: this.state === 'leased' ? this.#deadlines.msLeft(this.due) : undefined,
+      delayLeftMs: this.state === 'delayed' ? this.#deadlines.msLeft(this.due, now) : undefined,
+      leaseLeftMs: this.state === 'leased' ? this.#deadlines.msLeft(this.due, now) : undefined,
       consumer: this.lease?.consumer,
-      ttlLeftMs: this.#ttlLeftMs(),
+      ttlLeftMs: this.#ttlLeftMs(now),
       history: this.history,
       dead: this.dead,
     };
   }
 
-  #ttlLeftMs(): number | undefined {
-    return this.message.ttlMs === undefined || this.state === 'dead' ? undefined : this.#deadlines.msLeft(this.ttl);
+  #ttlLeftMs(now: number = this.#deadlines.now): number | undefined {
+    if (this.message.ttlMs === undefined || this.state === 'dead') return undefined;
+    return this.#deadlines.msLeft(this.ttl, now);
   }
 }
 

@@ -8,12 +8,16 @@ import { readDirect } from '../queues/stored-message.ts';
 import type { AdminContext } from './admin-context.ts';
 import { readWindows, windowsOf } from './id-windows.ts';
 import type { Inspection } from './inspect.ts';
+import type { Moment } from './queue-view.ts';
 
 /** Exports all records of a namespace. A leased message is exported as ready, and its attempt counts. */
 export async function* exportState(context: AdminContext, inspection: Inspection): AsyncIterable<StateRecord> {
-  const { kv, views } = context;
+  const { kv, views, clock } = context;
+  // Counted from one moment, messages with one delay keep their order.
+  const { now, dueNow, dueLate } = clock.store;
+  const began = { now: clock.now, store: { now, dueNow, dueLate } };
   yield* exportKv(kv);
-  yield* exportEvents(context);
+  yield* exportEvents(context, began);
   for (const queue of await inspection.alive()) {
     const totals = await views.totals(queue);
     yield { kind: 'queue', name: queue.name, settings: queue.record.settings, totals };
@@ -23,7 +27,7 @@ export async function* exportState(context: AdminContext, inspection: Inspection
       for (const { stored, status } of page) {
         if (status === undefined) continue;
         const { maxAttempts, ttlMs } = stored.envelope;
-        const message = toExportedMessage(views.browsed(queue, status), { maxAttempts, ttlMs });
+        const message = toExportedMessage(views.browsed(queue, status, began), { maxAttempts, ttlMs });
         yield { kind: 'message', queue: queue.name, message };
       }
     }
@@ -50,15 +54,17 @@ async function* exportKv(kv: KvStore): AsyncIterable<StateRecord> {
   }
 }
 
-async function* exportEvents({ requests, names, clock }: QueueContext): AsyncIterable<StateRecord> {
+async function* exportEvents({ requests, names }: QueueContext, { store }: Moment): AsyncIterable<StateRecord> {
   for await (const page of requests.reader.scan(names.topics, names.topic('>'))) {
     for (const each of page) {
       const { message, envelope, subject } = readDirect(each);
       const topic = subject.slice(names.topic('').length);
       const left = (time: number | undefined, now: number): number | undefined =>
         time === undefined ? undefined : Math.max(0, time - now);
-      const { dueNow, now } = clock.store;
-      const times = { delayLeftMs: left(envelope.dueAt, dueNow) ?? 0, ttlLeftMs: left(envelope.expiresAt, now) };
+      const times = {
+        delayLeftMs: left(envelope.dueAt, store.dueNow) ?? 0,
+        ttlLeftMs: left(envelope.expiresAt, store.now),
+      };
       const options = { ...times, maxAttempts: envelope.maxAttempts, ttlMs: envelope.ttlMs };
       yield { kind: 'event', topic, message: toExportedEvent({ ...message, topic }, options) };
     }

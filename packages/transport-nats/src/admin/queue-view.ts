@@ -50,6 +50,12 @@ export interface StoredEntry extends StoredInLane {
   readonly status: MessageStatus | undefined;
 }
 
+/** The times of one moment. */
+export interface Moment {
+  readonly now: number;
+  readonly store: { readonly now: number; readonly dueNow: number; readonly dueLate: number };
+}
+
 /** `states`: without the contents of messages, which take much memory. */
 type Extent = 'messages' | 'states';
 
@@ -183,18 +189,22 @@ export class QueueViews {
     return { name: queue.name, settings: queue.record.settings, ...count, oldestAgeMs, totals };
   }
 
-  browsed(queue: KnownQueue, { stored, entry, state, attempts, until }: MessageStatus): BrowsedMessage {
+  /** What is left is counted from the moment `at`. */
+  browsed(
+    queue: KnownQueue,
+    { stored, entry, state, attempts, until }: MessageStatus,
+    at: Moment = this.#shared.clock,
+  ): BrowsedMessage {
     const { message, envelope } = stored;
-    const { clock } = this.#shared;
     const ttl = state === 'dead' ? undefined : envelope.expiresAt;
     return {
       message,
       state,
       attempts,
-      delayLeftMs: state === 'delayed' ? leftOf(until - clock.store.dueLate) : undefined,
-      leaseLeftMs: state === 'leased' ? leftOf(until - clock.now, queue.record.settings.leaseMs) : undefined,
+      delayLeftMs: state === 'delayed' ? leftOf(until - at.store.dueLate) : undefined,
+      leaseLeftMs: state === 'leased' ? leftOf(until - at.now, queue.record.settings.leaseMs) : undefined,
       consumer: state === 'leased' ? entry?.lease?.by : undefined,
-      ttlLeftMs: ttl === undefined ? undefined : leftOf(ttl - clock.store.now, envelope.ttlMs),
+      ttlLeftMs: ttl === undefined ? undefined : leftOf(ttl - at.store.now, envelope.ttlMs),
       history: historyOf(stored, entry),
       dead: envelope.dead && { reason: envelope.dead.reason, at: envelope.dead.at },
     };

@@ -7,11 +7,13 @@ export class ServerClock {
   #earliest = Number.NEGATIVE_INFINITY;
   #latest = Number.POSITIVE_INFINITY;
   #sampledAt = Number.NEGATIVE_INFINITY;
+  #lastLate = Number.NEGATIVE_INFINITY;
 
   /** Adds a sample: the server's time was `ts` at a moment between `sentAt` and `receivedAt`. */
   heard(ts: number, sentAt: number, receivedAt: number): void {
     const [earliest, latest] = [ts - receivedAt, ts - sentAt];
     const fits = earliest <= this.#latest && latest >= this.#earliest;
+    if (!fits) this.#lastLate = Number.NEGATIVE_INFINITY;
     const isOld = receivedAt - this.#sampledAt > MAX_AGE_MS;
     if (!fits || isOld || latest - earliest < this.#latest - this.#earliest) {
       this.#earliest = earliest;
@@ -40,9 +42,13 @@ export class ServerClock {
     return moment + this.#earliest;
   }
 
-  /** A time not before the server's time: a duration counted from it is never too short. */
+  /**
+   * A time not before the server's time: a duration counted from it is never too short. It never goes back, so messages with
+   * one delay are due in the order in which they were sent.
+   */
   get late(): number {
-    return performance.now() + this.#latest;
+    this.#lastLate = Math.max(this.#lastLate, performance.now() + this.#latest);
+    return this.#lastLate;
   }
 }
 

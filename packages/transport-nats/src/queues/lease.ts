@@ -4,6 +4,7 @@ import type { Delivery } from '@busbar/api/transport';
 import type { Lane } from '../connection/names.ts';
 import { PastLost, toDriverError } from '../errors.ts';
 import type { Consumer } from './consumers.ts';
+import { attemptsOf } from './dead-letters.ts';
 import type { Claim } from './held-deliveries.ts';
 import type { LedgerRecord } from './ledger.ts';
 import type { QueueContext } from './queue-context.ts';
@@ -123,7 +124,10 @@ export class Leaser {
     }
   }
 
-  /** Those that were neither hidden nor received by another process before this receive. */
+  /**
+   * Those that were neither hidden nor received by another process before this receive. The ledger numbers their attempts: it
+   * may have taken the record of an earlier receive after these were claimed.
+   */
   async #confirm(
     queue: KnownQueue,
     candidates: readonly Candidate[],
@@ -131,13 +135,16 @@ export class Leaser {
     upTo: number,
   ): Promise<readonly Candidate[]> {
     const ledger = await this.#shared.ledgers.read(queue.name, queue.record.inc, upTo);
-    const isMine = ({ stored }: Candidate): boolean => ledger.entries.get(stored.seq)?.lease?.r === r;
-    for (const { stored, consumer, cseq } of candidates.filter((each) => !isMine(each))) {
-      if (ledger.isSettled(consumer.lane, stored.seq)) {
+    const mine: Candidate[] = [];
+    for (const candidate of candidates) {
+      const { stored, consumer, cseq } = candidate;
+      const entry = ledger.entries.get(stored.seq);
+      if (entry?.lease?.r === r) mine.push({ ...candidate, attempt: attemptsOf(stored, entry) });
+      else if (ledger.isSettled(consumer.lane, stored.seq)) {
         this.#shared.requests.send(ackSubject(this.#shared.names, consumer.name, { seq: stored.seq, cseq }), '+ACK');
       }
     }
-    return candidates.filter(isMine);
+    return mine;
   }
 
   #deliver(

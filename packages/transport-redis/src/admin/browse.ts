@@ -28,10 +28,17 @@ export interface FoundMessage {
   readonly position: string;
 }
 
-/** `next` is where the following page begins. */
+/** `next` is where the following page begins. `at`: what is left is counted from this time of the server. */
 export interface FoundPage {
   readonly found: readonly FoundMessage[];
   readonly next: string | undefined;
+  readonly at: number | undefined;
+}
+
+/** The bounds of a search. Without `at` what is left is counted from the present. */
+interface FindBounds {
+  readonly deadline: number;
+  readonly at?: number | undefined;
 }
 
 export async function browse(
@@ -40,7 +47,7 @@ export async function browse(
   filter: BrowseFilter,
   deadline: number,
 ): Promise<BrowsePage> {
-  const { found, next } = await findMessages(client, queue, filter, deadline);
+  const { found, next } = await findMessages(client, queue, filter, { deadline });
   return { messages: found.map(({ browsed }) => browsed), next };
 }
 
@@ -48,37 +55,39 @@ export async function findMessages(
   client: ReconnectingClient,
   queue: string,
   filter: BrowseFilter,
-  deadline: number,
+  bounds: FindBounds,
 ): Promise<FoundPage> {
   const from = filter.after === undefined ? undefined : parsePosition(filter.after);
-  if (filter.ids !== undefined) return findByIds(client, queue, filter, deadline);
+  if (filter.ids !== undefined) return findByIds(client, queue, filter, bounds);
   const states = filter.state === undefined ? STATES : [filter.state];
   const found: FoundMessage[] = [];
+  let { at } = bounds;
   for (const state of states.slice(Math.max(0, from === undefined ? 0 : states.indexOf(from.state)))) {
     let { score, key } = from?.state === state ? from : { score: '-inf', key: '' };
     while (found.length <= filter.limit) {
       const args = [queue, state, filter.limit + 1 - found.length, score, key];
-      const reply = await client.run(BROWSE, args, { deadline, repeat: true });
+      const reply = await client.run(BROWSE, args, { deadline: bounds.deadline, repeat: true });
       const [now, ...rows] = reply as [Buffer, ...MessageRow[]];
+      at ??= Number(now);
       if (rows.length === 0) break;
-      for (const row of rows) found.push(toFoundMessage(row, Number(now)));
+      for (const row of rows) found.push(toFoundMessage(row, at));
       ({ score, key } = parsePosition(found.at(-1)?.position ?? ''));
     }
   }
-  return toPage(found, filter.limit);
+  return { ...toPage(found, filter.limit), at };
 }
 
 async function findByIds(
   client: ReconnectingClient,
   queue: string,
   { ids = [], state, limit, after }: BrowseFilter,
-  deadline: number,
+  bounds: FindBounds,
 ): Promise<FoundPage> {
-  const found = (await findByKeys(client, queue, new Set(ids.map(keyOf)), deadline))
+  const found = (await findByKeys(client, queue, new Set(ids.map(keyOf)), bounds))
     .filter(({ browsed }) => state === undefined || browsed.state === state)
     .sort((one, other) => comparePositions(one.position, other.position))
     .filter(({ position }) => after === undefined || comparePositions(position, after) > 0);
-  return toPage(found, limit);
+  return { ...toPage(found, limit), at: bounds.at };
 }
 
 /** The messages with these keys, and those with other keys and the same ids. */
@@ -86,14 +95,14 @@ export async function findByKeys(
   client: ReconnectingClient,
   queue: string,
   keys: ReadonlySet<string>,
-  deadline: number,
+  { deadline, at }: FindBounds,
 ): Promise<FoundMessage[]> {
   const reply = await client.run(FIND_MESSAGES, [queue, ...keys], { deadline, repeat: true });
   const [now, ...rows] = reply as [Buffer, ...MessageRow[]];
-  return rows.map((row) => toFoundMessage(row, Number(now)));
+  return rows.map((row) => toFoundMessage(row, at ?? Number(now)));
 }
 
-function toPage(all: readonly FoundMessage[], limit: number): FoundPage {
+function toPage(all: readonly FoundMessage[], limit: number): Pick<FoundPage, 'found' | 'next'> {
   const found = all.slice(0, limit);
   return { found, next: all.length > found.length ? found.at(-1)?.position : undefined };
 }

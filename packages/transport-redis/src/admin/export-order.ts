@@ -2,7 +2,7 @@
 
 import type { ReconnectingClient } from '../connection/client.ts';
 import { ORDER_ENTRIES } from '../lua/inspect.ts';
-import { type FoundMessage, findByKeys } from './browse.ts';
+import { type FoundMessage, type FoundPage, findByKeys } from './browse.ts';
 
 const PAGE = 1000;
 
@@ -49,11 +49,12 @@ export class ExportOrder {
   }
 
   /** The messages of a page, with those that must come before them. */
-  async arrange(page: readonly FoundMessage[]): Promise<FoundMessage[]> {
+  async arrange({ found: page, at }: FoundPage): Promise<FoundMessage[]> {
     if (this.#waiting.size === 0) return [...page];
     const turns = page.flatMap((found) => (this.#early.has(found.key) ? [] : [{ found, before: this.#before(found) }]));
     const missing = new Set(turns.flatMap(({ before }) => before));
-    const early = missing.size === 0 ? [] : await findByKeys(this.#client, this.#queue, missing, this.#deadline);
+    const early =
+      missing.size === 0 ? [] : await findByKeys(this.#client, this.#queue, missing, { deadline: this.#deadline, at });
     const byKey = new Map([...page, ...early].map((found) => [found.key, found]));
     return turns.flatMap(({ found, before }) => [...before.flatMap((key) => byKey.get(key) ?? []), found]);
   }

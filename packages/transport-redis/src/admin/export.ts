@@ -60,13 +60,14 @@ async function* queueNames(client: ReconnectingClient): AsyncIterable<string> {
 
 async function* messages(client: ReconnectingClient, queue: string): AsyncIterable<StateRecord[]> {
   const order = await ExportOrder.read(client, queue, DEADLINE);
-  let after: string | undefined;
+  let [after, at]: [string | undefined, number | undefined] = [undefined, undefined];
   do {
     const filter = { state: undefined, ids: undefined, limit: PAGE, after };
-    const page = await findMessages(client, queue, filter, DEADLINE);
-    const found = await order.arrange(page.found);
+    // Counted from the time of the first page, messages with one delay keep their order.
+    const page = await findMessages(client, queue, filter, { deadline: DEADLINE, at });
+    const found = await order.arrange(page);
     yield found.map(({ browsed, rules }) => ({ kind: 'message', queue, message: toExportedMessage(browsed, rules) }));
-    after = page.next;
+    ({ next: after, at } = page);
   } while (after !== undefined);
 }
 

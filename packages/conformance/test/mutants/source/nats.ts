@@ -3,6 +3,13 @@ import { mutantsOf, type SourceMutant } from './source-mutant.ts';
 
 export const mutants: readonly SourceMutant[] = mutantsOf('nats', 'transport-nats/src', [
   {
+    name: 'an export counts each delay from the time of its message',
+    file: 'admin/export.ts',
+    find: 'views.browsed(queue, status, began)',
+    replace: 'views.browsed(queue, status)',
+    killedBy: 'J39',
+  },
+  {
     name: 'a fence that leaves the events out',
     file: 'gate/stream-subjects.ts',
     find: 'writes: topics, kept: [],',

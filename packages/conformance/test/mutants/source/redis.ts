@@ -10,6 +10,13 @@ export const mutants: readonly SourceMutant[] = mutantsOf('redis', 'transport-re
     killedBy: 'J38',
   },
   {
+    name: 'each page of an export counts delays from its own time',
+    file: 'admin/browse.ts',
+    find: 'at ??= Number(now);',
+    replace: 'at = Number(now);',
+    killedBy: 'J39',
+  },
+  {
     name: 'forgets the delay of a release',
     file: 'lua/queues.ts',
     find: "if action == 'l' then\n        requeue(queue, key, score, expires, tonumber(delayMs))",
