@@ -38,3 +38,8 @@ test.each([0, 1, 3])('after %i attempts that the claim did not know', async (ear
   const [delivery] = await leaser.lease(queue as KnownQueue, [candidate as unknown as Candidate], undefined, true);
   expect(delivery?.attempt).toBe(earlier + 1);
 });
+
+test('one whose attempts are used up meanwhile is not delivered', async () => {
+  const leaser = new Leaser(storeWith(5));
+  expect(await leaser.lease(queue as KnownQueue, [candidate as unknown as Candidate], undefined, true)).toEqual([]);
+});

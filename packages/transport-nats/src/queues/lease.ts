@@ -126,7 +126,8 @@ export class Leaser {
 
   /**
    * Those that were neither hidden nor received by another process before this receive. The ledger numbers their attempts: it
-   * may have taken the record of an earlier receive after these were claimed.
+   * may have taken the record of an earlier receive after these were claimed. One above the limit is not delivered: it ends
+   * when its lease does.
    */
   async #confirm(
     queue: KnownQueue,
@@ -139,8 +140,11 @@ export class Leaser {
     for (const candidate of candidates) {
       const { stored, consumer, cseq } = candidate;
       const entry = ledger.entries.get(stored.seq);
-      if (entry?.lease?.r === r) mine.push({ ...candidate, attempt: attemptsOf(stored, entry) });
-      else if (ledger.isSettled(consumer.lane, stored.seq)) {
+      if (entry?.lease?.r === r) {
+        const attempt = attemptsOf(stored, entry);
+        const most = stored.envelope.maxAttempts ?? queue.record.settings.maxAttempts;
+        if (attempt <= most) mine.push({ ...candidate, attempt });
+      } else if (ledger.isSettled(consumer.lane, stored.seq)) {
         this.#shared.requests.send(ackSubject(this.#shared.names, consumer.name, { seq: stored.seq, cseq }), '+ACK');
       }
     }
