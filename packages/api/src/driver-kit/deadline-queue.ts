@@ -51,7 +51,7 @@ export class DeadlineQueue {
     return this.#heap.size;
   }
 
-  /** Time left until `deadline`, at least 0. */
+  /** Time from `now` until `deadline`, at least 0. */
   msLeft(deadline: Deadline, now: number = this.now): number {
     return Math.max(0, deadline.at - now);
   }
