@@ -20,6 +20,7 @@ export {
   toBusbarError,
 } from './contract/errors.ts';
 export type * from './contract/gate.ts';
+export { MOVE_KEY } from './contract/gate.ts';
 export { newId } from './contract/id.ts';
 export type * from './contract/kv.ts';
 export type * from './contract/message.ts';

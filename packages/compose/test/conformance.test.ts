@@ -10,8 +10,6 @@ testTransport(memoryHarness('before'), { profile });
 
 const HELD =
   'It receives while it holds messages: a move waits for them and ends their leases, and nothing is received meanwhile.';
-const HELD_ONCE =
-  'Its tasks have one attempt, and wait for their turn with it: a move ends their leases, and so the attempt is over.';
 const PAGES = 'The next page of a listing is a place in one store.';
 const SHORT = 'Its times are shorter than a move may take.';
 const AWAY = 'A call whose bound ends while the bus moves rejects with UNAVAILABLE, not with TIMEOUT or CONFLICT.';
@@ -25,7 +23,6 @@ const VISIBLE: Readonly<Record<string, string>> = {
   A18: HELD,
   A24: HELD,
   A40: PAGES,
-  A53: HELD_ONCE,
   B2: EPHEMERAL,
   D5: PAGES,
   E18: 'A logger tells of the move, too.',

@@ -1,12 +1,12 @@
 // Programs that follow a move by themselves.
-import { BusbarError, type Gate, type KvChange, type Transport } from '@busbar/api/transport';
+import { BusbarError, type Gate, type KvChange, MOVE_KEY, type Transport } from '@busbar/api/transport';
 import { type Child, spawnChild, tempDir } from '@busbar/testbed';
 import { openMemory } from '@busbar/transport-memory';
 import { openSqlite } from '@busbar/transport-sqlite';
 import { expect, test, vi } from 'vitest';
 import { type MigrateParts, moveBus, openMigrate, retire, rollBack, type StoreEnds } from '../src/index.ts';
 import { recordOf } from '../src/migrate/mark.ts';
-import { CUT, MARK, MOVE } from '../src/migrate/move.ts';
+import { CUT, MARK } from '../src/migrate/move.ts';
 import { fileParts } from './harness.ts';
 
 const body = Buffer.from('x');
@@ -304,7 +304,7 @@ test('a follower whose store is away does not go on in a half copy', async () =>
     to: { name: parts.to.name, open: open(to) },
   });
   isAway = true;
-  await bus.ends.from.transport.kv.put(MOVE, body);
+  await bus.ends.from.transport.kv.put(MOVE_KEY, body);
   await expect.poll(() => looks, { timeout: 10_000 }).toBeGreaterThan(2);
   expect(await follower.queues.send('work', [{ body }])).toMatchObject([{ status: 'stored' }]);
   expect(await bus.ends.from.transport.admin.queues()).toMatchObject([{ name: 'work', ready: 1 }]);

@@ -1,6 +1,12 @@
 /** The gate of a store: whether it accepts writes. A move between stores closes it. */
 
 /**
+ * The key that a mover puts into its source right after nothing is claimed there any more. Workers then settle or give back what they
+ * hold and have not begun, since all leases end when the store closes.
+ */
+export const MOVE_KEY = '$migrate/move';
+
+/**
  * - `open`: everything goes on.
  * - `draining`: nothing is claimed; receives wait. All else goes on.
  * - `closed`: every call that changes the state of the store rejects with CONFLICT. Leases have ended, and the clock of the

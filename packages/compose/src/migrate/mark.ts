@@ -1,8 +1,8 @@
 /** What a move writes into both stores beside the bus: followers read it. None of it is moved. */
 
-import { isBusbarError, type StateRecord, type Transport } from '@busbar/api/transport';
+import { isBusbarError, MOVE_KEY, type StateRecord, type Transport } from '@busbar/api/transport';
 import type { StoreEnd } from '../store-end.ts';
-import { CUT, MARK, MOVE } from './move.ts';
+import { CUT, MARK } from './move.ts';
 
 /** Who fills the target. */
 export interface Mark {
@@ -36,12 +36,12 @@ export async function readCut({ kv }: Transport): Promise<Cut | undefined> {
 
 /** The last move that began in a store. */
 export async function readMoveId({ kv }: Transport): Promise<string | undefined> {
-  return parse<{ readonly id: string }>(await kv.get(MOVE))?.id;
+  return parse<{ readonly id: string }>(await kv.get(MOVE_KEY))?.id;
 }
 
-/** Tells followers of a source that its gate is about to change. */
+/** Tells followers and workers of a source that it is about to close. */
 export async function announceMove({ kv }: Transport, id: string): Promise<void> {
-  await kv.put(MOVE, Buffer.from(JSON.stringify({ id })));
+  await kv.put(MOVE_KEY, Buffer.from(JSON.stringify({ id })));
 }
 
 /** A value beside the bus as a record: a store that is closed takes imports only. */

@@ -68,13 +68,13 @@ export interface MoveReport {
   readonly redelivered: { readonly count: number; readonly ids: readonly string[] };
 }
 
-/** The key by which a target knows the move that fills it. It and the keys below it are no part of the bus, so they are not moved. */
+/**
+ * The key by which a target knows the move that fills it. It and the keys below it, such as `MOVE_KEY`, are no part of the bus, so
+ * they are not moved.
+ */
 export const MARK = '$migrate';
 /** The key in which a target keeps where the events of its source end. */
 export const CUT = '$migrate/cut';
-/** The key in which a source announces a move to its followers. */
-export const MOVE = '$migrate/move';
-
 /** Whether a key belongs to moves and not to the bus. */
 export function isOfMoves(key: string): boolean {
   return key === MARK || key.startsWith(`${MARK}/`);

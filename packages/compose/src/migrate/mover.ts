@@ -3,13 +3,13 @@
  * decides is one compare and set, when the gate of the source becomes `moved`.
  */
 
-import { BusbarError, type ErrorCode, invalid, newId, type StateRecord } from '@busbar/api/transport';
+import { BusbarError, type ErrorCode, invalid, MOVE_KEY, newId, type StateRecord } from '@busbar/api/transport';
 import type { StoreEnd, StoreEnds } from '../store-end.ts';
 import { contentsOf } from './contents.ts';
 import { ExportDigest, exportOf } from './export-digest.ts';
 import { HeldGate } from './held-gate.ts';
 import { announceMove, isHalfCopyOf, readCut, readMoveId, recordOf, removeMark } from './mark.ts';
-import { CUT, MARK, MOVE, type MoveOptions, type MovePlan, type MoveReport } from './move.ts';
+import { CUT, MARK, type MoveOptions, type MovePlan, type MoveReport } from './move.ts';
 import { conflicts, isEmpty, lacking, tooLarge } from './plan.ts';
 import { bytesOf } from './record-counter.ts';
 import { StepTimer } from './step-timer.ts';
@@ -19,6 +19,7 @@ const DRAIN_MS = 5_000;
 const LOOK_MS = 20;
 const MAX_LOOK_MS = 500;
 const MAX_NAMED = 1_000;
+const MAX_PAGE = 1_000;
 /** A large store takes long to clear. The move has the gate meanwhile. */
 const UNBOUNDED = { timeoutMs: Number.POSITIVE_INFINITY } as const;
 
@@ -77,13 +78,8 @@ export async function retire({ transport, name }: StoreEnd): Promise<void> {
   const id = await readMoveId(transport);
   await transport.admin.clear({ gateRevision: gate.revision, ...UNBOUNDED });
   // Programs that follow know by it that the target continues this store.
-  if (id !== undefined) await transport.admin.importState([recordOf(MOVE, { id })], { gateRevision: gate.revision });
-}
-
-/** A queue with leased messages. */
-interface LeasedQueue {
-  readonly name: string;
-  readonly leased: number;
+  if (id !== undefined)
+    await transport.admin.importState([recordOf(MOVE_KEY, { id })], { gateRevision: gate.revision });
 }
 
 /** What a move works with. */
@@ -160,36 +156,42 @@ class Move {
   /** Waits until no message is leased. Returns those that still are. */
   async #drain(): Promise<MoveReport['redelivered']> {
     const until = performance.now() + (this.#options.drainMs ?? DRAIN_MS);
-    let leased = await this.#leased();
+    let held = await this.#held(await this.#queuesWithLeases());
     // Nothing is claimed meanwhile, so only these queues can still have leased messages.
-    for (let waitMs = LOOK_MS; leased.length > 0; waitMs = Math.min(MAX_LOOK_MS, waitMs * 2)) {
+    for (let waitMs = LOOK_MS; held.size > 0; waitMs = Math.min(MAX_LOOK_MS, waitMs * 2)) {
       const leftMs = until - performance.now();
       if (leftMs <= 0) break;
       this.#options.signal?.throwIfAborted();
       await new Promise((resolve) => setTimeout(resolve, Math.min(waitMs, leftMs)));
-      leased = await this.#stillLeased(leased.map(({ name }) => name));
+      held = await this.#held(held.keys());
     }
-    const ids: string[] = [];
-    for (const { name } of leased) {
-      const { messages } = await this.#from.transport.admin.browse(name, { state: 'leased', limit: MAX_NAMED });
-      ids.push(...messages.map(({ message }) => message.id));
-    }
-    const count = leased.reduce((sum, queue) => sum + queue.leased, 0);
-    return { count, ids: ids.slice(0, MAX_NAMED) };
+    const ids = [...held.values()].flat();
+    return { count: ids.length, ids: ids.slice(0, MAX_NAMED) };
   }
 
-  async #stillLeased(names: readonly string[]): Promise<LeasedQueue[]> {
-    if (names.length > MAX_NAMED) return this.#leased();
-    const queues = await this.#from.transport.admin.queues({ names });
-    return queues.filter(({ leased }) => leased > 0);
+  /** The ids of leased messages, by queue. To count all messages again would take long on NATS. */
+  async #held(names: Iterable<string>): Promise<Map<string, string[]>> {
+    const held = new Map<string, string[]>();
+    for (const name of names) {
+      const ids: string[] = [];
+      for (let after: string | undefined; ; ) {
+        const query = { state: 'leased', limit: MAX_PAGE, after } as const;
+        const { messages, next } = await this.#from.transport.admin.browse(name, query);
+        ids.push(...messages.map(({ message }) => message.id));
+        after = next;
+        if (after === undefined) break;
+      }
+      if (ids.length > 0) held.set(name, ids);
+    }
+    return held;
   }
 
-  async #leased(): Promise<LeasedQueue[]> {
-    const held: LeasedQueue[] = [];
+  async #queuesWithLeases(): Promise<string[]> {
+    const names: string[] = [];
     for (let after: string | undefined; ; ) {
       const page = await this.#from.transport.admin.queues({ after });
-      held.push(...page.filter(({ leased }) => leased > 0));
-      if (page.length === 0) return held;
+      for (const { name, leased } of page) if (leased > 0) names.push(name);
+      if (page.length === 0) return names;
       after = page.at(-1)?.name;
     }
   }

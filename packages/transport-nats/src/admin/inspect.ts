@@ -13,6 +13,7 @@ import {
 import { streamInfo } from '../connection/streams.ts';
 import type { KnownQueue } from '../queues/queue-record.ts';
 import type { AdminContext } from './admin-context.ts';
+import { leasedOf } from './leased-view.ts';
 import { compareRanks, rankOf } from './queue-view.ts';
 
 const AT_ONCE = 16;
@@ -59,17 +60,19 @@ export class Inspection {
 
   async browse(name: string, { state, ids, limit, after }: BrowseFilter): Promise<BrowsePage> {
     const from = after === undefined ? undefined : parseRank(after);
-    const view = await this.#context.views.open(name);
-    if (view === undefined) return { messages: [], next: undefined };
+    const queue = await this.#context.records.read(name);
+    if (queue === undefined) return { messages: [], next: undefined };
+    const leased = state === 'leased' ? await leasedOf(this.#context, queue) : undefined;
+    const all = leased ?? (await this.#context.views.view(queue)).all;
     const wanted = ids && new Set(ids);
-    const matching = view.all.filter(
+    const matching = all.filter(
       (one) => (state === undefined || one.state === state) && (wanted?.has(one.stored.message.id) ?? true),
     );
     const left = from === undefined ? matching : matching.filter((one) => compareRanks(rankOf(one), from) > 0);
     const page = left.slice(0, limit);
     const last = page.at(-1);
     const next = page.length < left.length && last !== undefined ? rankOf(last).join(':') : undefined;
-    return { messages: page.map((one) => this.#context.views.browsed(view.queue, one)), next };
+    return { messages: page.map((one) => this.#context.views.browsed(queue, one)), next };
   }
 
   /** The queues that are there, of these names or all. */

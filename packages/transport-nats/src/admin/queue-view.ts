@@ -316,7 +316,7 @@ export class QueueViews {
 }
 
 /** The status of a message. Undefined if it is settled. */
-function statusOf(
+export function statusOf(
   queue: KnownQueue,
   ledger: Ledger,
   { stored, lane }: { stored: StoredMessage; lane: Lane },
@@ -331,10 +331,13 @@ function statusOf(
   const entry = ledger.entries.get(seq);
   const attempts = attemptsOf(stored, entry);
   const base = { stored, lane, entry, attempts };
-  const end = entry?.lease?.end ?? 0;
-  if (end + SLACK_MS > now) return { ...base, state: 'leased', until: end };
+  if (entry !== undefined && isLeased(entry, now)) return { ...base, state: 'leased', until: entry.lease?.end ?? 0 };
   const due = dueAtOf(stored, entry);
   return due + SLACK_MS > now ? { ...base, state: 'delayed', until: due } : { ...base, state: 'ready', until: 0 };
+}
+
+export function isLeased({ lease }: Entry, now: number): boolean {
+  return lease !== undefined && lease.end + SLACK_MS > now;
 }
 
 /** The rank of a message on a page: by state, then in the order of delivery. */
@@ -350,6 +353,6 @@ export function compareRanks(one: readonly number[], other: readonly number[]): 
   return 0;
 }
 
-function compare(one: MessageStatus, other: MessageStatus): number {
+export function compare(one: MessageStatus, other: MessageStatus): number {
   return compareRanks(rankOf(one), rankOf(other));
 }

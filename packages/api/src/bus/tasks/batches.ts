@@ -5,7 +5,7 @@ import { silenceAll } from '../../contract/promises.ts';
 import { isA } from '../../contract/thrown.ts';
 import { checkDuration, checkInteger, checkOptions, describe } from '../../contract/validation.ts';
 import { type Context, HandlerContext } from '../consuming/context.ts';
-import { InvalidOutputError } from '../consuming/failure.ts';
+import { InvalidOutputError, type RetryError } from '../consuming/failure.ts';
 import type { ReceivedMessage } from '../consuming/received.ts';
 
 /** How a worker collects tasks for one call of its handler. */
@@ -110,6 +110,12 @@ export class Batches {
   stop(): void {
     this.#isStopped = true;
     this.#startDue();
+  }
+
+  /** Tasks that wait go back to the queue. */
+  giveBack(error: RetryError): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+    this.#arm();
   }
 
   /** The result of a task, which its batch has. */

@@ -7,6 +7,7 @@ import { Condition } from '../../driver-kit/condition.ts';
 import type { DeliveryLease } from '../consuming/delivery-leases.ts';
 import { RetryError } from '../consuming/failure.ts';
 import type { BusRuntime } from '../runtime.ts';
+import type { MoveWatch } from './move-watch.ts';
 import { encodeLimit, limitKey, type RateLimit, readLimit, type StoredLimit } from './queue-settings.ts';
 import { type EntryChange, WorkerWatch } from './worker-watch.ts';
 
@@ -41,6 +42,7 @@ export class RateLimiter {
   /** The option of the worker. */
   readonly #own: RateLimit | undefined;
   readonly #watch: WorkerWatch;
+  readonly #moves: MoveWatch;
   readonly #changed = new Condition();
   #stored: StoredLimit | undefined;
   #waiting: Waiting[] = [];
@@ -49,10 +51,11 @@ export class RateLimiter {
   #isStopped = false;
   #isRunning = false;
 
-  constructor(runtime: BusRuntime, queue: string, own: RateLimit | undefined) {
+  constructor(runtime: BusRuntime, queue: string, own: RateLimit | undefined, moves: MoveWatch) {
     this.#runtime = runtime;
     this.#queue = queue;
     this.#own = own;
+    this.#moves = moves;
     this.#watch = new WorkerWatch(runtime, { kind: 'task', queue }, (change) => this.#onChange(change));
   }
 
@@ -70,10 +73,11 @@ export class RateLimiter {
 
   /**
    * Resolves when the task of `lease` may start; undefined if there is no limit. Rejects with a RetryError that counts no attempt
-   * when the worker stops.
+   * when the worker stops, or gives it back.
    */
   take(lease: DeliveryLease): Promise<void> | undefined {
     if (this.#limit === undefined) return undefined;
+    this.#moves.follow(this);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#waiting.push({ lease, resolve, reject });
     // One that lost its lease makes room for another.
@@ -82,9 +86,15 @@ export class RateLimiter {
     return promise;
   }
 
-  /** Tasks that wait go back to the queue. */
+  /** Tasks that wait go back to the queue, and so do those that come. */
   stop(): void {
     this.#isStopped = true;
+    this.#changed.notify();
+  }
+
+  /** Tasks that wait go back to the queue. */
+  giveBack(error: RetryError): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
     this.#changed.notify();
   }
 
@@ -153,9 +163,7 @@ export class RateLimiter {
       if (this.#waiting.length > 0 && !this.#isStopped) await this.#changed.waitFor(Math.max(1, leftMs));
     }
     this.#isRunning = false;
-    if (!this.#isStopped) return;
-    const stops = new RetryError('the worker stops', { afterMs: 0, countAttempt: false });
-    for (const { reject } of this.#waiting.splice(0)) reject(stops);
+    if (this.#isStopped) this.giveBack(new RetryError('the worker stops', { afterMs: 0, countAttempt: false }));
   }
 
   /** How many of `wanted` tasks may start now. After a failure none. */

@@ -17,11 +17,17 @@ export class WorkerWatch implements BusPart {
   readonly #onChange: (change: EntryChange) => void;
   readonly #synced = Promise.withResolvers<void>();
   #watch: Promise<KvWatch> | undefined;
+  #isSynced = false;
 
   constructor(runtime: BusRuntime, place: FailurePlace, onChange: (change: EntryChange) => void) {
     this.#runtime = runtime;
     this.#place = place;
     this.#onChange = onChange;
+  }
+
+  /** Whether all entries that were present were passed on. */
+  get isSynced(): boolean {
+    return this.#isSynced;
   }
 
   /** Resolves when present entries were passed on. Later changes follow. */
@@ -45,8 +51,10 @@ export class WorkerWatch implements BusPart {
 
   #onChanges(changes: readonly KvChange[]): void {
     for (const change of changes) {
-      if (change.kind === 'synced') this.#synced.resolve();
-      else this.#onChange(change);
+      if (change.kind === 'synced') {
+        this.#isSynced = true;
+        this.#synced.resolve();
+      } else this.#onChange(change);
     }
   }
 }

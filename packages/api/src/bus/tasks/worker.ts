@@ -19,6 +19,7 @@ import type { BusRuntime } from '../runtime.ts';
 import { Batches, type BatchHandler, type BatchOptions, checkBatch } from './batches.ts';
 import { Cancelled, CancelledTasks } from './cancelled-tasks.ts';
 import { toQueueDefinition } from './enqueue-options.ts';
+import { MoveWatch } from './move-watch.ts';
 import { checkRateLimit, type RateLimit } from './queue-settings.ts';
 import { RateLimiter } from './rate-limit.ts';
 import type { TaskQueues } from './task-queue.ts';
@@ -163,11 +164,10 @@ export async function startWorker(
   const { queue: name, schemas } = definition;
   const checked = checkWorkerOptions(options);
   const { batch, rateLimit, resultTtlMs = DEFAULT_RESULT_TTL_MS, concurrency = 1, ...consume } = checked;
-  if (batch !== undefined) checkCallback(handler, 'the handler of batches');
   const place = { kind: 'task', queue: name } as const;
-  const batches =
-    batch && new Batches({ ...batch, handler: handler as AnyBatchHandler, concurrency, timeoutMs: options.timeoutMs });
-  const limiter = new RateLimiter(runtime, name, rateLimit);
+  const batches = batch && openBatches(batch, handler, { concurrency, timeoutMs: options.timeoutMs });
+  const moves = new MoveWatch(runtime, place);
+  const limiter = new RateLimiter(runtime, name, rateLimit, moves);
   const outcomes = new TaskResultStore(runtime, {
     ...{ queue: name, resultTtlMs },
     ...{ schema: schemas.result, progressSchema: schemas.progress },
@@ -190,9 +190,10 @@ export async function startWorker(
   };
   await queues.prepare(definition);
   const [cancelled, parents] = [new CancelledTasks(runtime, place), new Parents(runtime)];
-  const watches = [cancelled, limiter];
+  const watches = [cancelled, limiter, moves];
   try {
     await Promise.all([cancelled.open(name, options.open), limiter.open(options.open)]);
+    if (batches !== undefined) moves.follow(batches);
     const held = concurrency * (batches?.max ?? 1);
     const consumer = await startConsumer(
       runtime,
@@ -217,6 +218,15 @@ export async function startWorker(
     await closeAll(watches);
     throw error;
   }
+}
+
+function openBatches(
+  batch: BatchOptions,
+  handler: AnyTaskHandler,
+  limits: { readonly concurrency: number; readonly timeoutMs: number | undefined },
+): Batches {
+  checkCallback(handler, 'the handler of batches');
+  return new Batches({ ...batch, ...limits, handler: handler as AnyBatchHandler });
 }
 
 /** Wakes the parent of a child, and frees the key of a unique task. */

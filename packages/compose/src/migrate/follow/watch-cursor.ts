@@ -1,7 +1,7 @@
 /** A watch of keys: watches again in the store to which the bus has moved, and reports what differs. */
 
 import type { Cursor } from '@busbar/api/driver';
-import type { CallOptions, KvChange, KvWatch } from '@busbar/api/transport';
+import { type CallOptions, type KvChange, type KvWatch, MOVE_KEY } from '@busbar/api/transport';
 import { isOfMoves } from '../move.ts';
 import { Feed } from './feed.ts';
 import type { Follower } from './follower.ts';
@@ -69,7 +69,8 @@ export class MigrateWatchCursor implements Cursor<KvChange> {
   #differences(change: KvChange): KvChange[] {
     if (change.kind === 'synced') return this.#synced();
     const key = change.kind === 'put' ? change.entry.key : change.key;
-    if (isOfMoves(key)) return [];
+    // Workers watch for the announcement of a move, and see nothing else of it.
+    if (isOfMoves(key) && this.#prefix !== MOVE_KEY) return [];
     this.#missing?.delete(key);
     if (change.kind !== 'put') {
       this.#known.delete(key);
