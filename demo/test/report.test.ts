@@ -44,7 +44,7 @@ test('a run that moved has the report of the move', () => {
   expect(renderReport(run)).toContain(
     `moved         from sqlite to redis while all agents worked
 records       1,200 messages, 40 events, 9 keys, 1,300 remembered ids
-pause         611 ms; 2 held messages were delivered again
+pause         611 ms; held messages that were delivered again: 2
 steps         copy 10 ms, drain 500 ms, transfer 90 ms, verify 20 ms, cutover 1 ms
 `,
   );

@@ -74,7 +74,7 @@ function moveRows({ moveWanted, moved }: RunOutcome): string[][] {
       'records',
       `${count(messages)} messages, ${count(events)} events, ${count(keys)} keys, ${count(ids)} remembered ids`,
     ],
-    ['pause', `${count(pauseMs)} ms; ${count(redelivered.count)} held messages were delivered again`],
+    ['pause', `${count(pauseMs)} ms; held messages that were delivered again: ${count(redelivered.count)}`],
     ['steps', steps.join(', ')],
   ];
 }
