@@ -24,8 +24,10 @@ interface OpenMessage {
 /** Messages of one look, and those of a queue that are followed. */
 const MAX_LOOK = 1_000;
 const MAX_FOLLOWED = 200_000;
-/** It rests this many times as long as it reads, so that it takes little of the time of its process. */
+/** It rests this many times as long as it reads the log, so that it takes little of the time of its process. */
 const REST = 39;
+/** The same for its looks into the store: a look at a long queue on NATS reads all of it. */
+const LOOK_REST = 9;
 /** Batches that it reads without a rest. */
 const MAX_BATCHES = 4;
 const CALL_MS = 5_000;
@@ -51,6 +53,8 @@ export class StoreObserver implements Duty {
   /** The number of its last record `observing`. When it has read it, it knows what was recorded before. */
   #marker: number | undefined;
   #isCurrent = false;
+  /** When it may look again. */
+  #nextLook = 0;
   #resting = new AbortController();
 
   constructor({
@@ -83,8 +87,9 @@ export class StoreObserver implements Duty {
 
   /** Looks at messages without a recent record. What it suspects, the next look confirms when it has read all records of before. */
   async look(log: Transport): Promise<void> {
-    if (!this.#isCurrent) return;
-    const before = performance.now() - this.#lookMs;
+    const began = performance.now();
+    if (!this.#isCurrent || began < this.#nextLook) return;
+    const before = began - this.#lookMs;
     let left = MAX_LOOK;
     let isSuspicious = false;
     for (const [queue, messages] of [...this.#open]) {
@@ -98,6 +103,8 @@ export class StoreObserver implements Duty {
       if (left === 0) break;
     }
     if (isSuspicious) this.#mark();
+    const ended = performance.now();
+    this.#nextLook = ended + (ended - began) * LOOK_REST;
     const unsettled = this.#oldest() - SKEW_MS;
     await log.kv.put(UNSETTLED, Buffer.from(String(unsettled)), { timeoutMs: CALL_MS });
   }

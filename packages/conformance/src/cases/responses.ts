@@ -161,8 +161,9 @@ export const cases: readonly ConformanceCase[] = defineCases({ group: 'Request/r
     async run(test) {
       const [dying, service, transport] = [await test.bus(), await test.agent('@service'), await test.transport()];
       const requester = await dying.agent('@requester', { presenceTtlMs: 500 });
-      service.handle('quick', () => 'here');
-      await requester.request('@service', 'quick', null, LONG_TIMEOUT);
+      // Another agent: a handler of `@service` would compete with its receive, and refuse the request by hand.
+      (await test.agent('@helper')).handle('quick', () => 'here');
+      await requester.request('@helper', 'quick', null, LONG_TIMEOUT);
       const lost = requester
         .request('@service', 'by hand', 'last', { ...LONG_TIMEOUT, durable: true })
         .catch(() => 'lost');
