@@ -336,6 +336,7 @@ export function statusOf(
   return due + SLACK_MS > now ? { ...base, state: 'delayed', until: due } : { ...base, state: 'ready', until: 0 };
 }
 
+/** Whether a lease of the message has not ended. */
 export function isLeased({ lease }: Entry, now: number): boolean {
   return lease !== undefined && lease.end + SLACK_MS > now;
 }

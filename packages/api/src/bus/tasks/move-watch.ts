@@ -18,7 +18,8 @@ export class MoveWatch {
   readonly #place: FailurePlace;
   readonly #watch: WorkerWatch;
   readonly #holders = new Set<Holder>();
-  #isOpen = false;
+  /** It has begun to watch, or was closed before. */
+  #hasBegun = false;
 
   constructor(runtime: BusRuntime, place: FailurePlace) {
     this.#runtime = runtime;
@@ -29,16 +30,16 @@ export class MoveWatch {
     });
   }
 
-  /** Begins to watch for `holder`, once. */
+  /** Begins to watch, at the first call. At each announcement `holder` gives its tasks back. */
   follow(holder: Holder): void {
     this.#holders.add(holder);
-    if (this.#isOpen) return;
-    this.#isOpen = true;
+    if (this.#hasBegun) return;
+    this.#hasBegun = true;
     this.#watch.open(MOVE_KEY, undefined).catch((error: unknown) => this.#runtime.report(error, this.#place));
   }
 
   close(): Promise<void> {
-    this.#isOpen = true;
+    this.#hasBegun = true;
     return this.#watch.close();
   }
 
